@@ -1,0 +1,32 @@
+/* convert.h - wire bytes in, bytes of another format out. What handlers and the CLI call.
+ *
+ * One conversion is one object fed by one thread; bounded memory (about 4 MiB) whatever the length of the capture.
+ */
+#ifndef TTAP_FORMATS_CONVERT_H
+#define TTAP_FORMATS_CONVERT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** Receives output. 0 to go on, anything else ends the conversion and is returned by feed or finish. */
+typedef int (*ttap__out_fn)(void *arg, const void *bytes, size_t len_bytes);
+
+struct ttap__format {
+    const char *name;       /* "json" */
+    const char *media_type; /* "application/json" */
+    const char *extension;  /* "json" */
+    const char *doc;        /* one line */
+};
+/** NULL-name-terminated. "native" is first and is the identity. */
+extern const struct ttap__format ttap__formats[];
+
+struct ttap__convert;
+/** NULL: no memory, or @format unknown (check the list first). */
+struct ttap__convert *ttap__convert_new(const char *format, ttap__out_fn out, void *arg);
+/** Any piece sizes. 0; -EBADMSG once the capture proves damaged (feed no more, call finish); -ENOMEM; or what out returned. */
+int ttap__convert_feed(struct ttap__convert *convert, const void *bytes, size_t len_bytes);
+/** No more bytes come. Closes the document also when the capture was cut. 0, or what out returned. */
+int ttap__convert_finish(struct ttap__convert *convert);
+void ttap__convert_free(struct ttap__convert *convert);
+
+#endif
