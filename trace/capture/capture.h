@@ -16,6 +16,10 @@
 
 #include "tracetap/tracetap.h"
 
+/* Visible outside libtracetap, for libtracetap-http alone: they are listed in the private part of trace/tracetap.map, whose
+ * version is the exact release, so that libraries of two releases do not load together. */
+#pragma GCC visibility push(default)
+
 /* Numbers of the TRAILER's reason, docs/format.md. */
 enum ttap__end { TTAP__END_NONE, TTAP__END_WINDOW, TTAP__END_BYTES, TTAP__END_STOPPED, TTAP__END_CLIENT, TTAP__END_LEASE, TTAP__END_SHUTDOWN };
 
@@ -111,5 +115,7 @@ int ttap__sampling_check(const char *spec, size_t *error_offset);
 
 /** End all windows with TTAP__END_SHUTDOWN and wait until they are draining (<= 100 ms). For service stop. */
 void ttap__captures_stop_all(void);
+
+#pragma GCC visibility pop
 
 #endif
