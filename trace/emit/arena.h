@@ -1,0 +1,212 @@
+/* arena.h - what emitters and the drainer share, and what stays private to a thread.
+ *
+ *   private, wiped in forked children             shared, offsets and indices only, no pointers
+ *   +----------------+      +---------------------------------------------------------------------------+
+ *   | record (T)     |      | control | slot (T): busy, published, counters | name table | chunks ...   |
+ *   |  stream[0] ----+----> |                stream[0], stream[1]                         8 KiB each     |
+ *   |  stream[1]     |      +---------------------------------------------------------------------------+
+ *   +----------------+
+ *
+ * Each thread has two streams: 0 for its normal course, 1 for signal handlers that interrupt stream 0 in the middle of an event.
+ * One writer a stream (the thread), one reader (the drainer).
+ *
+ * Invariants
+ *   - A cell is visible to the drainer once `published` says so (release; the drainer's load is its acquire).
+ *   - Gate and busy are a Dekker pair: an emitter stores busy, then loads the gate (both seq_cst); who closes the gate stores it,
+ *     then loads busy (both seq_cst). So after the gate is closed and busy was seen 0, no cell is written until it opens again.
+ *   - A chunk belongs to exactly one of: the free list, one stream, the full list, the drainer.
+ *   - An epoch change sends every emitter once through ttap__refresh(), which is where it learns about new sessions and sampling.
+ */
+#ifndef TTAP_EMIT_ARENA_H
+#define TTAP_EMIT_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tracetap/tracetap.h"
+#include "limits.h"
+
+/* Every word that two threads touch is accessed through these, so that ThreadSanitizer and the reader see the ordering. */
+#define ttap__load(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define ttap__store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define ttap__load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define ttap__store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define ttap__likely(x) __builtin_expect(!!(x), 1)
+#define ttap__unlikely(x) __builtin_expect(!!(x), 0)
+
+#define TTAP__GATE_GROUPS UINT64_C(0xffffffff)
+#define TTAP__GATE_EPOCH_SHIFT 32
+
+/* ---- Chunks ---- */
+struct ttap__chunk {
+    uint32_t next;         /* index + 1 of the next in its list; 0 ends it */
+    uint32_t slot;         /* whose events */
+    uint32_t level;        /* 0 or 1 */
+    uint32_t serial;       /* 1, 2, 3, ... within the stream and session */
+    uint32_t used;         /* cells, once full */
+    uint32_t session;      /* in which it was taken */
+    uint64_t uid;          /* the thread's number */
+    uint64_t base_ticks;   /* 64-bit time at which it was taken; cells carry the low 56 bits */
+    uint64_t lost_before;  /* the stream's lost_full when it was taken */
+    uint64_t unused_[2];
+    uint64_t cells[TTAP__CHUNK_CELLS * 2];
+};
+
+/* published: chunk index + 1 | serial | cells used. 0: the stream has no chunk. */
+#define TTAP__PUB_USED_BITS 10
+#define TTAP__PUB_SERIAL_BITS 30
+#define TTAP__PUB_USED(p) ((uint32_t)((p) & ((1u << TTAP__PUB_USED_BITS) - 1)))
+#define TTAP__PUB_SERIAL(p) ((uint32_t)((p) >> TTAP__PUB_USED_BITS) & ((1u << TTAP__PUB_SERIAL_BITS) - 1))
+#define TTAP__PUB_CHUNK(p) ((uint32_t)((p) >> (TTAP__PUB_USED_BITS + TTAP__PUB_SERIAL_BITS)))
+#define TTAP__PUB(chunk, serial) \
+    ((uint64_t)(chunk) << (TTAP__PUB_USED_BITS + TTAP__PUB_SERIAL_BITS) | (uint64_t)(serial) << TTAP__PUB_USED_BITS)
+
+/* ---- Slots: the shared half of a thread ---- */
+enum ttap__slot_state { TTAP__SLOT_FREE, TTAP__SLOT_LIVE, TTAP__SLOT_ENDED };
+
+struct ttap__slot_stream {
+    uint64_t published;    /* written by the owner; by the drainer only to 0, gate closed and busy 0 */
+    uint32_t busy;         /* 1 while the owner is between testing the gate and publishing */
+    uint32_t dirty;        /* used in the session it names (+1); the drainer has to look */
+    uint64_t lost_full;    /* owner only, rising, for the slot's life */
+    uint64_t lost_nested;  /* stream 1: a second handler found it busy */
+    uint64_t sampled_out;  /* owner only */
+};
+
+/* What the drainer has taken note of; written by the drainer alone. */
+struct ttap__slot_drained {
+    uint64_t next_seq;     /* of the stream's next event, since the thread began */
+    uint64_t lost_full, lost_nested, sampled_out; /* of the owner's counters */
+    uint32_t serial;       /* the chunk at hand, or the last one finished */
+    uint32_t used;         /* cells of it that are done; TTAP__CHUNK_CELLS + 1: all, whatever its length */
+};
+
+struct ttap__slot {
+    struct ttap__slot_stream stream[2];
+    struct ttap__slot_drained drained[2];
+    uint32_t state;        /* enum ttap__slot_state */
+    uint32_t next;         /* in the free or ended list */
+    uint64_t uid;          /* never reused; 0 while free */
+    int32_t pid, tid;
+    uint32_t name_version; /* odd while the owner writes name */
+    uint32_t task_version; /* odd while the owner writes task */
+    uint64_t task[7];      /* struct ttap_task of the current task, word by word */
+    char name[TTAP__THREAD_NAME_BYTES];
+} __attribute__((aligned(64)));
+
+/* ---- Records: the private half ---- */
+struct ttap__stream {
+    struct ttap__slot_stream *shared; /* NULL in the record of a thread that has none, and in forked children */
+    uint64_t *cell;         /* where the next event goes */
+    uint64_t *end;
+    uint64_t publish;       /* the value to store into shared->published, for everything written so far */
+    uint64_t epoch;         /* high half of the gate when ttap__refresh() last ran */
+    uint32_t depth;         /* open regions */
+    uint32_t serial;        /* of the chunk at hand */
+    uint32_t session;
+    uint32_t level;
+    uint64_t nested_marked; /* stream 1: how much of lost_nested the cells already tell */
+};
+
+struct ttap__record {
+    struct ttap__stream stream[2];
+    struct ttap__slot *slot;
+    struct ttap_task task;   /* the current one */
+    uint64_t next_task_id;
+    uint32_t slot_index;
+    uint32_t muted;          /* the current task is kept by nobody */
+    uint32_t exit_rounds;
+} __attribute__((aligned(64)));
+
+/* ---- Sampling, as emitters see it: what at least one subscriber keeps ---- */
+struct ttap__keep_rule {
+    uint32_t kind;           /* name id of a root task's kind */
+    uint64_t below;          /* kept when draw < below; 2^32 keeps all */
+};
+struct ttap__keep {
+    uint64_t otherwise;
+    uint32_t rules;
+    struct ttap__keep_rule rule[TTAP__SAMPLING_KINDS_MAX * 4];
+};
+#define TTAP__KEEP_ALL (UINT64_C(1) << 32)
+
+/* ---- Names ---- */
+struct ttap__name_entry {
+    uint32_t offset;
+    uint32_t len_plus_1;     /* stored last (release): 0 means not ready */
+    uint32_t hash;
+};
+
+/* ---- The arena ---- */
+struct ttap__arena {
+    uint32_t session;          /* rises by one when the first listener comes */
+    uint32_t clean_epoch;      /* epoch since when the region group was never off */
+    uint64_t free_chunks;      /* tag << 32 | index + 1 */
+    uint64_t full_chunks;      /* same */
+    uint32_t chunks_made;      /* chunks [0, chunks_made) have been handed out at least once */
+    uint32_t chunks_limit;     /* from the budget */
+    uint64_t drainer_ticks;    /* when the drainer last ticked */
+    uint64_t lease_ticks;      /* how old that may be */
+    uint64_t lease_expired;    /* how often it was older */
+    uint64_t free_slots;       /* tag << 32 | index + 1 */
+    uint64_t ended_slots;
+    uint32_t slots_made;
+    uint32_t next_queue_id;
+    uint64_t next_uid;
+    uint64_t lost_norecord;    /* events of threads without a record */
+    uint64_t trace_seed[2];    /* for W3C ids */
+    uint32_t names_made;       /* ids 1 .. names_made */
+    uint32_t name_text_used;
+    uint64_t names_full;
+    uint32_t keep_index;       /* which of keep[] is in force */
+    struct ttap__keep keep[2];
+    uint32_t name_hash[TTAP__NAME_HASH_SLOTS];
+    struct ttap__name_entry name[TTAP_NAMES_MAX + 2];
+    char name_text[TTAP__NAME_TEXT_BYTES];
+    struct ttap__slot slot[TTAP__THREADS_MAX];
+};
+
+extern struct ttap__arena *ttap__arena_base;       /* NULL until first needed */
+extern struct ttap__chunk *ttap__chunks;            /* chunks_limit of them */
+
+/* This thread's record. Initial-exec: no lazy allocation at the first touch in a signal handler. Never NULL: points to
+ * ttap__no_record, all zero, until the thread attaches, so that the fast path needs one test for "none" and "wiped". */
+extern __thread struct ttap__record *ttap__tls __attribute__((tls_model("initial-exec")));
+extern struct ttap__record ttap__no_record;
+
+/* Nothing this thread does is recorded: it is the tracer's own, or past its last breath. */
+extern __thread uint32_t ttap__tls_silent __attribute__((tls_model("initial-exec")));
+
+/* Map the arena if need be. NULL: no memory. Signal-safe, any number of threads at once. */
+struct ttap__arena *ttap__arena(void);
+
+/* Give the calling thread a record. False: it is silent, forked without us noticing, or the table is full. Signal-safe. */
+bool ttap__attach(void);
+
+/* The slow half of opening an emission: the epoch changed. Called with busy set. */
+void ttap__refresh(struct ttap__record *rec, struct ttap__stream *s, uint64_t gate);
+
+/* Make room for @cells: hand the full chunk over and take a fresh one. False: none left (counted lost_full). Called with busy set. */
+bool ttap__take_chunk(struct ttap__record *rec, struct ttap__stream *s);
+
+void ttap__chunk_release(uint32_t index);
+
+/* All full chunks, oldest first, linked by next; 0 if none. Drainer only. */
+uint32_t ttap__full_chunks_take(void);
+
+/* Slots of threads that ended, linked by next, newest first; 0 if none. Drainer only. */
+uint32_t ttap__ended_slots_take(void);
+void ttap__slot_release(uint32_t index);
+
+/* Would a task with this draw be recorded for anybody? */
+bool ttap__kept_by_any(uint32_t draw, uint32_t root_kind);
+bool ttap__keep_matches(const struct ttap__keep *keep, uint32_t draw, uint32_t root_kind);
+
+/* Number of a name; TTAP_NAMES_MAX + 1, "(names full)", when there is no room. */
+uint32_t ttap__name_intern(const char *text, size_t len_bytes);
+
+/* The child of fork(): forget everything that belongs to the parent. */
+void ttap__emit_after_fork(void);
+
+#endif

@@ -1,0 +1,126 @@
+/* chunks.c - where chunks are: a free list, a full list, and who holds one.
+ *
+ *   free list --take--> stream --full--> full list --drainer--> free list
+ *
+ * Both lists are Treiber stacks of indices with a 32-bit tag against ABA: a chunk may be taken, filled, drained and freed again while
+ * another thread is between reading `next` and swapping the head. Chunks are never unmapped, so reading `next` of a chunk that is
+ * somebody else's by now is harmless; the swap then fails.
+ */
+#include "arena.h"
+#include "clock.h"
+
+struct ttap__chunk *ttap__chunks;
+
+static void list_push(uint64_t *head, uint32_t index)
+{
+    uint64_t old = ttap__load(head);
+    uint64_t fresh;
+    do {
+        ttap__store(&ttap__chunks[index].next, (uint32_t)old);
+        fresh = (((old >> 32) + 1) << 32) | (index + 1);
+        /* Release: the chunk's content, for list_pop() or ttap__full_chunks_take(). */
+    } while (!__atomic_compare_exchange_n(head, &old, fresh, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+}
+
+/* Index + 1, or 0 when empty. */
+static uint32_t list_pop(uint64_t *head)
+{
+    uint64_t old = ttap__load_acquire(head);
+    uint64_t fresh;
+    do {
+        if (!(uint32_t)old)
+            return 0;
+        uint32_t next = ttap__load(&ttap__chunks[(uint32_t)old - 1].next);
+        fresh = (((old >> 32) + 1) << 32) | next;
+    } while (!__atomic_compare_exchange_n(head, &old, fresh, 1, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE));
+    return (uint32_t)old;
+}
+
+void ttap__chunk_release(uint32_t index)
+{
+    list_push(&ttap__arena_base->free_chunks, index);
+}
+
+uint32_t ttap__full_chunks_take(void)
+{
+    uint64_t *head = &ttap__arena_base->full_chunks;
+    uint64_t old = ttap__load(head);
+    if (!(uint32_t)old)
+        return 0;
+    /* Acquire: partner of list_push(). */
+    while (!__atomic_compare_exchange_n(head, &old, ((old >> 32) + 1) << 32, 1, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        ;
+    uint32_t oldest = 0;
+    for (uint32_t at = (uint32_t)old; at;) { /* newest first as pushed: reverse */
+        struct ttap__chunk *chunk = &ttap__chunks[at - 1];
+        uint32_t next = ttap__load(&chunk->next);
+        ttap__store(&chunk->next, oldest);
+        oldest = at;
+        at = next;
+    }
+    return oldest;
+}
+
+/* Index + 1 of a chunk nobody holds, or 0. Recently freed ones first: they are still in the cache. */
+static uint32_t chunk_find(struct ttap__arena *arena)
+{
+    uint32_t found = list_pop(&arena->free_chunks);
+    if (found)
+        return found;
+    uint32_t made = ttap__load(&arena->chunks_made);
+    do {
+        if (made >= ttap__load(&arena->chunks_limit))
+            return 0;
+    } while (!__atomic_compare_exchange_n(&arena->chunks_made, &made, made + 1, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return made + 1;
+}
+
+/* The drainer has not ticked for too long: whoever notices closes the gate, so that nobody records for nobody. */
+static void check_lease(struct ttap__arena *arena, uint64_t now_ticks)
+{
+    int64_t age = (int64_t)(now_ticks - ttap__load(&arena->drainer_ticks));
+    if (ttap__likely(age < (int64_t)ttap__load(&arena->lease_ticks)))
+        return;
+    uint64_t gate = ttap__load(&ttap_gate);
+    uint64_t closed = ((gate >> TTAP__GATE_EPOCH_SHIFT) + 1) << TTAP__GATE_EPOCH_SHIFT;
+    if ((gate & TTAP__GATE_GROUPS) &&
+        __atomic_compare_exchange_n(&ttap_gate, &gate, closed, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        __atomic_fetch_add(&arena->lease_expired, 1, __ATOMIC_RELAXED);
+}
+
+static void hand_over(struct ttap__arena *arena, struct ttap__stream *s)
+{
+    uint32_t index = TTAP__PUB_CHUNK(s->publish) - 1;
+    ttap__store(&ttap__chunks[index].used, TTAP__PUB_USED(s->publish));
+    list_push(&arena->full_chunks, index);
+    s->cell = s->end = NULL;
+}
+
+bool ttap__take_chunk(struct ttap__record *rec, struct ttap__stream *s)
+{
+    struct ttap__arena *arena = ttap__arena_base;
+    uint64_t now_ticks = ttap__ticks();
+    check_lease(arena, now_ticks);
+    if (s->end)
+        hand_over(arena, s);
+    uint32_t found = chunk_find(arena);
+    if (!found) {
+        ttap__store(&s->shared->lost_full, s->shared->lost_full + 1);
+        return false;
+    }
+    struct ttap__chunk *chunk = &ttap__chunks[found - 1];
+    s->serial = (s->serial + 1) & ((1u << TTAP__PUB_SERIAL_BITS) - 1);
+    ttap__store(&chunk->slot, rec->slot_index);
+    ttap__store(&chunk->level, s->level);
+    ttap__store(&chunk->serial, s->serial);
+    ttap__store(&chunk->used, 0);
+    ttap__store(&chunk->session, s->session);
+    ttap__store(&chunk->uid, rec->slot->uid);
+    ttap__store(&chunk->base_ticks, now_ticks);
+    ttap__store(&chunk->lost_before, s->shared->lost_full);
+    s->cell = chunk->cells;
+    s->end = chunk->cells + 2 * TTAP__CHUNK_CELLS;
+    s->publish = TTAP__PUB(found, s->serial);
+    ttap__store_release(&s->shared->published, s->publish); /* acquire: stream_position() in drainer.c */
+    return true;
+}

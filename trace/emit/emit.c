@@ -1,0 +1,152 @@
+/* emit.c - one function per event that belongs to the calling thread. Everything here may run in a signal handler. */
+#include "emit.h"
+
+/* The word every annotation tests. Default visibility, never protected and never bound inside the library: in a program linked
+ * -no-pie the copy relocation makes the program's copy the only one. */
+TTAP_API uint64_t ttap_gate;
+
+static inline uint32_t name_id(struct ttap_name *name)
+{
+    uint32_t id = ttap__load(&name->id);
+    if (ttap__unlikely(!id)) {
+        id = ttap_name(name->text);
+        ttap__store(&name->id, id);
+    }
+    return id;
+}
+
+void ttap__emission_lost_nested(struct ttap__stream *s)
+{
+    __atomic_fetch_add(&s->shared->lost_nested, 1, __ATOMIC_RELAXED);
+}
+
+/* Stream 1: tell in its place what a deeper handler lost, so that sequence numbers stay in order. */
+bool ttap__emission_mark_nested(struct ttap__emission *e)
+{
+    struct ttap__stream *s = e->s;
+    uint64_t lost = ttap__load(&s->shared->lost_nested);
+    if (ttap__likely(lost == s->nested_marked))
+        return true;
+    if (s->end - s->cell < 2 && !ttap__take_chunk(e->rec, s)) {
+        ttap__emission_close(e);
+        return false;
+    }
+    ttap__emission_write_head(s->cell, TTAP__CELL_LOST_NESTED, lost - s->nested_marked);
+    s->nested_marked = lost;
+    s->cell += 2;
+    s->publish += 1; /* published together with the event that follows */
+    return true;
+}
+
+void ttap__region_begin(struct ttap_name *name)
+{
+    uint64_t id = name_id(name);
+    struct ttap__emission e;
+    if (!ttap__emission_open(&e, TTAP_GROUP_REGION))
+        return;
+    uint64_t depth = e.s->depth++; /* also when muted: begins and ends must stay paired */
+    if (ttap__emission_muted(&e))
+        return;
+    uint64_t *cell = ttap__emission_reserve(&e, 1);
+    if (!cell)
+        return;
+    ttap__emission_write_head(cell, TTAP__REGION_BEGIN, depth << 32 | id);
+    ttap__emission_publish(&e, 1);
+}
+
+void ttap__region_end(struct ttap_name *name)
+{
+    uint64_t id = name_id(name);
+    struct ttap__emission e;
+    if (!ttap__emission_open(&e, TTAP_GROUP_REGION))
+        return;
+    uint64_t arg = e.s->depth ? (uint64_t)--e.s->depth << 32 | id : TTAP__END_UNMATCHED | id;
+    if (ttap__emission_muted(&e))
+        return;
+    uint64_t *cell = ttap__emission_reserve(&e, 1);
+    if (!cell)
+        return;
+    ttap__emission_write_head(cell, TTAP__REGION_END, arg);
+    ttap__emission_publish(&e, 1);
+}
+
+/* An event of the current task with one argument. */
+static inline void emit_1(uint64_t group, unsigned kind, uint64_t arg)
+{
+    struct ttap__emission e;
+    if (!ttap__emission_open(&e, group) || ttap__emission_muted(&e))
+        return;
+    uint64_t *cell = ttap__emission_reserve(&e, 1);
+    if (!cell)
+        return;
+    ttap__emission_write_head(cell, kind, arg);
+    ttap__emission_publish(&e, 1);
+}
+
+/* The same with three. */
+static inline void emit_3(uint64_t group, unsigned kind, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct ttap__emission e;
+    if (!ttap__emission_open(&e, group) || ttap__emission_muted(&e))
+        return;
+    uint64_t *cell = ttap__emission_reserve(&e, 2);
+    if (!cell)
+        return;
+    ttap__emission_write_head(cell, kind, a);
+    ttap__store(&cell[2], b);
+    ttap__store(&cell[3], c);
+    ttap__emission_publish(&e, 2);
+}
+
+void ttap__instant(struct ttap_name *name)
+{
+    emit_1(TTAP_GROUP_LOG, TTAP__INSTANT, name_id(name));
+}
+
+void ttap__counter(struct ttap_name *name, int64_t value)
+{
+    emit_3(TTAP_GROUP_COUNTER, TTAP__COUNTER, name_id(name), (uint64_t)value, 0);
+}
+
+void ttap__gc(struct ttap_name *phase, int begin)
+{
+    emit_1(TTAP_GROUP_GC, begin ? TTAP__GC_BEGIN : TTAP__GC_END, name_id(phase));
+}
+
+void ttap__queue(struct ttap_queue *queue, unsigned op, uint64_t arg)
+{
+    static const unsigned kinds[4] = {TTAP__QUEUE_ENQUEUE, TTAP__QUEUE_DEQUEUE, TTAP__QUEUE_WAIT_BEGIN, TTAP__QUEUE_WAIT_END};
+    uint32_t name = ttap__load(&queue->name_id);
+    uint32_t id = ttap__load(&queue->id);
+    if (ttap__unlikely(!name || !id)) {
+        struct ttap__arena *arena = ttap__arena();
+        if (!arena)
+            return;
+        name = ttap_name(queue->name);
+        ttap__store(&queue->name_id, name);
+        uint32_t fresh = __atomic_add_fetch(&arena->next_queue_id, 1, __ATOMIC_RELAXED);
+        id = 0;
+        if (__atomic_compare_exchange_n(&queue->id, &id, fresh, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+            id = fresh;
+    }
+    emit_3(TTAP_GROUP_QUEUE, kinds[op & 3], (uint64_t)name << 32 | id, arg, 0);
+}
+
+void ttap__log(struct ttap_name *category, const char *text, size_t len_bytes)
+{
+    uint64_t id = name_id(category);
+    if (!text)
+        len_bytes = 0;
+    if (len_bytes > TTAP_LOG_BYTES_MAX)
+        len_bytes = TTAP_LOG_BYTES_MAX;
+    unsigned cells = 1 + (unsigned)(len_bytes + 15) / 16;
+    struct ttap__emission e;
+    if (!ttap__emission_open(&e, TTAP_GROUP_LOG) || ttap__emission_muted(&e))
+        return;
+    uint64_t *cell = ttap__emission_reserve(&e, cells);
+    if (!cell)
+        return;
+    ttap__emission_write_head(cell, TTAP__LOG, (uint64_t)len_bytes << 32 | id);
+    ttap__emission_write_text(cell + 2, text, len_bytes);
+    ttap__emission_publish(&e, cells);
+}

@@ -1,0 +1,119 @@
+/* emit.h - the fast path: open an emission, write cells, close it. Inlined into each event's function.
+ *
+ *      busy = 1 ; load gate ; epoch as before? ; group wanted? ; task kept? ; room? ; ticks ; cells ; publish ; busy = 0
+ *
+ * A cell is 16 bytes. Word 0 of an event is ticks << 8 | kind, the other words are its arguments; an event has 1, 3, 5, ... of them,
+ * so that it fills whole cells. Kinds are those of events.def; what the arguments are is in trace/capture/packer.c, beside
+ * the code that reads them.
+ */
+#ifndef TTAP_EMIT_EMIT_H
+#define TTAP_EMIT_EMIT_H
+
+#include "arena.h"
+#include "clock.h"
+#include "kinds.h"
+
+/* A cell kind that never reaches the wire: word 1 events were lost here because a second handler came in between. */
+#define TTAP__CELL_LOST_NESTED 255
+
+/* Region end cells: the thread had no open region, so this one began before recording did. */
+#define TTAP__END_UNMATCHED (UINT64_C(1) << 63)
+
+struct ttap__emission {
+    struct ttap__record *rec;
+    struct ttap__stream *s;
+};
+
+void ttap__emission_lost_nested(struct ttap__stream *s);
+bool ttap__emission_mark_nested(struct ttap__emission *e);
+
+static inline void ttap__emission_close(struct ttap__emission *e)
+{
+    /* Release: whoever sees busy 0 after closing the gate also sees what was published. */
+    ttap__store_release(&e->s->shared->busy, 0);
+}
+
+/* Begin to record an event of @group. False: nothing to do, nothing to close. */
+static inline __attribute__((always_inline)) bool ttap__emission_open(struct ttap__emission *e, uint64_t group)
+{
+    struct ttap__record *rec = ttap__tls;
+    struct ttap__stream *s = &rec->stream[0];
+    if (ttap__unlikely(!s->shared)) {
+        if (!ttap__attach())
+            return false;
+        rec = ttap__tls;
+        s = &rec->stream[0];
+    }
+    if (ttap__unlikely(ttap__load(&s->shared->busy))) { /* we are a signal handler inside an emission of this thread */
+        s = &rec->stream[1];
+        if (ttap__load(&s->shared->busy)) {
+            ttap__emission_lost_nested(s);
+            return false;
+        }
+    }
+    e->rec = rec;
+    e->s = s;
+    __atomic_store_n(&s->shared->busy, 1, __ATOMIC_SEQ_CST); /* Dekker with close_gate() in session.c */
+    uint64_t gate = __atomic_load_n(&ttap_gate, __ATOMIC_SEQ_CST);
+    if (ttap__unlikely((gate >> TTAP__GATE_EPOCH_SHIFT) != s->epoch))
+        ttap__refresh(rec, s, gate);
+    if (ttap__unlikely(!(gate & group))) {
+        ttap__emission_close(e);
+        return false;
+    }
+    return true;
+}
+
+/* The current task is kept by nobody: count and leave. For events that belong to the current task. */
+static inline bool ttap__emission_muted(struct ttap__emission *e)
+{
+    if (ttap__likely(!e->rec->muted))
+        return false;
+    ttap__store(&e->s->shared->sampled_out, e->s->shared->sampled_out + 1);
+    ttap__emission_close(e);
+    return true;
+}
+
+/* Room for @cells cells. NULL: lost, counted and closed. */
+static inline uint64_t *ttap__emission_reserve(struct ttap__emission *e, unsigned cells)
+{
+    struct ttap__stream *s = e->s;
+    if (ttap__unlikely(s->level == 1) && !ttap__emission_mark_nested(e))
+        return NULL;
+    if (ttap__unlikely((size_t)(s->end - s->cell) < 2 * (size_t)cells) && !ttap__take_chunk(e->rec, s)) {
+        ttap__emission_close(e);
+        return NULL;
+    }
+    return s->cell;
+}
+
+static inline void ttap__emission_write_head(uint64_t *cell, unsigned kind, uint64_t first_arg)
+{
+    /* Relaxed stores: the release of `published` orders them. */
+    ttap__store(&cell[0], ttap__ticks() << 8 | kind);
+    ttap__store(&cell[1], first_arg);
+}
+
+/* @len_bytes of text into whole cells; the tail of the last one is zero. */
+static inline void ttap__emission_write_text(uint64_t *words, const char *text, size_t len_bytes)
+{
+    size_t padded = (len_bytes + 15) / 16 * 16;
+    for (size_t at = 0; at < padded; at += 8) {
+        uint64_t word = 0;
+        for (size_t i = 0; i < 8 && at + i < len_bytes; i++)
+            word |= (uint64_t)(unsigned char)text[at + i] << (8 * i);
+        ttap__store(&words[at / 8], word);
+    }
+}
+
+/* Show @cells cells to the drainer and close. */
+static inline void ttap__emission_publish(struct ttap__emission *e, unsigned cells)
+{
+    struct ttap__stream *s = e->s;
+    s->cell += 2 * cells;
+    s->publish += cells;
+    ttap__store_release(&s->shared->published, s->publish); /* acquire: stream_position() in drainer.c */
+    ttap__emission_close(e);
+}
+
+#endif

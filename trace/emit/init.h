@@ -1,0 +1,14 @@
+/* init.h - the little of pthreads that emitting needs, kept out of the emit objects. */
+#ifndef TTAP_EMIT_INIT_H
+#define TTAP_EMIT_INIT_H
+
+struct ttap__record;
+
+/* Destructor rounds the system runs (PTHREAD_DESTRUCTOR_ITERATIONS is 4 in glibc and musl). */
+#define TTAP__EXIT_ROUNDS 4
+
+/* Have ttap__thread_exit(record) called when the calling thread ends, as far as that can be arranged without malloc. */
+void ttap__exit_hook_arm(struct ttap__record *record);
+void ttap__thread_exit(void *record);
+
+#endif

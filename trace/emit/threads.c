@@ -1,0 +1,273 @@
+/* threads.c - how a thread gets its record, learns of changes, and leaves; and the arena they all live in.
+ *
+ * A record is given at a thread's first annotation and taken back when it ends. The thread's exit runs a destructor of ours (a hint:
+ * the main thread, _exit and raw exits have none); re-arming it lets other destructors still record. Slots of threads that recorded
+ * in the current session go through the drainer, which closes their account; others are free at once.
+ */
+#include "arena.h"
+
+#include <pthread.h>
+
+#include "clock.h"
+#include "init.h"
+#include "sys.h"
+
+struct ttap__arena *ttap__arena_base;
+struct ttap__record ttap__no_record;
+__thread struct ttap__record *ttap__tls = &ttap__no_record;
+__thread uint32_t ttap__tls_silent;
+
+/* Why a thread is silent. */
+enum { SILENT_OWN = 1, SILENT_DYING, SILENT_CLONED };
+
+/* Pages are 4, 16 or 64 KiB; the wiped half must not share one with the shared half. */
+#define PAGE_MAX 65536u
+#define ARENA_BYTES ((sizeof(struct ttap__arena) + PAGE_MAX - 1) / PAGE_MAX * PAGE_MAX)
+#define RECORDS_BYTES ((TTAP__THREADS_MAX * sizeof(struct ttap__record) + PAGE_MAX - 1) / PAGE_MAX * PAGE_MAX)
+
+static struct ttap__record *record_at(uint32_t index)
+{
+    return (struct ttap__record *)((char *)ttap__arena_base + ARENA_BYTES) + index;
+}
+
+static void arena_init(struct ttap__arena *arena)
+{
+    static const char full[] = "(names full)";
+    for (size_t i = 0; i < sizeof(full) - 1; i++)
+        arena->name_text[i] = full[i];
+    arena->name_text_used = sizeof(full) - 1;
+    arena->name[TTAP_NAMES_MAX + 1].len_plus_1 = sizeof(full);
+    arena->keep[0].otherwise = arena->keep[1].otherwise = TTAP__KEEP_ALL;
+    ttap__syscall6(SYS_getrandom, (long)arena->trace_seed, sizeof(arena->trace_seed), 0, 0, 0, 0);
+    arena->trace_seed[1] ^= ttap__ticks(); /* if getrandom is refused, at least not all alike */
+}
+
+struct ttap__arena *ttap__arena(void)
+{
+    struct ttap__arena *arena = ttap__load_acquire(&ttap__arena_base);
+    if (ttap__likely(arena != NULL))
+        return arena;
+    ttap__clock_init();
+    /* One page more than needed, to align to the largest page size. */
+    size_t bytes = ARENA_BYTES + RECORDS_BYTES;
+    char *base = ttap__map(bytes + PAGE_MAX);
+    if (!base)
+        return NULL;
+    size_t skip = (PAGE_MAX - (uintptr_t)base % PAGE_MAX) % PAGE_MAX;
+    if (skip)
+        ttap__unmap(base, skip);
+    ttap__unmap(base + skip + bytes, PAGE_MAX - skip);
+    arena = (struct ttap__arena *)(base + skip);
+    if (ttap__advise((char *)arena + ARENA_BYTES, RECORDS_BYTES, MADV_WIPEONFORK) < 0) {
+        ttap__unmap(arena, bytes); /* before Linux 4.14: a child could not tell that it is one */
+        return NULL;
+    }
+    arena_init(arena);
+    struct ttap__arena *expected = NULL;
+    /* Release: the initialisation, for the acquire above. */
+    if (__atomic_compare_exchange_n(&ttap__arena_base, &expected, arena, 0, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE))
+        return arena;
+    ttap__unmap(arena, bytes);
+    return expected;
+}
+
+/* ---- Slot lists: the same tagged stacks as for chunks ---- */
+
+static void slot_push(uint64_t *head, uint32_t index)
+{
+    struct ttap__slot *slot = &ttap__arena_base->slot[index];
+    uint64_t old = ttap__load(head);
+    uint64_t fresh;
+    do {
+        ttap__store(&slot->next, (uint32_t)old);
+        fresh = (((old >> 32) + 1) << 32) | (index + 1);
+        /* Release: the slot's state, for slot_pop() and ttap__ended_slots_take(). */
+    } while (!__atomic_compare_exchange_n(head, &old, fresh, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+}
+
+static uint32_t slot_pop(uint64_t *head)
+{
+    uint64_t old = ttap__load_acquire(head);
+    uint64_t fresh;
+    do {
+        if (!(uint32_t)old)
+            return 0;
+        fresh = (((old >> 32) + 1) << 32) | ttap__load(&ttap__arena_base->slot[(uint32_t)old - 1].next);
+    } while (!__atomic_compare_exchange_n(head, &old, fresh, 1, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE));
+    return (uint32_t)old;
+}
+
+uint32_t ttap__ended_slots_take(void)
+{
+    uint64_t *head = &ttap__arena_base->ended_slots;
+    uint64_t old = ttap__load(head);
+    if (!(uint32_t)old)
+        return 0;
+    /* Acquire: partner of slot_push(). */
+    while (!__atomic_compare_exchange_n(head, &old, ((old >> 32) + 1) << 32, 1, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        ;
+    return (uint32_t)old;
+}
+
+void ttap__slot_release(uint32_t index)
+{
+    struct ttap__slot *slot = &ttap__arena_base->slot[index];
+    ttap__store(&slot->uid, 0);
+    ttap__store_release(&slot->state, TTAP__SLOT_FREE);
+    slot_push(&ttap__arena_base->free_slots, index);
+}
+
+static uint32_t slot_find(struct ttap__arena *arena)
+{
+    uint32_t found = slot_pop(&arena->free_slots);
+    if (found)
+        return found;
+    uint32_t made = ttap__load(&arena->slots_made);
+    do {
+        if (made >= TTAP__THREADS_MAX)
+            return 0;
+    } while (!__atomic_compare_exchange_n(&arena->slots_made, &made, made + 1, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return made + 1;
+}
+
+/* ---- Attach ---- */
+
+static void slot_init(struct ttap__slot *slot, uint64_t uid)
+{
+    ttap__store(&slot->pid, ttap__getpid());
+    ttap__store(&slot->tid, ttap__gettid());
+    ttap__store(&slot->name[0], 0);
+    ttap__store(&slot->name_version, ttap__load(&slot->name_version) + 2);
+    for (int i = 0; i < 7; i++)
+        ttap__store(&slot->task[i], 0);
+    ttap__store(&slot->uid, uid);
+    ttap__store_release(&slot->state, TTAP__SLOT_LIVE); /* acquire: the drainer's scan */
+}
+
+static void record_init(struct ttap__record *rec, uint32_t index, struct ttap__slot *slot)
+{
+    *rec = (struct ttap__record){.slot = slot, .slot_index = index, .next_task_id = slot->uid << 32};
+    for (uint32_t level = 0; level < 2; level++) {
+        rec->stream[level].level = level;
+        rec->stream[level].epoch = UINT64_MAX; /* no epoch yet: refresh first */
+        rec->stream[level].nested_marked = ttap__load(&slot->stream[level].lost_nested);
+        rec->stream[level].shared = &slot->stream[level];
+    }
+}
+
+/* An event of a thread that can have no record. Not for our own threads: those have none to record. */
+static bool refuse(struct ttap__arena *arena)
+{
+    if (arena && ttap__tls_silent != SILENT_OWN && (ttap__load(&ttap_gate) & TTAP__GATE_GROUPS))
+        __atomic_fetch_add(&arena->lost_norecord, 1, __ATOMIC_RELAXED);
+    return false;
+}
+
+bool ttap__attach(void)
+{
+    if (ttap__tls != &ttap__no_record)
+        ttap__tls_silent = SILENT_CLONED; /* our record was wiped: a raw clone's child. The parent's capture is not ours to write */
+    if (ttap__tls_silent)
+        return refuse(ttap__tls_silent == SILENT_CLONED ? NULL : ttap__arena_base);
+    struct ttap__arena *arena = ttap__arena();
+    if (!arena)
+        return false;
+    uint32_t found = slot_find(arena);
+    if (!found)
+        return refuse(arena);
+    uint32_t index = found - 1;
+    struct ttap__slot *slot = &arena->slot[index];
+    slot_init(slot, __atomic_add_fetch(&arena->next_uid, 1, __ATOMIC_RELAXED));
+    struct ttap__record *rec = record_at(index);
+    record_init(rec, index, slot);
+    struct ttap__record *expected = &ttap__no_record;
+    /* One instruction: a signal handler may have attached this thread since we looked. */
+    if (!__atomic_compare_exchange_n(&ttap__tls, &expected, rec, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        ttap__slot_release(index);
+        return true;
+    }
+    ttap__exit_hook_arm(rec);
+    return true;
+}
+
+void ttap__refresh(struct ttap__record *rec, struct ttap__stream *s, uint64_t gate)
+{
+    if (!(gate & TTAP__GATE_GROUPS))
+        return; /* closed: look again when it is open */
+    struct ttap__arena *arena = ttap__arena_base;
+    uint64_t epoch = gate >> TTAP__GATE_EPOCH_SHIFT;
+    uint32_t session = ttap__load(&arena->session);
+    if (s->session != session) {
+        uint64_t left = ttap__load(&s->shared->published);
+        if (left) { /* we were preempted when the last session stopped, so the drainer left us our chunk */
+            ttap__store(&s->shared->published, 0);
+            ttap__chunk_release(TTAP__PUB_CHUNK(left) - 1);
+        }
+        s->session = session;
+        s->cell = s->end = NULL;
+        s->publish = 0;
+        s->serial = 0;
+        s->depth = 0;
+        ttap__store(&s->shared->dirty, 1);
+    } else if (s->epoch < ttap__load(&arena->clean_epoch)) {
+        s->depth = 0; /* regions were not followed for a while */
+    }
+    s->epoch = epoch;
+    rec->muted = rec->task.id && !ttap__kept_by_any(rec->task.draw, rec->task.root_kind);
+}
+
+/* ---- Leave ---- */
+
+static bool has_something_to_drain(const struct ttap__slot *slot)
+{
+    return ttap__load(&slot->stream[0].dirty) || ttap__load(&slot->stream[1].dirty) ||
+           ttap__load(&slot->stream[0].published) || ttap__load(&slot->stream[1].published);
+}
+
+/* The thread-exit destructor. Rounds: other destructors may record after ours ran, so come back as often as the system allows. */
+void ttap__thread_exit(void *record)
+{
+    struct ttap__record *rec = record;
+    if (rec != ttap__tls || !rec->slot)
+        return;
+    if (++rec->exit_rounds < TTAP__EXIT_ROUNDS) {
+        ttap__exit_hook_arm(rec);
+        return;
+    }
+    struct ttap__slot *slot = rec->slot;
+    uint32_t index = rec->slot_index;
+    ttap__tls_silent = SILENT_DYING;
+    ttap__tls = &ttap__no_record;
+    if (!has_something_to_drain(slot)) {
+        ttap__slot_release(index);
+        return;
+    }
+    ttap__store_release(&slot->state, TTAP__SLOT_ENDED);
+    slot_push(&ttap__arena_base->ended_slots, index);
+}
+
+void ttap__thread_is_own(void)
+{
+    ttap__tls_silent = SILENT_OWN;
+}
+
+/* In the child only this thread is left, and the records are wiped already. */
+void ttap__emit_after_fork(void)
+{
+    ttap__store(&ttap_gate, 0);
+    ttap__tls = &ttap__no_record;
+    ttap__tls_silent = 0;
+    struct ttap__arena *arena = ttap__arena_base;
+    if (!arena)
+        return;
+    uint32_t made = arena->slots_made;
+    for (uint32_t i = 0; i < made; i++)
+        arena->slot[i] = (struct ttap__slot){0};
+    arena->free_chunks = arena->full_chunks = 0;
+    arena->chunks_made = arena->chunks_limit = 0;
+    arena->free_slots = arena->ended_slots = 0;
+    arena->slots_made = 0;
+    arena->clean_epoch = 0;
+    arena->lost_norecord = 0;
+    ttap__chunks = NULL; /* the parent's; the child maps its own when somebody listens */
+}

@@ -1,0 +1,53 @@
+/* limits.h - every limit of the engine, once, with the reason of each number. */
+#ifndef TTAP_LIMITS_H
+#define TTAP_LIMITS_H
+
+/* Memory. One budget for everything; the shares add up to it. Live chunks come first because a chunk that is missing loses
+ * events for every subscriber, while a full queue or a full store only hurts its own. */
+#define TTAP__BUDGET_DEFAULT_BYTES (64ull << 20)
+#define TTAP__BUDGET_MIN_BYTES (1ull << 20)
+#define TTAP__BUDGET_MAX_BYTES (16ull << 30)
+#define TTAP__SHARE_CHUNKS_PERCENT 38  /* 24 MiB of 64: 0.25 s of 5 M events/s while the drainer is not scheduled */
+#define TTAP__SHARE_QUEUES_PERCENT 25  /* packed bytes that clients have not taken yet */
+#define TTAP__SHARE_KEPT_PERCENT 25    /* finished captures, any format later */
+
+/* A chunk: big enough that taking one is rare (every 500 cells), small enough that 1,000 threads hold 8 MiB, not all of the
+ * budget; 4 KiB made a region pair 1.05 to 1.09 x the floor, 8 KiB and more 1.01 to 1.04. */
+#define TTAP__CHUNK_BYTES 8192u
+#define TTAP__CHUNK_HEAD_BYTES 64u
+#define TTAP__CHUNK_CELLS ((TTAP__CHUNK_BYTES - TTAP__CHUNK_HEAD_BYTES) / 16u)
+
+/* Threads with a record at the same time. 16,384 is a large service's thread count; the table is virtual until used. */
+#define TTAP__THREADS_MAX 16384u
+#define TTAP__THREAD_NAME_BYTES 64u
+
+/* Names: TTAP_NAMES_MAX distinct ones; text is 64 bytes each on average; the hash table is half full at most. */
+#define TTAP__NAME_TEXT_BYTES (4u << 20)
+#define TTAP__NAME_HASH_SLOTS (2u * 65536u)
+
+/* Open regions the packer remembers per thread, for the heads of chunks; deeper ones are recorded but not listed there. */
+#define TTAP__REGION_STACK 64u
+
+/* Sampling rules: kinds with a rate of their own. The emit path scans them, so they stay few. */
+#define TTAP__SAMPLING_KINDS_MAX 64u
+#define TTAP__SUBS_MAX 16u
+#define TTAP__CAPTURES_MAX_DEFAULT 4u
+
+/* The drainer's tick: 5 ms at 5 M events/s is 0.5 MB of cells, which is still in the second-level cache when it is packed. */
+#define TTAP__TICK_MS 5u
+/* Without a tick for this long the gate closes itself, so that a stuck drainer costs the host nothing. */
+#define TTAP__LEASE_MS 3000u
+/* Stop waits this long for emitters that were preempted in the middle of an event (worst seen without the bound: 76 ms). */
+#define TTAP__STOP_WAIT_US 5000u
+/* Memory goes back this long after the last listener left. */
+#define TTAP__LINGER_MS 1000u
+
+/* Windows of the public API: below a microsecond nothing can be recorded, above ten minutes it is not "on demand". */
+#define TTAP__DURATION_MIN_NS 1000ull
+#define TTAP__DURATION_MAX_NS 600000000000ull
+
+/* Queue segments: 64 KiB is what one write to a socket takes, and little waste for a capture that stays small. */
+#define TTAP__SEGMENT_BYTES 65536u
+#define TTAP__KEPT_MAX 64u
+
+#endif
