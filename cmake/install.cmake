@@ -17,6 +17,11 @@ if(TARGET tracetap-cli)
   install(TARGETS tracetap-cli)
 endif()
 
+if(TARGET pipeline)
+  # Not part of an installation; the container image asks for this component by name.
+  install(TARGETS pipeline COMPONENT examples EXCLUDE_FROM_ALL)
+endif()
+
 install(EXPORT tracetap NAMESPACE tracetap:: FILE tracetap-targets.cmake DESTINATION ${TRACETAP_CMAKE_DIR})
 configure_package_config_file(cmake/tracetap-config.cmake.in ${CMAKE_BINARY_DIR}/tracetap-config.cmake
                               INSTALL_DESTINATION ${TRACETAP_CMAKE_DIR})

@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck.sh SOURCE_DIR - every shell script of the tree.
+# scripts.sh SOURCE_DIR - shellcheck has no remark about any shell script of the tree.
 set -eu
 command -v shellcheck >/dev/null || {
     echo "skipped: no shellcheck"
