@@ -25,6 +25,7 @@ formats convert.h
 handlers capture.h
 handlers convert.h
 handlers server.h
+handlers tracetap/tracetap.h
 MAY
 
 while read -r room header; do
@@ -49,5 +50,6 @@ formats server.h
 server capture.h
 server convert.h
 server kinds.h
+server tracetap/tracetap.h
 MAY_NOT
 exit $bad
