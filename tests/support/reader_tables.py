@@ -1,0 +1,395 @@
+"""reader_tables.py - the rows of docs/format.md, section 7, from a Capture.
+
+      items in file order --> one Stream per (thread, level): open regions, task, waits, phases --> rows when something ends
+                          \\-> Tasks: one record per task id, whoever describes it first       --> rows at the end
+
+Rows are dicts. A lane is its key (pid, tid, kind, which of that name), an object likewise; a task is a wire id until `canonical`
+numbers them. Ticks become nanoseconds only at the end, when all clock pairs are known.
+
+Where events are missing, what is known begins again with the head of the next run. What was open before and is not listed there ended
+somewhere in the gap: it is shown up to where its place is taken, or to the head's time, with open_end. What is listed and new has
+its true begin. A wait or phase whose begin is missing begins where knowledge began: at the window's start or at the last such head.
+"""
+import reader as r
+
+OPEN_START, OPEN_END = 1, 2
+WAIT_WHY = {1: "full", 2: "empty"}
+TIMED = {"region", "work", "wait", "gc", "lost"}  # tables with start and dur, clipped to the window
+POINTS = {"log", "instant", "counter", "depth"}   # tables with a time only
+
+
+class Clock:
+    """Section 5. Floors to whole nanoseconds."""
+
+    def __init__(self, capture):
+        self.pairs = capture.clock_pairs
+        self.hz = capture.header.ticks_per_second or 1
+        self.base_mono_ns = capture.header.base_mono_ns
+
+    def ns(self, ticks):
+        pairs = self.pairs
+        if len(pairs) == 1:
+            return (ticks - pairs[0][0]) * 1000000000 // self.hz
+        after = 1
+        while after < len(pairs) - 1 and ticks > pairs[after][0]:
+            after += 1
+        (t0, m0), (t1, m1) = pairs[after - 1], pairs[after]
+        return m0 + (ticks - t0) * (m1 - m0) // (t1 - t0) - self.base_mono_ns
+
+    def slope_error_ns(self):
+        """How far a reader that used an earlier slope can be off, roughly: the pairs against the nominal rate."""
+        first = self.pairs[0]
+        return max(abs((t - first[0]) * 1000000000 // self.hz - (m - first[1])) for t, m in self.pairs)
+
+
+def signed(ticks):
+    """A start before the clock's own zero, wrapped by the 64-bit difference, as the negative number it means."""
+    return ticks - (1 << 64) if ticks >> 63 else ticks
+
+
+class Task:
+    def __init__(self, number):
+        self.id = number
+        self.described = False
+        self.parent = 0
+        self.kind = 0
+        self.start = 0
+        self.end = None
+        self.status = 2
+        self.lane = None
+        self.end_lane = None
+        self.code = 0
+        self.text = ""
+        self.trace = ""
+
+    def describe(self, parent, kind, start, lane):
+        if not self.described:
+            self.described, self.parent, self.kind, self.start = True, parent, kind, start
+        self.lane = self.lane or lane
+
+
+class Stream:
+    """What one level of one thread has open. Begins are ticks; `known_from` is where knowledge last began."""
+
+    def __init__(self, lane, level, base_ticks):
+        self.lane = lane
+        self.level = level
+        self.next_seq = None
+        self.regions = []  # [depth, name, begin, task, flags]
+        self.task = 0
+        self.work = None  # [task, begin, flags]
+        self.waits = {}  # object -> [begin, why, task, flags]
+        self.phases = []  # [phase, begin, flags]
+        self.known_from = base_ticks
+
+
+class Tables:
+    def __init__(self, capture):
+        self.capture = capture
+        self.base = capture.header.base_ticks
+        self.clock = Clock(capture)
+        self.latest = self.base
+        self.rows = {name: [] for name in ["region", "work", "attr", "log", "instant", "counter", "depth", "wait", "gc", "lost"]}
+        self.tasks = {}
+        self.lanes = {}  # (thread, level) -> lane key
+        self.lane_names = {}
+        self.objects = {}  # (queue, name) -> object key
+        self.streams = {}
+        for item in capture.items:
+            self._take(item)
+        for ticks, _ in capture.clock_pairs:
+            self._see(ticks)
+        self.end = capture.trailer["end_ticks"] if capture.trailer else self.latest
+        for stream in self.streams.values():
+            self._close(stream)
+
+    # Items
+
+    def _take(self, item):
+        if isinstance(item, r.Thread):
+            self._lane(item.thread, 0)
+            for level in (0, 1):
+                if (item.thread, level) in self.lanes:
+                    self.lane_names[self.lanes[item.thread, level]] = r.text(item.name)
+        elif isinstance(item, r.Run):
+            self._run(item)
+        elif isinstance(item, r.Loss):
+            self._loss(item)
+        else:
+            self._current_task(item)
+
+    def _see(self, ticks):
+        self.latest = max(self.latest, ticks)
+
+    def _lane(self, thread, level):
+        if (thread, level) not in self.lanes:
+            row = self.capture.threads.get(thread, r.Thread(thread, 0, 0, b""))
+            head = (row.pid, row.tid, "signal" if level else "thread")
+            rank = sum(key[:3] == head for key in self.lane_names)
+            self.lanes[thread, level] = (*head, rank)
+            self.lane_names[self.lanes[thread, level]] = r.text(row.name)
+        return self.lanes[thread, level]
+
+    def _stream(self, thread, level):
+        if (thread, level) not in self.streams:
+            self.streams[thread, level] = Stream(self._lane(thread, level), level, self.base)
+        return self.streams[thread, level]
+
+    def _task(self, number):
+        return self.tasks.setdefault(number, Task(number))
+
+    def _name(self, name):
+        return r.name_of(self.capture, name)
+
+    def _add(self, table, **row):
+        self.rows[table].append(row)
+
+    def _current_task(self, item):
+        lane = self._lane(item.thread, 0) if item.thread in self.capture.threads else None
+        self._task(item.id).describe(item.parent, self._name(item.kind), signed(item.start_ticks), lane)
+        stream = self._stream(item.thread, 0) if lane else None
+        if stream and stream.next_seq is None and not stream.work:
+            stream.task, stream.work = item.id, [item.id, self.base, OPEN_START]
+
+    def _loss(self, loss):
+        self._see(loss.to_ticks)
+        if loss.lost:
+            lane = self._lane(loss.thread, loss.level) if loss.thread else None
+            self._add("lost", lane=lane, start=loss.from_ticks, end=loss.to_ticks, count=loss.lost,
+                      reason=r.LOSS_REASONS.get(loss.reason, "?"))
+
+    # Runs
+
+    def _run(self, run):
+        stream = self._stream(run.thread, run.level)
+        first, gap = stream.next_seq is None, stream.next_seq != run.first_seq
+        before = run.delivered_before + run.filtered_before + run.lost_before
+        if gap and (not first or before):
+            stream.known_from = run.base_ticks
+        self._take_head(stream, run, from_start=first and before == 0)
+        for event in run.events:
+            self._see(event.ticks)
+            act = self.ACTIONS.get(event.means)
+            if act:
+                act(self, stream, event.ticks, event.values)
+        stream.next_seq = run.end_seq()
+
+    def _take_head(self, stream, run, from_start):
+        task = run.task.id if run.task else 0
+        if run.task:
+            lane = stream.lane
+            self._task(task).describe(run.task.parent, self._name(run.task.kind), signed(run.task.start_ticks), lane)
+        if task != stream.task:
+            self._switch(stream, task, self.base if from_start else run.base_ticks, OPEN_START, OPEN_END)
+        kept = 0
+        for mine, listed in zip(stream.regions, run.regions):
+            if (mine[1], mine[2]) != (self._name(listed.name), signed(listed.begin_ticks)):
+                break
+            mine[0] = listed.depth
+            kept += 1
+        new = run.regions[kept:]
+        ended = min([run.base_ticks] + [signed(listed.begin_ticks) for listed in new[:1]])
+        while len(stream.regions) > kept:
+            self._end_region(stream, max(ended, stream.regions[-1][2]), OPEN_END)
+        for listed in new:
+            stream.regions.append([listed.depth, self._name(listed.name), signed(listed.begin_ticks), task, 0])
+
+    def _switch(self, stream, task, ticks, start_flags=0, end_flags=0):
+        if stream.work:
+            before, begin, flags = stream.work
+            self._add("work", lane=stream.lane, start=begin, end=ticks, task=before, flags=flags | end_flags)
+        stream.task = task
+        stream.work = [task, ticks, start_flags] if task and stream.level == 0 else None
+
+    def _end_region(self, stream, ticks, flags=0):
+        depth, name, begin, task, start_flags = stream.regions.pop()
+        start_flags |= OPEN_START if begin < self.base else 0
+        self._add("region", lane=stream.lane, depth=depth, start=begin, end=ticks, name=name, task=task, flags=flags | start_flags)
+
+    # Events
+
+    def _region_begin(self, stream, ticks, v):
+        depth = stream.regions[-1][0] + 1 if stream.regions else 0
+        stream.regions.append([depth, self._name(v["name"]), ticks, stream.task, 0])
+
+    def _region_end(self, stream, ticks, _v):
+        if stream.regions:
+            self._end_region(stream, ticks)
+
+    def _region_end_at(self, stream, ticks, v):
+        while stream.regions and stream.regions[-1][0] >= v["depth"]:
+            self._end_region(stream, ticks)
+
+    def _region_end_open(self, stream, ticks, v):
+        self._add("region", lane=stream.lane, depth=-v["level"], start=self.base, end=ticks, name=self._name(v["name"]),
+                  task=stream.task, flags=OPEN_START)
+
+    def _instant(self, stream, ticks, v):
+        self._add("instant", lane=stream.lane, at=ticks, name=self._name(v["name"]), task=stream.task)
+
+    def _log(self, stream, ticks, v):
+        self._add("log", lane=stream.lane, at=ticks, cat=self._name(v["category"]), text=r.text(v["text"]), task=stream.task)
+
+    def _counter(self, stream, ticks, v):
+        self._add("counter", lane=stream.lane, at=ticks, name=self._name(v["name"]), v=v["value"])
+
+    def _task_begin(self, stream, ticks, v):
+        self._task(v["task"]).describe(v["parent"], self._name(v["kind"]), ticks, stream.lane)
+        self._task(v["task"]).lane = stream.lane
+
+    def _task_end(self, stream, ticks, v):
+        task = self._task(v["task"])
+        task.describe(v["parent"], self._name(v["kind"]), signed(v["start"]), stream.lane)
+        task.end, task.status, task.end_lane = ticks, v["status"], stream.lane
+
+    def _task_enter(self, stream, ticks, v):
+        if v["task"]:
+            self._task(v["task"])
+        if v["task"] != stream.task:
+            self._switch(stream, v["task"], ticks)
+
+    def _task_enter_full(self, stream, ticks, v):
+        if v["task"]:
+            self._task(v["task"]).describe(v["parent"], self._name(v["kind"]), signed(v["start"]), stream.lane)
+        self._task_enter(stream, ticks, v)
+
+    def _attr_int(self, _stream, _ticks, v):
+        self._task(v["task"])
+        self._add("attr", task=v["task"], key=self._name(v["key"]), value=v["value"])
+
+    def _attr_str(self, _stream, _ticks, v):
+        self._task(v["task"])
+        self._add("attr", task=v["task"], key=self._name(v["key"]), value=r.text(v["text"]))
+
+    def _task_fail(self, _stream, _ticks, v):
+        self._task(v["task"]).code, self._task(v["task"]).text = v["code"], r.text(v["text"])
+
+    def _task_trace(self, _stream, _ticks, v):
+        self._task(v["task"]).trace = f"{v['trace_hi']:016x}{v['trace_lo']:016x}"
+
+    def _object(self, v):
+        key = (v["queue"], self._name(v["name"]))
+        if key not in self.objects:
+            self.objects[key] = ("queue", key[1], sum(o[1] == key[1] for o in self.objects.values()))
+        return self.objects[key]
+
+    def _queue_depth(self, stream, ticks, v):
+        self._add("depth", lane=stream.lane, object=self._object(v), at=ticks, v=v["depth"])
+
+    def _wait_begin(self, stream, ticks, v):
+        thing = self._object(v)
+        if thing in stream.waits:
+            self._end_wait(stream, thing, ticks, OPEN_END)
+        stream.waits[thing] = [ticks, v["why"], stream.task, 0]
+
+    def _wait_end(self, stream, ticks, v):
+        thing = self._object(v)
+        stream.waits.setdefault(thing, [stream.known_from, v["why"], stream.task, OPEN_START])
+        self._end_wait(stream, thing, ticks, 0)
+
+    def _end_wait(self, stream, thing, ticks, flags):
+        begin, why, task, start_flags = stream.waits.pop(thing)
+        self._add("wait", lane=stream.lane, start=begin, end=ticks, object=thing, why=WAIT_WHY.get(why, "?"), task=task,
+                  flags=flags | start_flags)
+
+    def _gc_begin(self, stream, ticks, v):
+        stream.phases.append([self._name(v["phase"]), ticks, 0])
+
+    def _gc_end(self, stream, ticks, v):
+        name = self._name(v["phase"])
+        for index in reversed(range(len(stream.phases))):
+            if stream.phases[index][0] == name:
+                self._end_phase(stream, index, ticks, 0)
+                return
+        stream.phases.append([name, stream.known_from, OPEN_START])
+        self._end_phase(stream, len(stream.phases) - 1, ticks, 0)
+
+    def _end_phase(self, stream, index, ticks, flags):
+        phase, begin, start_flags = stream.phases.pop(index)
+        self._add("gc", lane=stream.lane, start=begin, end=ticks, phase=phase, flags=flags | start_flags)
+
+    ACTIONS = {
+        r.REGION_BEGIN: _region_begin, r.REGION_END: _region_end, r.REGION_END_AT: _region_end_at, r.REGION_END_OPEN: _region_end_open,
+        r.INSTANT: _instant, r.LOG: _log, r.COUNTER: _counter, r.TASK_BEGIN: _task_begin, r.TASK_END: _task_end,
+        r.TASK_ENTER: _task_enter, r.TASK_ENTER_FULL: _task_enter_full, r.TASK_ATTR_INT: _attr_int, r.TASK_ATTR_STR: _attr_str,
+        r.TASK_FAIL: _task_fail, r.TASK_TRACE: _task_trace, r.QUEUE_ENQUEUE: _queue_depth, r.QUEUE_DEQUEUE: _queue_depth,
+        r.QUEUE_WAIT_BEGIN: _wait_begin, r.QUEUE_WAIT_END: _wait_end, r.GC_BEGIN: _gc_begin, r.GC_END: _gc_end}
+
+    # The end of the window
+
+    def _close(self, stream):
+        while stream.regions:
+            self._end_region(stream, self.end, OPEN_END)
+        self._switch(stream, 0, self.end, 0, OPEN_END)
+        for thing in list(stream.waits):
+            self._end_wait(stream, thing, self.end, OPEN_END)
+        while stream.phases:
+            self._end_phase(stream, 0, self.end, OPEN_END)
+
+    # Nanoseconds
+
+    def finished(self):
+        """{table: rows} in nanoseconds, with start and dur or at; plus `task` rows with their wire id as `id`."""
+        window_ns = max(0, self.clock.ns(self.end))
+        tables = {name: [self._timed(name, row, window_ns) for row in rows] for name, rows in self.rows.items()}
+        tables["task"] = [self._task_row(task) for task in self.tasks.values() if task.described]
+        return tables
+
+    def _timed(self, table, row, window_ns):
+        row = dict(row)
+        if table in TIMED:
+            start = min(max(self.clock.ns(row["start"]), 0), window_ns)
+            end = min(max(self.clock.ns(row.pop("end")), start), window_ns)
+            row["start"], row["dur"] = start, end - start
+        elif table in POINTS:
+            row["at"] = self.clock.ns(row["at"])
+        return row
+
+    def _task_row(self, task):
+        end = self.end if task.end is None else task.end
+        start_ns, end_ns = self.clock.ns(task.start), self.clock.ns(end)
+        flags = (OPEN_START if task.start < self.base else 0) | (OPEN_END if task.end is None else 0)
+        return {"id": task.id, "parent": task.parent or None, "kind": task.kind, "start": start_ns, "dur": max(0, end_ns - start_ns),
+                "status": task.status, "lane": task.lane, "end_lane": task.end_lane, "code": task.code, "text": task.text,
+                "trace": task.trace, "flags": flags}
+
+
+def head_of(capture):
+    h = capture.header
+    clocks = {1: "tsc"}  # the page names no other
+    return {"t0_unix_ns": str(h.base_wall_ns), "dur_ns": h.duration_ns, "pid": h.pid, "exe": h.exe, "cpus": h.cpus,
+            "clock": clocks.get(h.clock), "groups": h.groups, "sample": h.sample, "producer": h.producer, "notes": h.notes}
+
+
+def end_of(capture, tables):
+    import reader_check
+    account = capture.trailer or r.counted_account(capture)
+    reason = r.END_REASONS.get(capture.trailer["reason"], "?") if capture.trailer else "cut"
+    return {"dur_ns": max(0, tables.clock.ns(tables.end)), "reason": reason, "truncated": capture.truncated,
+            "identity": "exact" if reader_check.verdict_of(capture).category == "exact" else "not exact",
+            "account": {column: account[column] for column in ["events", *r.ACCOUNT_COLUMNS]}}
+
+
+def lane_rows(tables):
+    return [{"lane": key, "name": name} for key, name in tables.lane_names.items()]
+
+
+def canonical(capture):
+    """One JSON value per capture, whatever the order of rows was: tasks numbered by their rows, rows sorted."""
+    if not capture.header:
+        return {"capture": None, "end": None, "tables": {}}
+    tables = Tables(capture)
+    rows = tables.finished()
+    order = sorted(rows["task"], key=lambda row: (row["start"], row["dur"], row["kind"], row["id"]))
+    numbers = {row["id"]: index for index, row in enumerate(order)}
+    for table in rows.values():
+        for row in table:
+            for column in ("id", "task", "parent"):
+                if column in row:
+                    row[column] = numbers.get(row[column], "?") if row[column] else None
+            for column in ("lane", "end_lane", "object"):
+                if row.get(column):
+                    row[column] = "/".join(str(part) for part in row[column])
+    rows["lane"] = [{"lane": "/".join(map(str, row["lane"])), "name": row["name"]} for row in lane_rows(tables)]
+    return {"capture": head_of(capture), "end": end_of(capture, tables),
+            "tables": {name: sorted(table, key=repr) for name, table in rows.items()}}
