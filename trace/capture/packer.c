@@ -72,8 +72,6 @@ static void put_bytes(struct packer *p, const uint64_t *words, size_t len)
 
 static inline void put_head(struct packer *p, unsigned kind, uint64_t ticks)
 {
-    if (ttap__unlikely(!p->run->count))
-        p->previous_ticks = p->run->base_ticks = ticks;
     p->run->count++;
     uint64_t delta = ticks - p->previous_ticks;
     if (ttap__unlikely((int64_t)delta < 0)) {

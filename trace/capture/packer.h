@@ -39,7 +39,7 @@ struct ttap__run {
     unsigned cells;           /* consumed */
     uint32_t count, filtered; /* events for this view; events passed over */
     uint64_t base_ticks, last_ticks;
-    uint64_t lost_nested;     /* the run ended at a mark: this many events are missing behind it */
+    uint64_t lost_nested;     /* not 0: the run ended at a mark, up to which the stream had lost this many */
     bool damaged;             /* the run ended at a cell that makes no sense */
     size_t head_bytes, event_bytes;
     unsigned char head[TTAP__RUN_HEAD_BYTES_MAX];   /* task, open_ends, regions at the run's start */

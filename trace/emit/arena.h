@@ -49,9 +49,11 @@ struct ttap__chunk {
     uint64_t uid;          /* the thread's number */
     uint64_t base_ticks;   /* 64-bit time at which it was taken; cells carry the low 56 bits */
     uint64_t lost_before;  /* the stream's lost_full when it was taken */
-    uint64_t unused_[2];
+    uint64_t task[5];      /* the thread's current task then: id, parent, draw << 32 | kind, root kind, start */
+    uint64_t unused_[5];
     uint64_t cells[TTAP__CHUNK_CELLS * 2];
 };
+_Static_assert(sizeof(struct ttap__chunk) == TTAP__CHUNK_BYTES, "a chunk's head and cells fill it");
 
 /* published: chunk index + 1 | serial | cells used. 0: the stream has no chunk. */
 #define TTAP__PUB_USED_BITS 10
@@ -78,8 +80,9 @@ struct ttap__slot_stream {
 struct ttap__slot_drained {
     uint64_t next_seq;     /* of the stream's next event, since the thread began */
     uint64_t lost_full, lost_nested, sampled_out; /* of the owner's counters */
-    uint32_t serial;       /* the chunk at hand, or the last one finished */
-    uint32_t used;         /* cells of it that are done; TTAP__CHUNK_CELLS + 1: all, whatever its length */
+    uint64_t last_ticks;   /* of the last event, or the session's start */
+    uint32_t serial;       /* the last chunk that is done */
+    uint32_t used;         /* cells that are done of the one after it */
 };
 
 struct ttap__slot {
@@ -180,6 +183,9 @@ extern __thread uint32_t ttap__tls_silent __attribute__((tls_model("initial-exec
 
 /* Map the arena if need be. NULL: no memory. Signal-safe, any number of threads at once. */
 struct ttap__arena *ttap__arena(void);
+
+/* The calling thread is the tracer's own; capture.h has the same for other rooms. */
+void ttap__thread_is_own(void);
 
 /* Give the calling thread a record. False: it is silent, forked without us noticing, or the table is full. Signal-safe. */
 bool ttap__attach(void);

@@ -31,7 +31,7 @@ bool ttap__emission_mark_nested(struct ttap__emission *e)
         ttap__emission_close(e);
         return false;
     }
-    ttap__emission_write_head(s->cell, TTAP__CELL_LOST_NESTED, lost - s->nested_marked);
+    ttap__emission_write_head(s->cell, TTAP__CELL_LOST_NESTED, lost);
     s->nested_marked = lost;
     s->cell += 2;
     s->publish += 1; /* published together with the event that follows */

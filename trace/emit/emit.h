@@ -13,7 +13,7 @@
 #include "clock.h"
 #include "kinds.h"
 
-/* A cell kind that never reaches the wire: word 1 events were lost here because a second handler came in between. */
+/* A cell kind that never reaches the wire: up to here the stream had lost this many (word 1) to a second handler. */
 #define TTAP__CELL_LOST_NESTED 255
 
 /* Region end cells: the thread had no open region, so this one began before recording did. */

@@ -1,0 +1,879 @@
+/* drainer.c - the one thread behind all captures; it exists while somebody listens and one second longer.
+ *
+ *   tick:  joins -> drain -> ends -> clocks -> tell readers          every 5 ms, at once when a chunk list grows long
+ *
+ *   drain: full chunks, oldest first;  then, for each live stream, the part of its chunk that is new;  then threads that ended
+ *
+ * Sequence numbers are given here, when a stream's next event, or a loss, is seen for the first time. What makes that exact: a stream's
+ * loss counters are read before its position, so every loss they tell lies before the next chunk, whose head tells the count it began with.
+ *
+ * A session is the time from the first listener to the last. Between sessions the gate is closed and no chunk is with any
+ * thread, except with those that were preempted in the middle of an event when it closed.
+ */
+#include "engine.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "sys.h"
+
+/* Enough for the packer's buffers (static) and the 64 KiB that writing a block of names puts on the stack, twice over. */
+#define STACK_BYTES (512u << 10)
+
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;     /* for the drainer */
+    pthread_cond_t changed;  /* for callers: a sub joined or was released */
+    bool cond_ready;
+    bool running, poked, stop_all;
+    struct ttap__sub *joining;
+    unsigned open;           /* windows that count against captures_max */
+    unsigned captures_max;
+    uint64_t started;        /* captures, ever */
+    /* Written by the drainer, read by status. */
+    uint64_t events, lost, sampled_out, cpu_ns_before;
+    pthread_t thread;
+    /* Drainer only from here on. */
+    struct ttap__sub *subs;  /* their windows are open */
+    unsigned views;
+    bool in_session;
+    uint64_t idle_since_ns;
+    uint32_t chunks_mapped;
+    uint32_t fulls;          /* full chunks seen by the last drain */
+    uint64_t norecord_seen;
+    struct ttap__follow **follow; /* [slot * 2 + level] */
+    struct ttap__follow spare_follow, view_follow;
+    struct ttap__run run;
+} engine = {.mutex = PTHREAD_MUTEX_INITIALIZER, .captures_max = TTAP__CAPTURES_MAX_DEFAULT};
+
+uint64_t ttap__thread_cpu_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return ttap__ns_of(&ts);
+}
+
+/* ---- The gate ---- */
+
+static void set_gate(uint64_t groups)
+{
+    uint64_t gate = ttap__load(&ttap_gate);
+    uint64_t epoch = ((gate >> TTAP__GATE_EPOCH_SHIFT) + 1) & UINT32_MAX;
+    if ((groups & TTAP_GROUP_REGION) && !(gate & TTAP_GROUP_REGION))
+        ttap__store(&ttap__arena_base->clean_epoch, (uint32_t)epoch);
+    /* Dekker: partner of the load in ttap__emission_open(). Also publishes the sampling table and the session. */
+    __atomic_store_n(&ttap_gate, epoch << TTAP__GATE_EPOCH_SHIFT | groups, __ATOMIC_SEQ_CST);
+}
+
+/* The gate and the sampling table from what the open windows want. */
+static void open_gate(void)
+{
+    struct ttap__arena *arena = ttap__arena_base;
+    const struct ttap__keep *tables[TTAP__SUBS_MAX];
+    size_t count = 0;
+    uint64_t groups = 0;
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next) {
+        tables[count++] = sub->view.keep;
+        groups |= sub->view.groups;
+    }
+    struct ttap__keep joint;
+    ttap__keep_union(&joint, tables, count);
+    /* Into the table that is not in force. An emitter so slow that it still reads that one from two changes ago may decide one
+     * task by a mixture of rules; its next look at the gate puts it right. */
+    uint32_t next = (ttap__load(&arena->keep_index) + 1) & 1;
+    struct ttap__keep *to = &arena->keep[next];
+    ttap__store(&to->otherwise, joint.otherwise);
+    for (uint32_t i = 0; i < joint.rules; i++) {
+        ttap__store(&to->rule[i].kind, joint.rule[i].kind);
+        ttap__store(&to->rule[i].below, joint.rule[i].below);
+    }
+    ttap__store_release(&to->rules, joint.rules);
+    ttap__store_release(&arena->keep_index, next); /* acquire: ttap__kept_by_any() */
+    set_gate(groups & TTAP__GATE_GROUPS);
+}
+
+static bool any_busy(void)
+{
+    struct ttap__arena *arena = ttap__arena_base;
+    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    for (uint32_t i = 0; i < made; i++)
+        for (int level = 0; level < 2; level++)
+            if (__atomic_load_n(&arena->slot[i].stream[level].busy, __ATOMIC_SEQ_CST))
+                return true;
+    return false;
+}
+
+/* Close the gate and give emitters that are in the middle of an event a moment to finish. */
+static void close_gate(void)
+{
+    set_gate(0);
+    uint64_t deadline_ns = ttap__mono_ns() + TTAP__STOP_WAIT_US * 1000u;
+    while (any_busy() && ttap__mono_ns() < deadline_ns) {
+        struct timespec nap = {0, 50000};
+        nanosleep(&nap, NULL);
+    }
+}
+
+/* ---- Following streams ---- */
+
+static struct ttap__follow *follow_of(uint32_t slot, uint32_t level)
+{
+    struct ttap__follow **at = &engine.follow[slot * 2 + level];
+    if (!*at)
+        *at = calloc(1, sizeof(**at));
+    if (*at)
+        return *at;
+    memset(&engine.spare_follow, 0, sizeof(engine.spare_follow)); /* no memory: nesting across chunks is lost, events are not */
+    return &engine.spare_follow;
+}
+
+static void unfollow(uint32_t slot)
+{
+    for (uint32_t level = 0; level < 2; level++) {
+        free(engine.follow[slot * 2 + level]);
+        engine.follow[slot * 2 + level] = NULL;
+    }
+}
+
+static void follow_chunk(struct ttap__follow *follow, const struct ttap__chunk *chunk)
+{
+    follow->task = ttap__load(&chunk->task[0]);
+    follow->task_parent = ttap__load(&chunk->task[1]);
+    follow->task_kind = (uint32_t)ttap__load(&chunk->task[2]);
+    follow->task_draw = (uint32_t)(ttap__load(&chunk->task[2]) >> 32);
+    follow->task_root_kind = (uint32_t)ttap__load(&chunk->task[3]);
+    follow->task_start_ticks = ttap__load(&chunk->task[4]);
+}
+
+/* ---- Draining one stream ---- */
+
+static void lost(struct ttap__stream_id id, enum ttap__loss why, struct ttap__slot_drained *d, uint64_t count, uint64_t to_ticks)
+{
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
+        ttap__sub_lost(sub, id, why, d->next_seq, count, d->last_ticks, to_ticks);
+    d->next_seq += count;
+    ttap__store(&engine.lost, engine.lost + count);
+}
+
+/* Where a stream stands after a run of cells. */
+struct position {
+    uint64_t seq, lost_nested, last_ticks;
+};
+
+/* Pack @cells for the subscribers of one view. */
+static void pack_for_view(struct ttap__stream_id id, unsigned view, const struct ttap__view *wanted, struct ttap__follow *follow, const uint64_t *cell,
+                          unsigned cells, uint64_t base_ticks, struct position *at)
+{
+    struct ttap__run *run = &engine.run;
+    for (unsigned done = 0; done < cells; done += run->cells) {
+        ttap__pack(run, follow, wanted, cell + 2 * done, cells - done, base_ticks);
+        uint64_t nested = run->lost_nested > at->lost_nested ? run->lost_nested - at->lost_nested : 0;
+        uint64_t stalled = run->damaged ? cells - done - run->cells : 0; /* how many events that was cannot be known: one a cell */
+        uint64_t seq = at->seq;
+        at->seq += run->count + run->filtered;
+        at->last_ticks = run->last_ticks;
+        for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next) {
+            if (sub->view_index != view)
+                continue;
+            ttap__sub_events(sub, id, seq, run);
+            if (nested)
+                ttap__sub_lost(sub, id, TTAP__LOSS_NESTED, at->seq, nested, run->last_ticks, run->last_ticks);
+            if (stalled)
+                ttap__sub_lost(sub, id, TTAP__LOSS_STALL, at->seq + nested, stalled, run->last_ticks, run->last_ticks);
+        }
+        at->seq += nested + stalled;
+        at->lost_nested += nested;
+        if (run->damaged)
+            break;
+    }
+}
+
+static void drain_cells(struct ttap__stream_id id, struct ttap__chunk *chunk, unsigned from, unsigned to)
+{
+    struct ttap__slot_drained *d = &ttap__arena_base->slot[id.slot].drained[id.level];
+    uint64_t base_ticks = ttap__load(&chunk->base_ticks);
+    struct ttap__follow *follow = follow_of(id.slot, id.level);
+    if (!from) {
+        uint64_t lost_before = ttap__load(&chunk->lost_before);
+        if (lost_before > d->lost_full || ttap__load(&chunk->serial) == 1)
+            follow_chunk(follow, chunk); /* else the events told: the chunk may have been taken while a new task was being entered */
+        if (lost_before > d->lost_full) {
+            lost(id, TTAP__LOSS_FULL, d, lost_before - d->lost_full, base_ticks);
+            d->lost_full = lost_before;
+        }
+    }
+    if (from >= to)
+        return;
+    struct position start = {d->next_seq, d->lost_nested, d->last_ticks}, end = start;
+    for (unsigned view = 0; view < engine.views; view++) {
+        struct ttap__sub *first = engine.subs;
+        while (first->view_index != view)
+            first = first->next;
+        struct ttap__follow *own = follow;
+        if (view + 1 < engine.views) { /* all but the last view look at a copy */
+            engine.view_follow = *follow;
+            own = &engine.view_follow;
+        }
+        end = start;
+        pack_for_view(id, view, &first->view, own, chunk->cells + 2 * from, to - from, base_ticks, &end);
+    }
+    ttap__store(&engine.events, engine.events + (end.seq - start.seq));
+    d->next_seq = end.seq;
+    d->lost_nested = end.lost_nested;
+    d->last_ticks = end.last_ticks;
+}
+
+static bool is_current(const struct ttap__chunk *chunk, struct ttap__stream_id id)
+{
+    return ttap__load(&chunk->session) == ttap__load(&ttap__arena_base->session) && ttap__load(&chunk->slot) == id.slot &&
+           ttap__load(&chunk->level) == id.level && ttap__load(&chunk->uid) == id.uid;
+}
+
+static void drain_full_chunk(struct ttap__chunk *chunk)
+{
+    struct ttap__stream_id id = {ttap__load(&chunk->slot), ttap__load(&chunk->level), ttap__load(&chunk->uid)};
+    if (id.slot >= TTAP__THREADS_MAX || id.level > 1 || !is_current(chunk, id) || ttap__load(&ttap__arena_base->slot[id.slot].uid) != id.uid)
+        return; /* of a session that is over: its account is closed */
+    struct ttap__slot_drained *d = &ttap__arena_base->slot[id.slot].drained[id.level];
+    unsigned used = ttap__load(&chunk->used);
+    drain_cells(id, chunk, d->used, used <= TTAP__CHUNK_CELLS ? used : TTAP__CHUNK_CELLS);
+    d->serial = ttap__load(&chunk->serial);
+    d->used = 0;
+}
+
+static void drain_full_chunks(void)
+{
+    for (uint32_t at = ttap__full_chunks_take(); at;) {
+        struct ttap__chunk *chunk = &ttap__chunks[at - 1];
+        uint32_t next = ttap__load(&chunk->next);
+        drain_full_chunk(chunk);
+        ttap__chunk_release(at - 1);
+        engine.fulls++;
+        at = next;
+    }
+}
+
+/* Full chunks are listed before the one that follows them is published; so when that one is not the next in turn, they are there. */
+static bool catch_up(const struct ttap__slot_drained *d, uint32_t serial)
+{
+    for (int tries = 0; tries < 2; tries++) {
+        int32_t ahead = (int32_t)((serial - d->serial) << (32 - TTAP__PUB_SERIAL_BITS)) >> (32 - TTAP__PUB_SERIAL_BITS);
+        if (ahead <= 1)
+            return ahead == 1;
+        drain_full_chunks();
+    }
+    return false;
+}
+
+static void drain_stream(uint32_t slot_index, uint32_t level)
+{
+    struct ttap__slot *slot = &ttap__arena_base->slot[slot_index];
+    struct ttap__slot_stream *s = &slot->stream[level];
+    struct ttap__slot_drained *d = &slot->drained[level];
+    if (!ttap__load(&s->dirty))
+        return;
+    struct ttap__stream_id id = {slot_index, level, ttap__load(&slot->uid)};
+    /* Counters first, position second: see the head of this file. */
+    uint64_t lost_full = ttap__load_acquire(&s->lost_full);
+    uint64_t lost_nested = ttap__load_acquire(&s->lost_nested);
+    uint64_t sampled_out = ttap__load_acquire(&s->sampled_out);
+    uint64_t position = ttap__load_acquire(&s->published); /* release: ttap__emission_publish(), ttap__take_chunk() */
+    if (position && catch_up(d, TTAP__PUB_SERIAL(position))) {
+        struct ttap__chunk *chunk = &ttap__chunks[TTAP__PUB_CHUNK(position) - 1];
+        if (is_current(chunk, id)) {
+            drain_cells(id, chunk, d->used, TTAP__PUB_USED(position));
+            d->used = TTAP__PUB_USED(position);
+        }
+    }
+    uint64_t now_ticks = ttap__ticks();
+    if (lost_full > d->lost_full) {
+        lost(id, TTAP__LOSS_FULL, d, lost_full - d->lost_full, now_ticks);
+        d->lost_full = lost_full;
+    }
+    if (lost_nested > d->lost_nested) {
+        lost(id, TTAP__LOSS_NESTED, d, lost_nested - d->lost_nested, now_ticks);
+        d->lost_nested = lost_nested;
+    }
+    if (sampled_out > d->sampled_out) {
+        for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
+            ttap__sub_sampled_out(sub, id, d->next_seq, sampled_out - d->sampled_out);
+        ttap__store(&engine.sampled_out, engine.sampled_out + (sampled_out - d->sampled_out));
+        d->sampled_out = sampled_out;
+    }
+}
+
+/* ---- Draining all ---- */
+
+static void reclaim_chunk(struct ttap__slot_stream *s)
+{
+    uint64_t position = ttap__load(&s->published);
+    if (!position)
+        return;
+    ttap__store(&s->published, 0);
+    ttap__chunk_release(TTAP__PUB_CHUNK(position) - 1);
+}
+
+static void forget_slot(struct ttap__slot *slot)
+{
+    for (int level = 0; level < 2; level++) {
+        struct ttap__slot_stream *s = &slot->stream[level];
+        ttap__store(&s->dirty, 0);
+        slot->drained[level] = (struct ttap__slot_drained){.lost_full = ttap__load(&s->lost_full),
+                                                           .lost_nested = ttap__load(&s->lost_nested),
+                                                           .sampled_out = ttap__load(&s->sampled_out),
+                                                           .last_ticks = ttap__ticks()};
+    }
+}
+
+/* A thread is gone and all it left is drained. */
+static void bury(uint32_t index)
+{
+    struct ttap__slot *slot = &ttap__arena_base->slot[index];
+    for (uint32_t level = 0; level < 2; level++) {
+        struct ttap__stream_id id = {index, level, ttap__load(&slot->uid)};
+        for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
+            ttap__sub_stream_over(sub, id);
+        reclaim_chunk(&slot->stream[level]);
+    }
+    forget_slot(slot);
+    unfollow(index);
+    ttap__slot_release(index);
+}
+
+static void drain_norecord(void)
+{
+    uint64_t count = ttap__load(&ttap__arena_base->lost_norecord);
+    if (count == engine.norecord_seen)
+        return;
+    uint64_t now_ticks = ttap__ticks();
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
+        ttap__sub_lost(sub, (struct ttap__stream_id){0}, TTAP__LOSS_FULL, engine.norecord_seen, count - engine.norecord_seen, now_ticks, now_ticks);
+    ttap__store(&engine.lost, engine.lost + (count - engine.norecord_seen));
+    engine.norecord_seen = count;
+}
+
+static void drain(void)
+{
+    struct ttap__arena *arena = ttap__arena_base;
+    engine.fulls = 0;
+    uint32_t ended = ttap__ended_slots_take(); /* first: what these threads recorded is all published */
+    drain_full_chunks();
+    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    for (uint32_t i = 0; i < made; i++) {
+        if (ttap__load_acquire(&arena->slot[i].state) == TTAP__SLOT_FREE)
+            continue;
+        drain_stream(i, 0);
+        drain_stream(i, 1);
+    }
+    while (ended) {
+        uint32_t next = ttap__load(&arena->slot[ended - 1].next);
+        bury(ended - 1);
+        ended = next;
+    }
+    drain_norecord();
+}
+
+/* ---- Sessions ---- */
+
+static bool map_chunks(void)
+{
+    uint32_t wanted = ttap__budget_chunks();
+    if (ttap__chunks && engine.chunks_mapped >= wanted)
+        return true;
+    struct ttap__arena *arena = ttap__arena_base;
+    uint32_t made = ttap__load(&arena->slots_made);
+    for (uint32_t i = 0; i < made && ttap__chunks; i++)
+        if (ttap__load(&arena->slot[i].stream[0].published) || ttap__load(&arena->slot[i].stream[1].published))
+            return true; /* somebody still holds a chunk of the smaller area: stay with it this time */
+    void *area = ttap__map((size_t)wanted * sizeof(struct ttap__chunk));
+    if (!area)
+        return ttap__chunks != NULL;
+    if (ttap__chunks)
+        ttap__advise(ttap__chunks, (size_t)engine.chunks_mapped * sizeof(struct ttap__chunk), MADV_DONTNEED);
+    ttap__chunks = area;
+    engine.chunks_mapped = wanted;
+    ttap__store(&arena->free_chunks, ((ttap__load(&arena->free_chunks) >> 32) + 1) << 32);
+    ttap__store(&arena->chunks_made, 0);
+    return true;
+}
+
+/* Chunks that were left with preempted emitters when the last session stopped, and whose owners have finished since. */
+static void reclaim_left_chunks(void)
+{
+    struct ttap__arena *arena = ttap__arena_base;
+    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    for (uint32_t i = 0; i < made; i++)
+        for (int level = 0; level < 2; level++)
+            if (!__atomic_load_n(&arena->slot[i].stream[level].busy, __ATOMIC_SEQ_CST))
+                reclaim_chunk(&arena->slot[i].stream[level]);
+}
+
+static int start_session(void)
+{
+    struct ttap__arena *arena = ttap__arena();
+    if (!arena)
+        return -ENOMEM;
+    if (!engine.follow)
+        engine.follow = ttap__map(2u * TTAP__THREADS_MAX * sizeof(*engine.follow));
+    reclaim_left_chunks();
+    if (!engine.follow || !map_chunks())
+        return -ENOMEM;
+    uint32_t limit = ttap__budget_chunks();
+    ttap__store(&arena->chunks_limit, limit < engine.chunks_mapped ? limit : engine.chunks_mapped);
+    for (uint32_t at = ttap__full_chunks_take(), next; at; at = next) { /* handed over after the last session's end */
+        next = ttap__load(&ttap__chunks[at - 1].next);
+        ttap__chunk_release(at - 1);
+    }
+    for (uint32_t at = ttap__ended_slots_take(), next; at; at = next) {
+        next = ttap__load(&arena->slot[at - 1].next);
+        bury(at - 1);
+    }
+    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    for (uint32_t i = 0; i < made; i++) {
+        struct ttap__slot *slot = &arena->slot[i];
+        for (int level = 0; level < 2; level++) {
+            uint64_t next_seq = slot->drained[level].next_seq;
+            slot->drained[level] = (struct ttap__slot_drained){.next_seq = next_seq,
+                                                               .lost_full = ttap__load(&slot->stream[level].lost_full),
+                                                               .lost_nested = ttap__load(&slot->stream[level].lost_nested),
+                                                               .sampled_out = ttap__load(&slot->stream[level].sampled_out),
+                                                               .last_ticks = ttap__ticks()};
+        }
+    }
+    engine.norecord_seen = ttap__load(&arena->lost_norecord);
+    ttap__store(&arena->session, ttap__load(&arena->session) + 1);
+    ttap__store(&arena->lease_ticks, ttap__clock_ticks_per_second() / 1000 * TTAP__LEASE_MS);
+    ttap__store(&arena->drainer_ticks, ttap__ticks());
+    engine.in_session = true;
+    return 0;
+}
+
+/* Emitters that did not come back in time: at most one event each, which nobody will see. */
+static void count_late(void)
+{
+    struct ttap__arena *arena = ttap__arena_base;
+    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    for (uint32_t i = 0; i < made; i++) {
+        struct ttap__slot *slot = &arena->slot[i];
+        for (uint32_t level = 0; level < 2; level++)
+            if (ttap__load(&slot->stream[level].busy) && ttap__load(&slot->stream[level].dirty))
+                lost((struct ttap__stream_id){i, level, ttap__load(&slot->uid)}, TTAP__LOSS_LATE, &slot->drained[level], 1, ttap__ticks());
+    }
+}
+
+/* The gate is closed, all is drained, the accounts are closed: take the chunks back. */
+static void end_session(void)
+{
+    struct ttap__arena *arena = ttap__arena_base;
+    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    for (uint32_t i = 0; i < made; i++) {
+        struct ttap__slot *slot = &arena->slot[i];
+        for (uint32_t level = 0; level < 2; level++) {
+            struct ttap__slot_stream *s = &slot->stream[level];
+            if (__atomic_load_n(&s->busy, __ATOMIC_SEQ_CST))
+                continue; /* its chunk stays with it */
+            reclaim_chunk(s);
+            ttap__store(&s->dirty, 0);
+        }
+        unfollow(i);
+    }
+    engine.in_session = false;
+    engine.idle_since_ns = ttap__mono_ns();
+}
+
+/* One second after the last listener: everything back to the system. */
+static void give_memory_back(void)
+{
+    struct ttap__arena *arena = ttap__arena_base;
+    ttap__segments_trim();
+    if (!arena || !ttap__chunks)
+        return;
+    reclaim_left_chunks();
+    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    for (uint32_t i = 0; i < made; i++)
+        if (ttap__load(&arena->slot[i].stream[0].published) || ttap__load(&arena->slot[i].stream[1].published))
+            return; /* a thread is still inside an event: next time */
+    ttap__store(&arena->free_chunks, ((ttap__load(&arena->free_chunks) >> 32) + 1) << 32);
+    ttap__store(&arena->chunks_made, 0);
+    ttap__advise(ttap__chunks, (size_t)engine.chunks_mapped * sizeof(struct ttap__chunk), MADV_DONTNEED);
+}
+
+/* ---- Windows ---- */
+
+static bool same_view(const struct ttap__sub *a, const struct ttap__sub *b)
+{
+    return a->view.groups == b->view.groups && !strcmp(a->sampling.text, b->sampling.text);
+}
+
+static void number_views(void)
+{
+    engine.views = 0;
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next) {
+        sub->view_index = engine.views;
+        for (struct ttap__sub *other = engine.subs; other != sub; other = other->next)
+            if (same_view(sub, other))
+                sub->view_index = other->view_index;
+        engine.views += sub->view_index == engine.views;
+    }
+}
+
+static void announce(struct ttap__sub *sub, int error)
+{
+    pthread_mutex_lock(&engine.mutex);
+    sub->join_error = error;
+    pthread_mutex_lock(&sub->mutex);
+    sub->phase = error ? SUB_DRAINING : SUB_RECORDING;
+    pthread_mutex_unlock(&sub->mutex);
+    sub->released = error != 0;
+    pthread_cond_broadcast(&engine.changed);
+    pthread_mutex_unlock(&engine.mutex);
+}
+
+static void join(struct ttap__sub *sub)
+{
+    int error = engine.in_session ? 0 : start_session();
+    if (error) {
+        announce(sub, error);
+        return;
+    }
+    ttap__sub_begin(sub, ttap__thread_cpu_ns());
+    sub->next = engine.subs;
+    engine.subs = sub;
+    number_views();
+    open_gate();
+    announce(sub, 0);
+}
+
+static void accept_joins(void)
+{
+    pthread_mutex_lock(&engine.mutex);
+    struct ttap__sub *sub = engine.joining;
+    engine.joining = NULL;
+    pthread_mutex_unlock(&engine.mutex);
+    if (!sub)
+        return;
+    if (engine.in_session)
+        drain(); /* what is recorded up to here is not the newcomers' */
+    while (sub) {
+        struct ttap__sub *next = sub->next;
+        join(sub);
+        sub = next;
+    }
+}
+
+static bool is_over(struct ttap__sub *sub, uint64_t now_ns)
+{
+    pthread_mutex_lock(&sub->mutex);
+    if (!sub->why && now_ns >= sub->end_mono_ns)
+        sub->why = TTAP__END_WINDOW;
+    bool over = sub->why != TTAP__END_NONE;
+    pthread_mutex_unlock(&sub->mutex);
+    return over;
+}
+
+static void release(struct ttap__sub *sub)
+{
+    ttap__sub_finish(sub, ttap__thread_cpu_ns());
+    ttap__sub_notify(sub);
+    pthread_mutex_lock(&engine.mutex);
+    sub->released = true;
+    if (sub->opts.keep)
+        engine.open--;
+    pthread_cond_broadcast(&engine.changed);
+    pthread_mutex_unlock(&engine.mutex);
+}
+
+static void end_windows(uint64_t now_ns)
+{
+    bool all = true, any = false;
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next) {
+        bool over = is_over(sub, now_ns);
+        all &= over;
+        any |= over;
+    }
+    if (!any)
+        return;
+    if (all)
+        close_gate();
+    drain();
+    if (all)
+        count_late();
+    struct ttap__sub **at = &engine.subs, *over = NULL;
+    while (*at) {
+        struct ttap__sub *sub = *at;
+        if (!is_over(sub, now_ns)) {
+            at = &sub->next;
+            continue;
+        }
+        *at = sub->next;
+        sub->next = over;
+        over = sub;
+    }
+    if (all)
+        end_session();
+    else
+        open_gate();
+    number_views();
+    while (over) {
+        struct ttap__sub *next = over->next;
+        release(over);
+        over = next;
+    }
+}
+
+static void give_reason(struct ttap__sub *sub, enum ttap__end why)
+{
+    pthread_mutex_lock(&sub->mutex);
+    if (!sub->why)
+        sub->why = why;
+    pthread_mutex_unlock(&sub->mutex);
+}
+
+/* An emitter closed the gate because we had not ticked for so long. */
+static void notice_lease(void)
+{
+    if (!engine.in_session || (ttap__load(&ttap_gate) & TTAP__GATE_GROUPS))
+        return;
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
+        give_reason(sub, TTAP__END_LEASE);
+}
+
+static void record_and_deliver(void)
+{
+    ttap__store(&ttap__arena_base->drainer_ticks, ttap__ticks());
+    notice_lease();
+    drain();
+    uint64_t now_ns = ttap__mono_ns();
+    end_windows(now_ns);
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next) {
+        ttap__sub_clock(sub, now_ns);
+        ttap__sub_notify(sub);
+    }
+}
+
+static bool stop_all_asked(void)
+{
+    pthread_mutex_lock(&engine.mutex);
+    bool asked = engine.stop_all;
+    pthread_mutex_unlock(&engine.mutex);
+    return asked;
+}
+
+static void stop_all_done(void)
+{
+    pthread_mutex_lock(&engine.mutex);
+    engine.stop_all = false;
+    pthread_cond_broadcast(&engine.changed);
+    pthread_mutex_unlock(&engine.mutex);
+}
+
+static void tick(void)
+{
+    accept_joins();
+    bool stop_all = stop_all_asked();
+    if (stop_all)
+        for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
+            give_reason(sub, TTAP__END_SHUTDOWN);
+    if (engine.in_session)
+        record_and_deliver();
+    if (stop_all)
+        stop_all_done();
+}
+
+/* ---- The thread ---- */
+
+static uint64_t next_wake_ns(void)
+{
+    uint64_t now_ns = ttap__mono_ns();
+    if (!engine.in_session)
+        return engine.idle_since_ns + TTAP__LINGER_MS * 1000000u;
+    if (engine.fulls * 4 > ttap__arena_base->chunks_limit)
+        return now_ns; /* a quarter of all chunks came in at once: do not sleep */
+    uint64_t wake_ns = now_ns + TTAP__TICK_MS * 1000000u;
+    if (engine.fulls > 128)
+        wake_ns = now_ns + 1000000u; /* more than 1 MiB a tick: sooner, while the cells are still in the cache */
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
+        wake_ns = sub->end_mono_ns < wake_ns ? sub->end_mono_ns : wake_ns;
+    return wake_ns;
+}
+
+/* Sleep until there is something to do. False: nobody has listened for a while. */
+static bool doze(void)
+{
+    uint64_t wake_ns = next_wake_ns();
+    struct timespec until = {(time_t)(wake_ns / 1000000000u), (long)(wake_ns % 1000000000u)};
+    bool go_on = true;
+    pthread_mutex_lock(&engine.mutex);
+    bool work = engine.poked || engine.joining || engine.stop_all;
+    if (!work && pthread_cond_timedwait(&engine.wake, &engine.mutex, &until) == ETIMEDOUT && !engine.in_session && !engine.joining &&
+        !engine.stop_all) {
+        engine.running = false;
+        engine.cpu_ns_before += ttap__thread_cpu_ns();
+        give_memory_back();
+        go_on = false;
+    }
+    engine.poked = false;
+    pthread_mutex_unlock(&engine.mutex);
+    return go_on;
+}
+
+static void *drainer_main(void *unused)
+{
+    ttap__thread_is_own();
+    prctl(PR_SET_NAME, "tracetap", 0, 0, 0);
+    engine.idle_since_ns = ttap__mono_ns();
+    do
+        tick();
+    while (doze());
+    return unused;
+}
+
+/* With engine.mutex. The thread inherits a full signal mask, so that no handler of the host ever runs on it. */
+static int start_thread(void)
+{
+    if (!engine.cond_ready) {
+        pthread_condattr_t attr;
+        pthread_condattr_init(&attr);
+        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+        pthread_cond_init(&engine.wake, &attr);
+        pthread_cond_init(&engine.changed, &attr);
+        pthread_condattr_destroy(&attr);
+        engine.cond_ready = true;
+    }
+    if (engine.running)
+        return 0;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&engine.thread, &attr, drainer_main, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    engine.running = !error;
+    return -error;
+}
+
+/* ---- For callers ---- */
+
+int ttap__engine_join(struct ttap__sub *sub)
+{
+    pthread_mutex_lock(&engine.mutex);
+    int error = engine.open >= engine.captures_max ? -EBUSY : start_thread();
+    if (!error) {
+        engine.open++;
+        sub->next = engine.joining;
+        engine.joining = sub;
+        pthread_cond_signal(&engine.wake);
+        while (sub->phase == SUB_JOINING)
+            pthread_cond_wait(&engine.changed, &engine.mutex);
+        error = sub->join_error;
+        if (error)
+            engine.open--;
+        else
+            engine.started++;
+    }
+    pthread_mutex_unlock(&engine.mutex);
+    return error;
+}
+
+void ttap__engine_part(struct ttap__sub *sub)
+{
+    pthread_mutex_lock(&engine.mutex);
+    while (!sub->released)
+        pthread_cond_wait(&engine.changed, &engine.mutex);
+    if (!sub->opts.keep)
+        engine.open--;
+    pthread_mutex_unlock(&engine.mutex);
+}
+
+void ttap__engine_poke(void)
+{
+    pthread_mutex_lock(&engine.mutex);
+    engine.poked = true;
+    if (engine.cond_ready)
+        pthread_cond_signal(&engine.wake);
+    pthread_mutex_unlock(&engine.mutex);
+}
+
+void ttap__captures_stop_all(void)
+{
+    pthread_mutex_lock(&engine.mutex);
+    if (engine.running) {
+        engine.stop_all = true;
+        pthread_cond_signal(&engine.wake);
+    }
+    while (engine.stop_all && engine.running)
+        pthread_cond_wait(&engine.changed, &engine.mutex);
+    pthread_mutex_unlock(&engine.mutex);
+}
+
+bool ttap__engine_idle(void)
+{
+    pthread_mutex_lock(&engine.mutex);
+    bool idle = !engine.open;
+    pthread_mutex_unlock(&engine.mutex);
+    return idle;
+}
+
+unsigned ttap__captures_max(void)
+{
+    pthread_mutex_lock(&engine.mutex);
+    unsigned n = engine.captures_max;
+    pthread_mutex_unlock(&engine.mutex);
+    return n;
+}
+
+int ttap__captures_max_set(unsigned n)
+{
+    if (n < 1 || n > TTAP__SUBS_MAX)
+        return -EINVAL;
+    pthread_mutex_lock(&engine.mutex);
+    engine.captures_max = n;
+    pthread_mutex_unlock(&engine.mutex);
+    return 0;
+}
+
+static uint64_t drainer_cpu_ns(void)
+{
+    uint64_t ns = engine.cpu_ns_before;
+    clockid_t clock;
+    struct timespec ts;
+    if (engine.running && !pthread_getcpuclockid(engine.thread, &clock) && !clock_gettime(clock, &ts))
+        ns += ttap__ns_of(&ts);
+    return ns;
+}
+
+void ttap__engine_status(struct ttap_status *status)
+{
+    pthread_mutex_lock(&engine.mutex);
+    status->captures = engine.open;
+    status->captures_max = engine.captures_max;
+    status->captures_started = engine.started;
+    status->events = ttap__load(&engine.events);
+    status->lost = ttap__load(&engine.lost);
+    status->sampled_out = ttap__load(&engine.sampled_out);
+    status->drainer_cpu_ns = drainer_cpu_ns();
+    pthread_mutex_unlock(&engine.mutex);
+}
+
+void ttap__engine_after_fork(void)
+{
+    pthread_mutex_init(&engine.mutex, NULL);
+    engine.cond_ready = false;
+    engine.running = engine.poked = engine.stop_all = engine.in_session = false;
+    engine.joining = engine.subs = NULL;
+    engine.open = engine.views = 0;
+    engine.chunks_mapped = 0;
+    engine.norecord_seen = 0;
+    if (engine.follow)
+        ttap__advise(engine.follow, 2u * TTAP__THREADS_MAX * sizeof(*engine.follow), MADV_DONTNEED);
+}

@@ -1,0 +1,112 @@
+/* engine.h - the capture room's inside: one engine, one drainer thread, its subscribers.
+ *
+ *   callers (any thread)                     drainer thread
+ *   sub_open  -> joining list  --------->    join: header, start of each stream's account, gate
+ *   sub_stop  -> why set       --------->    end of the window: last drain, accounts, trailer
+ *   sub_close -> waits for draining          drain: chunks -> packer -> each subscriber's queue
+ *
+ * Locks, in this order: engine.mutex, then a sub's mutex, then queue.c's own. The drainer holds engine.mutex only to look at the lists, and
+ * never while it packs or calls ready(). What only the drainer touches needs no lock and says so.
+ */
+#ifndef TTAP_CAPTURE_ENGINE_H
+#define TTAP_CAPTURE_ENGINE_H
+
+#include <pthread.h>
+
+#include "arena.h"
+#include "capture.h"
+#include "clock.h"
+#include "packer.h"
+#include "queue.h"
+#include "sampling.h"
+#include "writer.h"
+
+/* One stream as one subscriber sees it. Drainer only. */
+struct ttap__account {
+    uint64_t uid;              /* 0: nothing yet */
+    uint64_t start_seq, delivered, filtered, sampled_out;
+    uint64_t lost[TTAP__LOSS_REASONS + 1];
+    uint32_t name_version;     /* of the THREADS row sent; 0: none */
+    bool pending;              /* a loss that could not be told yet, because the queue is full */
+    uint64_t pending_seq, pending_lost, pending_filtered, pending_from, pending_to;
+};
+
+struct ttap__sums {
+    uint64_t rows, events, delivered, filtered, sampled_out;
+    uint64_t lost[TTAP__LOSS_REASONS + 1];
+};
+
+enum sub_phase { SUB_JOINING, SUB_RECORDING, SUB_DRAINING };
+
+struct ttap__sub {
+    struct ttap__sub *next;
+    struct ttap__sub_opts opts;
+    struct ttap__sampling sampling;
+    struct ttap__view view;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    /* Under mutex. */
+    struct ttap__queue queue;
+    enum sub_phase phase;
+    enum ttap__end why;        /* set by sub_stop, or by the drainer */
+    bool waiting;              /* the reader saw 0: tell it */
+    struct ttap__sub_info shown;
+    int join_error;
+    bool released;             /* under engine.mutex: the drainer will not touch it again */
+    /* Drainer only. */
+    unsigned view_index;       /* subscribers that ask for the same share one packing */
+    struct ttap__clock_pair start;
+    uint64_t end_mono_ns;
+    uint64_t next_clock_ns, clock_step_ns;
+    uint64_t drainer_cpu_start_ns;
+    uint32_t names_sent;
+    bool names_full_sent;
+    uint64_t blocks;
+    struct ttap__account *account; /* [slot * 2 + level] */
+    uint32_t account_room;
+    struct ttap__account merged;   /* threads without a record, and rows that did not fit */
+    struct ttap__sums sums;
+};
+
+/* ---- sub.c: what the drainer does to one subscriber ---- */
+
+/* Identity of a stream, for the functions below. */
+struct ttap__stream_id {
+    uint32_t slot, level;
+    uint64_t uid;
+};
+
+int ttap__sub_new(const struct ttap__sub_opts *opts, struct ttap__pool *pool, struct ttap__sub **out);
+void ttap__sub_free(struct ttap__sub *sub);
+void ttap__sub_begin(struct ttap__sub *sub, uint64_t drainer_cpu_ns);
+void ttap__sub_events(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t first_seq, const struct ttap__run *run);
+void ttap__sub_lost(struct ttap__sub *sub, struct ttap__stream_id id, enum ttap__loss why, uint64_t first_seq, uint64_t lost, uint64_t from_ticks, uint64_t to_ticks);
+void ttap__sub_sampled_out(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t next_seq, uint64_t events);
+void ttap__sub_stream_over(struct ttap__sub *sub, struct ttap__stream_id id);
+void ttap__sub_clock(struct ttap__sub *sub, uint64_t now_ns);
+/* Close the account, queue the trailer, leave the window. */
+void ttap__sub_finish(struct ttap__sub *sub, uint64_t drainer_cpu_ns);
+/* Tell the reader, if it waits and there is something. */
+void ttap__sub_notify(struct ttap__sub *sub);
+
+/* ---- budget.c ---- */
+extern struct ttap__pool ttap__pool_queues, ttap__pool_kept, ttap__pool_other;
+uint64_t ttap__budget_bytes(void);
+uint32_t ttap__budget_chunks(void);
+bool ttap__pool_has_room(const struct ttap__queue *queue, uint64_t cost, uint64_t reserve);
+
+/* ---- kept.c ---- */
+/* Make room in the kept pool by dropping the oldest finished, unpinned capture. False: there is none. */
+bool ttap__kept_evict_one(void);
+void ttap__kept_after_fork(void);
+
+/* ---- drainer.c ---- */
+int ttap__engine_join(struct ttap__sub *sub);   /* returns when the window is open */
+void ttap__engine_part(struct ttap__sub *sub);  /* returns when the drainer has let go of it */
+void ttap__engine_poke(void);                   /* something to look at: a stop */
+void ttap__engine_status(struct ttap_status *status);
+void ttap__engine_after_fork(void);
+bool ttap__engine_idle(void);
+uint64_t ttap__thread_cpu_ns(void);
+
+#endif

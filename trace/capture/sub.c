@@ -1,0 +1,730 @@
+/* sub.c - one subscriber: its bytes, and the account of every stream it can see.
+ *
+ *   start_seq ... end_seq = delivered + filtered + lost (by reason)         for each stream; each number is put down here, once,
+ *                                                                           at the moment the bytes that prove it go into the queue
+ *
+ * When the queue is full, events are dropped run by run; the loss is remembered in the account (pending) and told as soon as there is
+ * room. Small blocks (losses, names, threads, accounts) have a reserve beyond the limit, and the last ones go in whatever the limit.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+/* Beyond the queue's limit, for blocks that tell what is missing. */
+#define RESERVE_BYTES (256u << 10)
+
+enum put_how { PUT_EVENTS, PUT_CONTROL, PUT_ALWAYS };
+
+/* ---- Into the queue ---- */
+
+static bool may_put(struct ttap__sub *sub, size_t bytes, enum put_how how)
+{
+    uint64_t cost = ttap__queue_cost(&sub->queue, bytes);
+    if (!cost || how == PUT_ALWAYS)
+        return true;
+    while (!ttap__pool_has_room(&sub->queue, cost, how == PUT_CONTROL ? RESERVE_BYTES : 0)) {
+        if (!sub->opts.keep)
+            return false;
+        pthread_mutex_unlock(&sub->mutex); /* the list of kept captures is locked before their subs */
+        bool made_room = ttap__kept_evict_one();
+        pthread_mutex_lock(&sub->mutex);
+        if (made_room)
+            continue;
+        if (!sub->why)
+            sub->why = TTAP__END_BYTES; /* a kept capture without room is over, rather than full of holes */
+        return false;
+    }
+    return true;
+}
+
+static bool put(struct ttap__sub *sub, const struct ttap__piece *piece, size_t count, enum put_how how)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += piece[i].len;
+    pthread_mutex_lock(&sub->mutex);
+    bool ok = may_put(sub, bytes, how) && ttap__queue_put(&sub->queue, piece, count);
+    if (ok) {
+        sub->blocks++;
+        if (sub->opts.max_bytes && sub->queue.put_bytes >= sub->opts.max_bytes && !sub->why)
+            sub->why = TTAP__END_BYTES;
+    }
+    pthread_mutex_unlock(&sub->mutex);
+    return ok;
+}
+
+/* One block that was written into @out by ttap__out_block_open and _close. */
+static bool put_block(struct ttap__sub *sub, const struct ttap__out *out, enum put_how how)
+{
+    struct ttap__piece piece = {out->start, ttap__out_bytes(out)};
+    return !out->full && put(sub, &piece, 1, how);
+}
+
+/* ---- Names and threads: told before what uses them ---- */
+
+#define BLOCK_BYTES (32u << 10)
+
+static void put_name_row(struct ttap__out *out, const struct ttap__arena *arena, uint32_t id, uint32_t len)
+{
+    ttap__out_varint(out, id);
+    ttap__out_string(out, arena->name_text + arena->name[id].offset, len);
+}
+
+/* Names from sub->names_sent on, as many as one block takes. Returns the last id told, or 0 when it could not be put. */
+static uint32_t send_name_block(struct ttap__sub *sub, const struct ttap__arena *arena, uint32_t made)
+{
+    unsigned char rows[BLOCK_BYTES], block[BLOCK_BYTES + 32];
+    struct ttap__out row = ttap__out_of(rows, sizeof(rows));
+    uint32_t count = 0, id = sub->names_sent;
+    while (id < made && row.end - row.at > TTAP_NAME_BYTES_MAX + 32) {
+        uint32_t len = ttap__load_acquire(&arena->name[id + 1].len_plus_1); /* release: store() in names.c */
+        id++;
+        if (!len)
+            continue; /* reserved, not filled in: no event can carry it yet, but it may be ready next time */
+        put_name_row(&row, arena, id, len - 1);
+        count++;
+    }
+    struct ttap__out out = ttap__out_of(block, sizeof(block));
+    size_t opened = ttap__out_block_open(&out, TTAP__BLOCK_NAMES);
+    ttap__out_varint(&out, count);
+    ttap__out_bytes_of(&out, rows, ttap__out_bytes(&row));
+    ttap__out_block_close(&out, opened);
+    return put_block(sub, &out, PUT_CONTROL) ? id : 0;
+}
+
+/* The first id below @made that is not filled in yet, or @made + 1. */
+static uint32_t first_unready(const struct ttap__arena *arena, uint32_t from, uint32_t made)
+{
+    while (from <= made && ttap__load_acquire(&arena->name[from].len_plus_1))
+        from++;
+    return from;
+}
+
+static bool send_names(struct ttap__sub *sub)
+{
+    const struct ttap__arena *arena = ttap__arena_base;
+    uint32_t made = ttap__load_acquire(&arena->names_made);
+    if (made > TTAP_NAMES_MAX)
+        made = TTAP_NAMES_MAX;
+    if (!sub->names_full_sent && ttap__load(&arena->names_full)) {
+        unsigned char block[64];
+        struct ttap__out out = ttap__out_of(block, sizeof(block));
+        size_t opened = ttap__out_block_open(&out, TTAP__BLOCK_NAMES);
+        ttap__out_varint(&out, 1);
+        put_name_row(&out, arena, TTAP_NAMES_MAX + 1, arena->name[TTAP_NAMES_MAX + 1].len_plus_1 - 1);
+        ttap__out_block_close(&out, opened);
+        if (!put_block(sub, &out, PUT_CONTROL))
+            return false;
+        sub->names_full_sent = true;
+    }
+    uint32_t from = sub->names_sent + 1;
+    while (sub->names_sent < made) {
+        uint32_t sent = send_name_block(sub, arena, made);
+        if (!sent)
+            return false;
+        sub->names_sent = sent;
+    }
+    if (from <= made) /* tell again from the first one that was not ready; a repeated name is harmless */
+        sub->names_sent = first_unready(arena, from, made) - 1;
+    return true;
+}
+
+/* The name a thread gave itself, else the kernel's, else none. */
+static size_t thread_name_of(const struct ttap__slot *slot, uint32_t *version, char name[TTAP__THREAD_NAME_BYTES])
+{
+    for (int tries = 0; tries < 8; tries++) {
+        *version = ttap__load_acquire(&slot->name_version); /* release: ttap_thread_name() */
+        if (*version & 1)
+            continue;
+        for (size_t i = 0; i < TTAP__THREAD_NAME_BYTES; i++)
+            name[i] = (char)ttap__load_acquire(&slot->name[i]);
+        if (ttap__load(&slot->name_version) == *version)
+            break;
+    }
+    name[TTAP__THREAD_NAME_BYTES - 1] = 0;
+    *version &= ~1u; /* never settled: send it again when it has */
+    return strlen(name);
+}
+
+static size_t kernel_name_of(int tid, char name[TTAP__THREAD_NAME_BYTES])
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/task/%d/comm", tid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t n = read(fd, name, TTAP__THREAD_NAME_BYTES - 1);
+    close(fd);
+    if (n <= 0)
+        return 0;
+    return name[n - 1] == '\n' ? (size_t)n - 1 : (size_t)n;
+}
+
+static bool send_thread(struct ttap__sub *sub, struct ttap__stream_id id, struct ttap__account *account)
+{
+    const struct ttap__slot *slot = &ttap__arena_base->slot[id.slot];
+    if (ttap__load(&slot->name_version) == account->name_version)
+        return true;
+    uint32_t version;
+    char name[TTAP__THREAD_NAME_BYTES];
+    size_t len = thread_name_of(slot, &version, name);
+    if (!len)
+        len = kernel_name_of(ttap__load(&slot->tid), name);
+    unsigned char block[TTAP__THREAD_NAME_BYTES + 64];
+    struct ttap__out out = ttap__out_of(block, sizeof(block));
+    size_t opened = ttap__out_block_open(&out, TTAP__BLOCK_THREADS);
+    ttap__out_varint(&out, 1);
+    ttap__out_varint(&out, id.uid);
+    ttap__out_varint(&out, (uint64_t)ttap__load(&slot->pid));
+    ttap__out_varint(&out, (uint64_t)ttap__load(&slot->tid));
+    ttap__out_string(&out, name, len);
+    ttap__out_block_close(&out, opened);
+    if (!put_block(sub, &out, PUT_CONTROL))
+        return false;
+    account->name_version = version;
+    return true;
+}
+
+/* ---- Accounts ---- */
+
+static struct ttap__account *account_of(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t first_seq)
+{
+    uint32_t at = id.slot * 2 + id.level;
+    if (at >= sub->account_room) {
+        uint32_t room = (at + 64) * 2;
+        struct ttap__account *grown = realloc(sub->account, room * sizeof(*grown));
+        if (!grown)
+            return NULL;
+        memset(grown + sub->account_room, 0, (room - sub->account_room) * sizeof(*grown));
+        sub->account = grown;
+        sub->account_room = room;
+    }
+    struct ttap__account *account = &sub->account[at];
+    if (account->uid != id.uid)
+        *account = (struct ttap__account){.uid = id.uid, .start_seq = first_seq};
+    return account;
+}
+
+static uint64_t lost_of(const struct ttap__account *account)
+{
+    uint64_t lost = 0;
+    for (int i = 1; i <= TTAP__LOSS_REASONS; i++)
+        lost += account->lost[i];
+    return lost;
+}
+
+static void show(struct ttap__sub *sub, uint64_t delivered, uint64_t filtered, uint64_t lost, uint64_t sampled_out)
+{
+    pthread_mutex_lock(&sub->mutex);
+    sub->shown.events += delivered + filtered + lost;
+    sub->shown.delivered += delivered;
+    sub->shown.filtered += filtered;
+    sub->shown.lost += lost;
+    sub->shown.sampled_out += sampled_out;
+    pthread_mutex_unlock(&sub->mutex);
+}
+
+static bool send_loss(struct ttap__sub *sub, uint64_t uid, unsigned level, enum ttap__loss why, uint64_t first_seq, uint64_t lost, uint64_t filtered,
+                      uint64_t from_ticks, uint64_t to_ticks, enum put_how how)
+{
+    unsigned char block[128];
+    struct ttap__out out = ttap__out_of(block, sizeof(block));
+    size_t opened = ttap__out_block_open(&out, TTAP__BLOCK_LOSS);
+    ttap__out_varint(&out, uid);
+    ttap__out_u8(&out, level);
+    ttap__out_u8(&out, why);
+    ttap__out_varint(&out, first_seq);
+    ttap__out_varint(&out, lost);
+    ttap__out_varint(&out, filtered);
+    ttap__out_varint(&out, from_ticks);
+    ttap__out_varint(&out, to_ticks);
+    ttap__out_block_close(&out, opened);
+    return put_block(sub, &out, how);
+}
+
+static bool tell_pending(struct ttap__sub *sub, struct ttap__stream_id id, struct ttap__account *a, enum put_how how)
+{
+    if (!a->pending)
+        return true;
+    if (!send_thread(sub, id, a) && how != PUT_ALWAYS)
+        return false;
+    if (!send_loss(sub, a->uid, id.level, TTAP__LOSS_QUEUE, a->pending_seq, a->pending_lost, a->pending_filtered, a->pending_from, a->pending_to, how))
+        return false;
+    a->pending = false;
+    return true;
+}
+
+static void lose_to_queue(struct ttap__account *a, uint64_t first_seq, uint64_t lost, uint64_t filtered, uint64_t from_ticks, uint64_t to_ticks)
+{
+    if (!a->pending) {
+        a->pending = true;
+        a->pending_seq = first_seq;
+        a->pending_lost = a->pending_filtered = 0;
+        a->pending_from = from_ticks;
+    }
+    a->pending_lost += lost;
+    a->pending_filtered += filtered;
+    a->pending_to = to_ticks;
+    a->lost[TTAP__LOSS_QUEUE] += lost;
+    a->filtered += filtered;
+}
+
+static bool send_events(struct ttap__sub *sub, struct ttap__stream_id id, const struct ttap__account *a, uint64_t first_seq, const struct ttap__run *run)
+{
+    unsigned char front[160];
+    struct ttap__out out = ttap__out_of(front, sizeof(front));
+    ttap__out_block_open(&out, TTAP__BLOCK_EVENTS);
+    ttap__out_varint(&out, id.uid);
+    ttap__out_u8(&out, id.level);
+    ttap__out_varint(&out, first_seq);
+    ttap__out_varint(&out, run->base_ticks);
+    ttap__out_varint(&out, run->last_ticks - run->base_ticks);
+    ttap__out_varint(&out, run->count);
+    ttap__out_varint(&out, run->filtered);
+    ttap__out_varint(&out, a->delivered);
+    ttap__out_varint(&out, a->filtered);
+    ttap__out_varint(&out, lost_of(a));
+    ttap__out_varint(&out, a->sampled_out);
+    size_t front_bytes = ttap__out_bytes(&out);
+    ttap__block_head(front, TTAP__BLOCK_EVENTS, front_bytes - TTAP__WIRE_BLOCK_HEAD_BYTES + run->head_bytes + run->event_bytes);
+    struct ttap__piece pieces[] = {{front, front_bytes}, {run->head, run->head_bytes}, {run->events, run->event_bytes}};
+    return put(sub, pieces, 3, PUT_EVENTS);
+}
+
+void ttap__sub_events(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t first_seq, const struct ttap__run *run)
+{
+    if (!run->count && !run->filtered)
+        return;
+    struct ttap__account *a = account_of(sub, id, first_seq);
+    if (!a) {
+        sub->merged.lost[TTAP__LOSS_QUEUE] += run->count;
+        sub->merged.filtered += run->filtered;
+        show(sub, 0, run->filtered, run->count, 0);
+        return;
+    }
+    if (tell_pending(sub, id, a, PUT_EVENTS) && send_thread(sub, id, a) && send_names(sub) && send_events(sub, id, a, first_seq, run)) {
+        a->delivered += run->count;
+        a->filtered += run->filtered;
+        show(sub, run->count, run->filtered, 0, 0);
+        return;
+    }
+    lose_to_queue(a, first_seq, run->count, run->filtered, run->base_ticks, run->last_ticks);
+    show(sub, 0, run->filtered, run->count, 0);
+}
+
+void ttap__sub_lost(struct ttap__sub *sub, struct ttap__stream_id id, enum ttap__loss why, uint64_t first_seq, uint64_t lost, uint64_t from_ticks, uint64_t to_ticks)
+{
+    show(sub, 0, 0, lost, 0);
+    if (!id.uid) { /* threads without a record: no stream of their own */
+        sub->merged.lost[why] += lost;
+        send_loss(sub, 0, 0, why, first_seq, lost, 0, from_ticks, to_ticks, PUT_CONTROL);
+        return;
+    }
+    struct ttap__account *a = account_of(sub, id, first_seq);
+    if (!a) {
+        sub->merged.lost[why] += lost;
+        return;
+    }
+    if (tell_pending(sub, id, a, PUT_CONTROL) && send_thread(sub, id, a) &&
+        send_loss(sub, id.uid, id.level, why, first_seq, lost, 0, from_ticks, to_ticks, PUT_CONTROL)) {
+        a->lost[why] += lost;
+        return;
+    }
+    lose_to_queue(a, first_seq, lost, 0, from_ticks, to_ticks); /* not even the record of the loss fits */
+}
+
+void ttap__sub_sampled_out(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t next_seq, uint64_t events)
+{
+    struct ttap__account *a = account_of(sub, id, next_seq);
+    (a ? a : &sub->merged)->sampled_out += events;
+    show(sub, 0, 0, 0, events);
+}
+
+static void add_to_sums(struct ttap__sums *sums, const struct ttap__account *a)
+{
+    sums->rows++;
+    sums->events += a->delivered + a->filtered + lost_of(a);
+    sums->delivered += a->delivered;
+    sums->filtered += a->filtered;
+    sums->sampled_out += a->sampled_out;
+    for (int i = 1; i <= TTAP__LOSS_REASONS; i++)
+        sums->lost[i] += a->lost[i];
+}
+
+static bool send_account(struct ttap__sub *sub, uint64_t uid, unsigned level, const struct ttap__account *a, enum put_how how)
+{
+    unsigned char block[192];
+    struct ttap__out out = ttap__out_of(block, sizeof(block));
+    size_t opened = ttap__out_block_open(&out, TTAP__BLOCK_ACCOUNT);
+    ttap__out_varint(&out, 1);
+    ttap__out_varint(&out, uid);
+    ttap__out_u8(&out, level);
+    ttap__out_varint(&out, a->start_seq);
+    ttap__out_varint(&out, a->start_seq + a->delivered + a->filtered + lost_of(a));
+    ttap__out_varint(&out, a->delivered);
+    ttap__out_varint(&out, a->filtered);
+    for (int i = 1; i <= TTAP__LOSS_REASONS; i++)
+        ttap__out_varint(&out, a->lost[i]);
+    ttap__out_varint(&out, a->sampled_out);
+    ttap__out_block_close(&out, opened);
+    if (!put_block(sub, &out, how))
+        return false;
+    add_to_sums(&sub->sums, a);
+    return true;
+}
+
+static bool is_empty(const struct ttap__account *a)
+{
+    return !a->delivered && !a->filtered && !a->sampled_out && !lost_of(a);
+}
+
+static void merge(struct ttap__account *into, const struct ttap__account *a)
+{
+    into->delivered += a->delivered;
+    into->filtered += a->filtered;
+    into->sampled_out += a->sampled_out;
+    for (int i = 1; i <= TTAP__LOSS_REASONS; i++)
+        into->lost[i] += a->lost[i];
+}
+
+static void close_account(struct ttap__sub *sub, struct ttap__stream_id id, struct ttap__account *a, enum put_how how)
+{
+    if (is_empty(a))
+        return;
+    bool told = tell_pending(sub, id, a, how) && (send_thread(sub, id, a) || how == PUT_ALWAYS) && send_account(sub, id.uid, id.level, a, how);
+    if (!told)
+        merge(&sub->merged, a); /* threads come and go while the reader stands still: keep the sums at least */
+}
+
+void ttap__sub_stream_over(struct ttap__sub *sub, struct ttap__stream_id id)
+{
+    uint32_t at = id.slot * 2 + id.level;
+    if (at >= sub->account_room || sub->account[at].uid != id.uid)
+        return;
+    close_account(sub, id, &sub->account[at], PUT_CONTROL);
+    sub->account[at].uid = 0;
+}
+
+/* ---- Begin and end ---- */
+
+static size_t exe_name(char *out, size_t size)
+{
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    if (n <= 0)
+        return 0;
+    path[n] = 0;
+    const char *slash = strrchr(path, '/');
+    const char *base = slash ? slash + 1 : path;
+    size_t len = strlen(base);
+    len = len < size ? len : size - 1;
+    memcpy(out, base, len);
+    return len;
+}
+
+static void out_text(struct ttap__out *out, const char *text)
+{
+    ttap__out_string(out, text, strlen(text));
+}
+
+static void write_header(struct ttap__sub *sub, struct ttap__out *out)
+{
+    char exe[256];
+    size_t opened = ttap__out_block_open(out, TTAP__BLOCK_HEADER);
+    ttap__out_u8(out, (unsigned)ttap__clock_kind);
+    ttap__out_varint(out, ttap__clock_ticks_per_second());
+    ttap__clock_pair(&sub->start);
+    ttap__out_varint(out, sub->start.ticks);
+    ttap__out_varint(out, sub->start.mono_ns);
+    ttap__out_varint(out, sub->start.wall_ns);
+    ttap__out_varint(out, sub->opts.duration_ns);
+    ttap__out_varint(out, sub->opts.groups);
+    ttap__out_varint(out, (uint64_t)getpid());
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    ttap__out_varint(out, cpus > 0 ? (uint64_t)cpus : 1);
+    ttap__out_varint(out, ttap__budget_bytes());
+    ttap__out_string(out, exe, exe_name(exe, sizeof(exe)));
+    out_text(out, sub->sampling.text);
+    out_text(out, "tracetap " TTAP_VERSION_STRING);
+    ttap__out_kind_table(out);
+    ttap__out_varint(out, 1);
+    out_text(out, "source.annotations");
+    out_text(out, "on");
+    ttap__out_block_close(out, opened);
+}
+
+/* The current task of a thread, as a TASKS row. False: none, or it would not hold still. */
+static bool write_current_task(struct ttap__sub *sub, struct ttap__out *out, const struct ttap__slot *slot)
+{
+    for (int tries = 0; tries < 8; tries++) {
+        uint32_t version = ttap__load_acquire(&slot->task_version); /* release: show_current() */
+        if (version & 1)
+            continue;
+        uint64_t task[5];
+        for (int i = 0; i < 5; i++)
+            task[i] = ttap__load_acquire(&slot->task[i]);
+        if (ttap__load(&slot->task_version) != version)
+            continue;
+        if (!task[0] || !ttap__keep_matches(sub->view.keep, (uint32_t)task[4], (uint32_t)(task[3] >> 32)))
+            return false;
+        ttap__out_varint(out, task[0]);
+        ttap__out_varint(out, task[1]);
+        ttap__out_varint(out, (uint32_t)task[3]);
+        ttap__out_varint(out, task[2]);
+        ttap__out_varint(out, ttap__load(&slot->uid));
+        return true;
+    }
+    return false;
+}
+
+static void send_tasks(struct ttap__sub *sub)
+{
+    const struct ttap__arena *arena = ttap__arena_base;
+    uint32_t made = ttap__load(&arena->slots_made);
+    for (uint32_t at = 0; at < made;) {
+        unsigned char rows[BLOCK_BYTES], block[BLOCK_BYTES + 32];
+        struct ttap__out row = ttap__out_of(rows, sizeof(rows));
+        uint32_t count = 0;
+        for (; at < made && row.end - row.at > 64; at++)
+            if (ttap__load_acquire(&arena->slot[at].state) == TTAP__SLOT_LIVE)
+                count += write_current_task(sub, &row, &arena->slot[at]);
+        if (!count)
+            continue;
+        struct ttap__out out = ttap__out_of(block, sizeof(block));
+        size_t opened = ttap__out_block_open(&out, TTAP__BLOCK_TASKS);
+        ttap__out_varint(&out, count);
+        ttap__out_bytes_of(&out, rows, ttap__out_bytes(&row));
+        ttap__out_block_close(&out, opened);
+        put_block(sub, &out, PUT_CONTROL);
+    }
+}
+
+void ttap__sub_begin(struct ttap__sub *sub, uint64_t drainer_cpu_ns)
+{
+    unsigned char buffer[BLOCK_BYTES];
+    struct ttap__out out = ttap__out_of(buffer, sizeof(buffer));
+    ttap__out_preamble(&out);
+    write_header(sub, &out);
+    put_block(sub, &out, PUT_ALWAYS);
+    send_names(sub);
+    if (sub->opts.groups & TTAP_GROUP_TASK)
+        send_tasks(sub);
+    sub->drainer_cpu_start_ns = drainer_cpu_ns;
+    sub->end_mono_ns = sub->opts.duration_ns ? sub->start.mono_ns + sub->opts.duration_ns : UINT64_MAX;
+    sub->clock_step_ns = 10000000; /* pairs at 10 and 100 ms, so that early times are as good as late ones, then each second */
+    sub->next_clock_ns = sub->start.mono_ns + sub->clock_step_ns;
+    pthread_mutex_lock(&sub->mutex);
+    sub->shown.started_unix_ns = sub->start.wall_ns;
+    pthread_mutex_unlock(&sub->mutex);
+}
+
+static void send_clock(struct ttap__sub *sub, const struct ttap__clock_pair *pair, enum put_how how)
+{
+    unsigned char block[64];
+    struct ttap__out out = ttap__out_of(block, sizeof(block));
+    size_t opened = ttap__out_block_open(&out, TTAP__BLOCK_CLOCK);
+    ttap__out_varint(&out, pair->ticks);
+    ttap__out_varint(&out, pair->mono_ns);
+    ttap__out_varint(&out, pair->wall_ns);
+    ttap__out_block_close(&out, opened);
+    put_block(sub, &out, how);
+}
+
+void ttap__sub_clock(struct ttap__sub *sub, uint64_t now_ns)
+{
+    if (now_ns < sub->next_clock_ns)
+        return;
+    struct ttap__clock_pair pair;
+    ttap__clock_pair(&pair);
+    send_clock(sub, &pair, PUT_CONTROL);
+    sub->clock_step_ns = sub->clock_step_ns < 100000000u ? sub->clock_step_ns * 10 : 1000000000u;
+    sub->next_clock_ns = now_ns + sub->clock_step_ns;
+}
+
+static void send_trailer(struct ttap__sub *sub, const struct ttap__clock_pair *end, uint64_t drainer_cpu_ns)
+{
+    unsigned char block[256];
+    struct ttap__out out = ttap__out_of(block, sizeof(block));
+    size_t opened = ttap__out_block_open(&out, TTAP__BLOCK_TRAILER);
+    const struct ttap__sums *sums = &sub->sums;
+    ttap__out_varint(&out, sub->why);
+    ttap__out_varint(&out, end->ticks);
+    ttap__out_varint(&out, end->mono_ns);
+    ttap__out_varint(&out, end->wall_ns);
+    ttap__out_varint(&out, sums->rows);
+    ttap__out_varint(&out, sums->events);
+    ttap__out_varint(&out, sums->delivered);
+    ttap__out_varint(&out, sums->filtered);
+    for (int i = 1; i <= TTAP__LOSS_REASONS; i++)
+        ttap__out_varint(&out, sums->lost[i]);
+    ttap__out_varint(&out, sums->sampled_out);
+    ttap__out_varint(&out, drainer_cpu_ns - sub->drainer_cpu_start_ns);
+    ttap__out_varint(&out, sub->blocks);
+    ttap__out_varint(&out, sub->queue.put_bytes);
+    ttap__out_block_close(&out, opened);
+    put_block(sub, &out, PUT_ALWAYS);
+}
+
+void ttap__sub_finish(struct ttap__sub *sub, uint64_t drainer_cpu_ns)
+{
+    send_names(sub);
+    for (uint32_t at = 0; at < sub->account_room; at++) {
+        struct ttap__account *a = &sub->account[at];
+        if (a->uid)
+            close_account(sub, (struct ttap__stream_id){at / 2, at % 2, a->uid}, a, PUT_ALWAYS);
+    }
+    if (!is_empty(&sub->merged))
+        send_account(sub, 0, 0, &sub->merged, PUT_ALWAYS);
+    struct ttap__clock_pair end;
+    ttap__clock_pair(&end);
+    send_clock(sub, &end, PUT_ALWAYS);
+    pthread_mutex_lock(&sub->mutex);
+    if (!sub->why)
+        sub->why = TTAP__END_WINDOW;
+    pthread_mutex_unlock(&sub->mutex);
+    send_trailer(sub, &end, drainer_cpu_ns);
+    free(sub->account);
+    sub->account = NULL;
+    sub->account_room = 0;
+    pthread_mutex_lock(&sub->mutex);
+    sub->phase = SUB_DRAINING;
+    sub->shown.elapsed_ns = end.mono_ns - sub->start.mono_ns;
+    pthread_cond_broadcast(&sub->changed);
+    pthread_mutex_unlock(&sub->mutex);
+}
+
+/* Something a waiting reader should see. A kept capture is news only when it is whole. */
+static bool has_news(const struct ttap__sub *sub)
+{
+    return sub->phase == SUB_DRAINING || (!sub->opts.keep && sub->queue.put_bytes > sub->queue.taken_bytes);
+}
+
+void ttap__sub_notify(struct ttap__sub *sub)
+{
+    pthread_mutex_lock(&sub->mutex);
+    bool tell = sub->waiting && has_news(sub);
+    if (tell) {
+        sub->waiting = false;
+        pthread_cond_broadcast(&sub->changed);
+    }
+    pthread_mutex_unlock(&sub->mutex);
+    if (tell && sub->opts.ready)
+        sub->opts.ready(sub->opts.arg);
+}
+
+/* ---- The reader's side ---- */
+
+int ttap__sub_new(const struct ttap__sub_opts *opts, struct ttap__pool *pool, struct ttap__sub **out)
+{
+    struct ttap__sub *sub = calloc(1, sizeof(*sub));
+    if (!sub)
+        return -ENOMEM;
+    sub->opts = *opts;
+    sub->opts.sample = NULL; /* parsed now; the caller's string need not live */
+    int error = 0;
+    if (opts->sample)
+        error = ttap__sampling_parse(opts->sample, &sub->sampling, NULL);
+    else
+        ttap__sampling_default(&sub->sampling);
+    if (error) {
+        free(sub);
+        return error;
+    }
+    sub->view = (struct ttap__view){opts->groups, &sub->sampling.keep};
+    sub->shown.duration_ns = opts->duration_ns;
+    sub->shown.groups = opts->groups;
+    sub->waiting = opts->keep; /* nobody reads a kept capture before it ends: tell when it does */
+    pthread_mutex_init(&sub->mutex, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&sub->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    ttap__queue_init(&sub->queue, pool, opts->keep);
+    *out = sub;
+    return 0;
+}
+
+void ttap__sub_free(struct ttap__sub *sub)
+{
+    ttap__queue_clear(&sub->queue);
+    pthread_cond_destroy(&sub->changed);
+    pthread_mutex_destroy(&sub->mutex);
+    free(sub->account);
+    free(sub);
+}
+
+size_t ttap__sub_read(struct ttap__sub *sub, void *buf, size_t max)
+{
+    pthread_mutex_lock(&sub->mutex);
+    size_t n = ttap__queue_take(&sub->queue, buf, max);
+    if (!n && max)
+        sub->waiting = true;
+    pthread_mutex_unlock(&sub->mutex);
+    return n;
+}
+
+size_t ttap__sub_peek(struct ttap__sub *sub, uint64_t offset, void *buf, size_t max)
+{
+    pthread_mutex_lock(&sub->mutex);
+    size_t n = ttap__queue_peek(&sub->queue, offset, buf, max);
+    pthread_mutex_unlock(&sub->mutex);
+    return n;
+}
+
+static enum ttap__sub_state state_of(const struct ttap__sub *sub)
+{
+    if (sub->phase != SUB_DRAINING)
+        return TTAP__SUB_RECORDING;
+    bool all_read = sub->queue.taken_bytes == sub->queue.put_bytes;
+    return all_read && !sub->opts.keep ? TTAP__SUB_ENDED : TTAP__SUB_DRAINING;
+}
+
+enum ttap__sub_state ttap__sub_state(struct ttap__sub *sub)
+{
+    pthread_mutex_lock(&sub->mutex);
+    enum ttap__sub_state state = state_of(sub);
+    pthread_mutex_unlock(&sub->mutex);
+    return state;
+}
+
+bool ttap__sub_wait(struct ttap__sub *sub, int timeout_ms)
+{
+    uint64_t deadline_ns = ttap__mono_ns() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * 1000000u;
+    struct timespec deadline = {(time_t)(deadline_ns / 1000000000u), (long)(deadline_ns % 1000000000u)};
+    int error = 0;
+    pthread_mutex_lock(&sub->mutex);
+    while (!error && !has_news(sub)) {
+        sub->waiting = true;
+        error = timeout_ms < 0 ? pthread_cond_wait(&sub->changed, &sub->mutex) : pthread_cond_timedwait(&sub->changed, &sub->mutex, &deadline);
+    }
+    pthread_mutex_unlock(&sub->mutex);
+    return !error;
+}
+
+void ttap__sub_stop(struct ttap__sub *sub, enum ttap__end why)
+{
+    pthread_mutex_lock(&sub->mutex);
+    if (!sub->why)
+        sub->why = why;
+    pthread_mutex_unlock(&sub->mutex);
+    ttap__engine_poke();
+}
+
+void ttap__sub_info(struct ttap__sub *sub, struct ttap__sub_info *out)
+{
+    pthread_mutex_lock(&sub->mutex);
+    *out = sub->shown;
+    out->state = state_of(sub);
+    out->why = sub->phase == SUB_DRAINING ? sub->why : TTAP__END_NONE;
+    out->bytes = sub->queue.put_bytes;
+    out->queued_bytes = sub->opts.keep ? 0 : sub->queue.put_bytes - sub->queue.taken_bytes;
+    if (sub->phase == SUB_RECORDING)
+        out->elapsed_ns = ttap__mono_ns() - sub->start.mono_ns;
+    pthread_mutex_unlock(&sub->mutex);
+}
