@@ -1,0 +1,73 @@
+/* query.c - what a capture is to record, read strictly from query parameters.
+ *
+ * Invariant: after false a 400 has been sent, and nothing was begun.
+ */
+#include "convert.h"
+#include "handlers.h"
+
+/* In the order of the bits of TTAP_GROUP_*, which is frozen. */
+const char *const ttap__group_names[] = {"task", "region", "log", "counter", "queue", "gc", NULL};
+_Static_assert(TTAP_GROUP_TASK == 1u << 0 && TTAP_GROUP_REGION == 1u << 1 && TTAP_GROUP_LOG == 1u << 2 && TTAP_GROUP_COUNTER == 1u << 3 &&
+                   TTAP_GROUP_QUEUE == 1u << 4 && TTAP_GROUP_GC == 1u << 5,
+               "a group's name stands at the number of its bit");
+
+enum { FORMATS_MAX = 16 };
+
+bool ttap__format_from_query(struct ttap__request *req, int *format)
+{
+    const char *names[FORMATS_MAX + 1];
+    int count = 0;
+    while (count < FORMATS_MAX && ttap__formats[count].name) {
+        names[count] = ttap__formats[count].name;
+        count++;
+    }
+    names[count] = NULL;
+    *format = -1;
+    return ttap__param_choice(req, "format", names, format);
+}
+
+static bool seconds_from_query(struct ttap__request *req, double max_s, uint64_t *out_ns)
+{
+    if (!ttap__param_seconds(req, "seconds", max_s, out_ns))
+        return false;
+    if (*out_ns >= TTAP__WINDOW_MIN_NS)
+        return true;
+    ttap__reply_error(req, 400, "bad_parameter", "for example seconds=5", NULL, "seconds: the shortest window is 0.000001");
+    return false;
+}
+
+static bool sample_from_query(struct ttap__request *req, const char **sample)
+{
+    size_t offset = 0;
+    const char *rule = ttap__request_param(req, "sample");
+    int error = rule ? (*rule ? ttap__sampling_check(rule, &offset) : -1) : 0;
+    if (error)
+        ttap__reply_error(req, 400, "bad_parameter", "for example sample=0.01 or sample=0.01,checkout=1", NULL,
+                          "sample: not a rate from 0 to 1 or a rule of at most 64 kinds; wrong at byte %zu", offset);
+    else
+        *sample = rule;
+    return error == 0;
+}
+
+static bool events_from_query(struct ttap__request *req, uint64_t *groups)
+{
+    uint64_t chosen = 0;
+    if (!ttap__param_set(req, "events", ttap__group_names, &chosen))
+        return false;
+    if (chosen)
+        *groups = chosen;
+    return true;
+}
+
+bool ttap__wish_from_query(struct ttap__request *req, const struct ttap_http *http, struct ttap__wish *wish)
+{
+    *wish = (struct ttap__wish){.sub = TTAP__SUB_OPTS_INIT};
+    wish->sub.duration_ns = TTAP__NS_PER_S; /* as Go's endpoint */
+    if (!seconds_from_query(req, http->seconds_max, &wish->sub.duration_ns) || !ttap__format_from_query(req, &wish->format) ||
+        !events_from_query(req, &wish->sub.groups) || !sample_from_query(req, &wish->sub.sample) ||
+        !ttap__param_u64(req, "bytes", TTAP__BYTES_MIN, TTAP__BYTES_MAX, &wish->sub.max_bytes))
+        return false;
+    if (wish->format < 0)
+        wish->format = 0;
+    return true;
+}
