@@ -23,8 +23,9 @@
 
 #include "sys.h"
 
-/* Enough for the packer's buffers (static) and the 64 KiB that writing a block of names puts on the stack, twice over. */
-#define STACK_BYTES (512u << 10)
+/* Enough for the packer's buffers (static) and the 64 KiB that writing a block of names puts on the stack, twice over; and for the
+ * thread-local words of every library of the process, which are part of it: ThreadSanitizer's alone take 767 KiB. */
+#define STACK_BYTES (1u << 20)
 
 static struct {
     pthread_mutex_t mutex;

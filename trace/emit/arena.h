@@ -184,8 +184,8 @@ extern __thread uint32_t ttap__tls_silent __attribute__((tls_model("initial-exec
 /* Map the arena if need be. NULL: no memory. Signal-safe, any number of threads at once. */
 struct ttap__arena *ttap__arena(void);
 
-/* The calling thread is the tracer's own; capture.h has the same for other rooms. */
-void ttap__thread_is_own(void);
+/* The calling thread is the tracer's own; capture.h has the same for other rooms, and for libtracetap-http: hence visible. */
+__attribute__((visibility("default"))) void ttap__thread_is_own(void);
 
 /* Give the calling thread a record. False: it is silent, forked without us noticing, or the table is full. Signal-safe. */
 bool ttap__attach(void);
