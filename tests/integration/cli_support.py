@@ -127,7 +127,7 @@ def read(name):
 
 def capture_file(name="two.trace", text="two_workers_and_a_queue.txt"):
     """A small native capture made from tests/traces."""
-    subprocess.run([program("ttap-text"), "to-wire", os.path.join(TRACES, text), name], check=True, timeout=TIMEOUT_S)
+    subprocess.run([os.environ["TTAP_TEXT"], "to-wire", os.path.join(TRACES, text), name], check=True, timeout=TIMEOUT_S)
     return name
 
 
