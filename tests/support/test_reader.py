@@ -328,6 +328,7 @@ class CutsAndDamage(Checked):
             "a name beyond its block": block(3, u(1, 9, 100) + b"abc"),
             "level 2": block(6, u(1) + bytes([2, 1]) + u(1, 1, 0, 1, 1)),
             "sequence numbers beyond 64 bits": block(6, u(1) + bytes([0, 1]) + u((1 << 64) - 1, 1, 0, 1, 1)),
+            "a varint of 65 bits": block(2, b"\xff" * 9 + b"\x02" + u(1, 1)),
             "a varint of 11 bytes": block(2, b"\x80" * 10 + b"\x01" + u(1, 1)),
             "a trailer without its last field": block(9, u(*[1] * 16)),
         }
@@ -433,6 +434,8 @@ class SeededErrors(Checked):
         self.wrong("span", self.plain(fix={"span": 2}).end())
         self.wrong("depths", self.plain(regions=[(1, "x", 900), (1, "y", 950)]).end())
         self.wrong("task-unknown", Maker().thread(1).run(1, [("task_enter", 1001, 5)]).end())
+        earlier = Maker().thread(1).run(1, [("task_begin", 1001, 5, 0, "q")])
+        self.wrong("task-unknown", earlier.run(1, [("task_enter", 1002, 5)]).end())
         self.assertEqual(str(self.verdict(Maker().thread(1).run(1, [("task_enter", 1001, 5)], filtered=1).end())), "exact")
 
     def test_reasons_and_times(self):
@@ -755,6 +758,11 @@ class Counters(unittest.TestCase):
         m = Maker().thread(1).run(1, [*self.count(0, 4), ("instant", 1050, "x")]).loss(1, 9).run(1, self.count(7, 8)).end()
         self.assertEqual(self.tiles(m), (["exact"], [
             "tile.3 thread 1: 7 delivered, 0 to 8, 2 missing, 0 twice, 0 out of order, covered"]))
+
+    def test_filtered_events_may_be_others_and_then_prove_nothing(self):
+        m = Maker().thread(1).run(1, self.count(0, 2), filtered=2).run(1, self.count(3, 4)).end()
+        self.assertEqual(self.tiles(m), (["exact"], [
+            "tile.3 thread 1: 5 delivered, 0 to 4, 0 missing, 0 twice, 0 out of order, covered"]))
 
     def test_values_twice_and_out_of_order_are_found(self):
         m = Maker().thread(1).run(1, self.count(0, 4)).run(1, self.count(4, 5)).end()
