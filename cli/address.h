@@ -11,8 +11,8 @@ struct cli_param {
 };
 
 /** cli_address_url() - the URL of a capture.
- *  @text:   "localhost:6060", ":6060", "6060", "[::1]:6060", or a whole http or https URL. Without a scheme the port defaults to 6060. Without a
- *           path it is /debug/trace.
+ *  @text:   "localhost:6060", ":6060", "6060", "[::1]:6060", or a whole http or https URL. Without a scheme the port
+ * defaults to 6060. Without a path it is /debug/trace.
  *  @params: NULL-name-terminated, added to the query, percent-encoded.
  *  @out:    yours, to free().
  *  False, with a sentence in @error: not a URL, another scheme, or a parameter that @text has already. */

@@ -38,9 +38,11 @@ struct values {
 };
 
 static const struct cli_option options[] = {
-    {"seconds", 's', "N", CLI_SECONDS, offsetof(struct values, seconds), 0, SECONDS_MAX, "length of the window (default 5)"},
+    {"seconds", 's', "N", CLI_SECONDS, offsetof(struct values, seconds), 0, SECONDS_MAX,
+     "length of the window (default 5)"},
     {"output", 'o', "FILE", CLI_TEXT, offsetof(struct values, output), 0, 0,
-     "where to write; - for standard output (default: the name the service\nproposes, in this folder; an existing file is not replaced)"},
+     "where to write; - for standard output (default: the name the service\nproposes, in this folder; an existing file "
+     "is not replaced)"},
     {"format", 'f', "F", CLI_TEXT, offsetof(struct values, format), 0, 0,
      "native (default; every other tracetap command reads it), json, ..."},
     {"events", 'e', "LIST", CLI_TEXT, offsetof(struct values, events), 0, 0,
@@ -203,7 +205,8 @@ static int commit(struct capture *capture)
 /* The transfer did not end by itself; what came is worth keeping if there is any. */
 static int keep_what_came(struct capture *capture, const char *why, int exit_code)
 {
-    const char *readable = capture->tally ? "it can be read to its last whole block" : "the document in it is not whole";
+    const char *readable =
+        capture->tally ? "it can be read to its last whole block" : "the document in it is not whole";
 
     if (!capture->opened) {
         cli_error("%s; nothing had come", why);
@@ -221,7 +224,10 @@ static int finish(struct capture *capture, enum cli_transfer_end end)
     char why[CLI_TRANSFER_TEXT_SIZE + 128];
 
     if (capture->failure) {
-        cli_error("%s: %s", capture->output.name ? capture->output.name : capture->values->output ? capture->values->output : "output",
+        cli_error("%s: %s",
+                  capture->output.name      ? capture->output.name
+                  : capture->values->output ? capture->values->output
+                                            : "output",
                   strerror(-capture->failure));
         return CLI_FAILED;
     }
@@ -361,9 +367,10 @@ const struct cli_command cli_capture = {
     .name = "capture",
     .arguments = "ADDRESS",
     .summary = "record a running service into a file",
-    .details = "Asks the tracetap endpoint at ADDRESS for a capture and writes it to a file. ADDRESS is HOST:PORT, :PORT (on\n"
-               "this machine) or a whole URL; the path is /debug/trace unless the URL has one.\n"
-               "Ctrl-C ends it early; what has come is kept and can be read.\n",
+    .details =
+        "Asks the tracetap endpoint at ADDRESS for a capture and writes it to a file. ADDRESS is HOST:PORT, :PORT (on\n"
+        "this machine) or a whole URL; the path is /debug/trace unless the URL has one.\n"
+        "Ctrl-C ends it early; what has come is kept and can be read.\n",
     .options = options,
     .operands_max = 1,
     .run = run,

@@ -25,7 +25,8 @@ struct values {
 static const struct cli_option options[] = {
     {"format", 'f', "F", CLI_TEXT, offsetof(struct values, format), 0, 0, "the format to write (default json)"},
     {"output", 'o', "OUT", CLI_TEXT, offsetof(struct values, output), 0, 0,
-     "where to write; - for standard output (default: FILE with the format's\nextension; standard output if FILE is -)"},
+     "where to write; - for standard output (default: FILE with the format's\nextension; standard output if FILE is "
+     "-)"},
     CLI_OPTIONS_END,
 };
 
@@ -167,8 +168,9 @@ const struct cli_command cli_convert = {
     .name = "convert",
     .arguments = "FILE",
     .summary = "a capture in another format",
-    .details = "Writes the native capture FILE (- for standard input) in another format. A capture that was cut is converted\n"
-               "as far as it goes, with a warning.\n",
+    .details =
+        "Writes the native capture FILE (- for standard input) in another format. A capture that was cut is converted\n"
+        "as far as it goes, with a warning.\n",
     .options = options,
     .operands_min = 1,
     .operands_max = 1,

@@ -3,7 +3,8 @@
  *      input --> (inflate) --> native? convert --> temporary file, unlinked: gone with us, however we end
  *                         `--> JSON?  as it is -^
  *
- * The file's first line holds "capture" and its last line "end" (docs/format.md section 7), so these two are all that is parsed here, whatever the length.
+ * The file's first line holds "capture" and its last line "end" (docs/format.md section 7), so these two are all that
+ * is parsed here, whatever the length.
  */
 #define _GNU_SOURCE
 #include "document.h"
@@ -24,8 +25,8 @@
 
 enum {
     PIECE_BYTES = 65536,
-    HEAD_MAX = 1 << 20, /* "capture" with its notes: the native header it comes from is no longer */
-    TAIL_MAX = 1 << 16, /* "end" has a fixed set of figures and one sentence */
+    HEAD_MAX = 1 << 20,   /* "capture" with its notes: the native header it comes from is no longer */
+    TAIL_MAX = 1 << 16,   /* "end" has a fixed set of figures and one sentence */
     GZIP_WINDOW = 15 + 16 /* zlib: the largest window, and a gzip header is expected */
 };
 
@@ -33,12 +34,12 @@ enum {
 
 struct maker {
     struct cli_document *document;
-    const char *name;               /* for messages */
-    struct ttap__convert *convert;  /* native input; else NULL and bytes are copied */
+    const char *name;              /* for messages */
+    struct ttap__convert *convert; /* native input; else NULL and bytes are copied */
     bool decided;
     unsigned char head[sizeof TTAP__WIRE_MAGIC - 1]; /* kept until there are enough to decide by */
     size_t head_bytes;
-    bool cut;    /* the input was damaged or ended early */
+    bool cut; /* the input was damaged or ended early */
 };
 
 static int make_file(void)
@@ -176,7 +177,8 @@ static int copy_inflated(struct cli_input *input, struct maker *maker)
     }
     inflateEnd(&stream);
     if (result == -EBADMSG || (result == 0 && count == 0 && !ended)) {
-        cli_error("warning: %s: its gzip data is %s; what came before is shown", maker->name, result ? "damaged" : "cut");
+        cli_error("warning: %s: its gzip data is %s; what came before is shown", maker->name,
+                  result ? "damaged" : "cut");
         result = 0;
     }
     return result ? result : (int)count;
@@ -241,7 +243,9 @@ int cli_document_make(struct cli_document *document, struct cli_input *input)
         return CLI_OK;
     if (result == 0)
         cli_error("%s: not a tracetap capture or document%s", input->name,
-                  kind == CLI_INPUT_JSON ? ", though it is JSON" : kind == CLI_INPUT_GZIP ? ", though compressed with gzip" : "");
+                  kind == CLI_INPUT_JSON   ? ", though it is JSON"
+                  : kind == CLI_INPUT_GZIP ? ", though compressed with gzip"
+                                           : "");
     else
         cli_error("%s: %s", input->name, strerror(-result));
     cli_document_free(document);

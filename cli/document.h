@@ -1,4 +1,5 @@
-/* document.h - any file that `view` accepts as one JSON document (docs/format.md section 7) in an unlinked temporary file. */
+/* document.h - any file that `view` accepts as one JSON document (docs/format.md section 7) in an unlinked temporary
+ * file. */
 #ifndef TTAP_CLI_DOCUMENT_H
 #define TTAP_CLI_DOCUMENT_H
 

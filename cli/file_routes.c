@@ -1,6 +1,7 @@
 /* file_routes.c - status, the list of captures (one), that capture, and the viewer.
  *
- * What a file cannot tell (threads now, memory, cost) is left out or 0; "mode":"file" in the status tells the viewer to offer no new captures.
+ * What a file cannot tell (threads now, memory, cost) is left out or 0; "mode":"file" in the status tells the viewer to
+ * offer no new captures.
  */
 #include "file_routes.h"
 
@@ -70,18 +71,50 @@ static json_t *groups_in(const json_t *capture)
     return array;
 }
 
+/* What is the same for every file; what differs is set over it. */
+static const char info_of_any_file[] =
+    "{\"id\":" CAPTURE_ID ",\"url\":\"" CAPTURE_URL "\",\"kind\":\"kept\",\"state\":\"ended\",\"reason\":\"cut\","
+    " \"started_unix_ns\":\"0\",\"remaining_ns\":0,\"queued_bytes\":0,\"reading\":false,\"format\":\"json\"}";
+
+static const char status_of_any_file[] =
+    "{\"version\":\"" TTAP_VERSION_STRING
+    "\",\"api\":1,\"mode\":\"file\",\"exe\":\"\",\"uptime_ns\":0,\"recording\":false,"
+    " \"captures_active\":0,\"captures_started\":1,\"sampling\":{\"default\":1,\"kinds\":{}},\"threads\":0,"
+    " \"limits\":{\"seconds_max\":0,\"captures_max\":0},\"names\":{\"used\":0,\"max\":0,\"full\":0},"
+    " \"formats\":[{\"name\":\"json\",\"media_type\":\"application/json\",\"extension\":\"json\","
+    "              \"doc\":\"what the viewer reads\"}],"
+    " \"memory\":{\"budget_bytes\":0,\"used_bytes\":0,\"buffers\":0,\"buffer_bytes\":0},"
+    " \"cost\":{\"drainer_cpu_ns\":0,\"lease_expired\":0,\"conversions\":0},"
+    " \"streaming\":{\"available\":false,\"why\":\"this is a file\",\"enable\":\"\"},\"sources\":[]}";
+
+static void set_number(json_t *object, const char *key, json_int_t value)
+{
+    json_object_set_new(object, key, json_integer(value));
+}
+
+/* Over a member of @object, if the document has one of the same type. */
+static void take_over(json_t *object, const char *key, const json_t *source, const char *source_key)
+{
+    json_object_set_new(object, key, member_or(source, source_key, json_incref(json_object_get(object, key))));
+}
+
 static json_t *info_json(const struct cli_document *document)
 {
     const json_t *capture = document->capture, *end = document->end, *account = json_object_get(end, "account");
-    json_int_t asked_ns = number_in(capture, "dur_ns");
+    json_t *info = json_loads(info_of_any_file, 0, NULL);
 
-    return json_pack("{s:i,s:s,s:s,s:s,s:o,s:o,s:I,s:I,s:i,s:o,s:I,s:i,s:I,s:I,s:I,s:I,s:I,s:b,s:s}", "id", 1, "url", CAPTURE_URL, "kind", "kept",
-                     "state", "ended", "reason", member_or(end, "reason", json_string("cut")), "started_unix_ns",
-                     member_or(capture, "t0_unix_ns", json_string("0")), "duration_ns", asked_ns, "elapsed_ns",
-                     end ? number_in(end, "dur_ns") : asked_ns, "remaining_ns", 0, "groups", groups_in(capture), "bytes",
-                     (json_int_t)document->source_bytes, "queued_bytes", 0, "events", number_in(account, "events"), "delivered",
-                     number_in(account, "delivered"), "filtered", number_in(account, "filtered"), "lost", lost_in(account), "sampled_out",
-                     number_in(account, "sampled_out"), "reading", 0, "format", "json");
+    take_over(info, "reason", end, "reason");
+    take_over(info, "started_unix_ns", capture, "t0_unix_ns");
+    set_number(info, "duration_ns", number_in(capture, "dur_ns"));
+    set_number(info, "elapsed_ns", end ? number_in(end, "dur_ns") : number_in(capture, "dur_ns"));
+    json_object_set_new(info, "groups", groups_in(capture));
+    set_number(info, "bytes", (json_int_t)document->source_bytes);
+    set_number(info, "events", number_in(account, "events"));
+    set_number(info, "delivered", number_in(account, "delivered"));
+    set_number(info, "filtered", number_in(account, "filtered"));
+    set_number(info, "lost", lost_in(account));
+    set_number(info, "sampled_out", number_in(account, "sampled_out"));
+    return info;
 }
 
 static json_t *now_unix_ns(void)
@@ -94,25 +127,20 @@ static json_t *now_unix_ns(void)
     return json_string(text);
 }
 
-static json_t *formats_json(void)
-{
-    return json_pack("[{s:s,s:s,s:s,s:s}]", "name", "json", "media_type", "application/json", "extension", "json", "doc", "what the viewer reads");
-}
-
 static json_t *status_json(const struct cli_document *document)
 {
-    const json_t *capture = document->capture;
-    json_t *groups = groups_in(capture);
+    const json_t *account = json_object_get(document->end, "account");
+    json_t *status = json_loads(status_of_any_file, 0, NULL);
 
-    return json_pack("{s:s,s:s,s:i,s:o,s:I,s:i,s:o,s:b,s:{s:o,s:[]},s:[o],s:i,s:i,s:{},s:o,s:o,s:i,s:{},s:{s:I,s:I,s:I},s:{s:i},s:{s:b,s:s,s:s},s:[]}",
-                     "version", TTAP_VERSION_STRING, "mode", "file", "api", 1, "exe", member_or(capture, "exe", json_string("")), "pid",
-                     number_in(capture, "pid"), "uptime_ns", 0, "now_unix_ns", now_unix_ns(), "recording", 0, "groups", "known", groups,
-                     "recording", "captures", info_json(document), "captures_active", 0, "captures_started", 1, "limits", "formats",
-                     formats_json(), "sampling", json_pack("{s:i,s:{}}", "default", 1, "kinds"), "threads", 0, "memory", "events",
-                     "recorded", number_in(json_object_get(document->end, "account"), "events"), "lost",
-                     lost_in(json_object_get(document->end, "account")), "sampled_out",
-                     number_in(json_object_get(document->end, "account"), "sampled_out"), "cost", "drainer_cpu_ns", 0, "streaming",
-                     "available", 0, "why", "this is a file", "enable", "", "sources");
+    take_over(status, "exe", document->capture, "exe");
+    set_number(status, "pid", number_in(document->capture, "pid"));
+    json_object_set_new(status, "now_unix_ns", now_unix_ns());
+    json_object_set_new(status, "groups", json_pack("{s:o,s:[]}", "known", groups_in(document->capture), "recording"));
+    json_object_set_new(status, "captures", json_pack("[o]", info_json(document)));
+    json_object_set_new(status, "events",
+                        json_pack("{s:I,s:I,s:I}", "recorded", number_in(account, "events"), "lost", lost_in(account),
+                                  "sampled_out", number_in(account, "sampled_out")));
+    return status;
 }
 
 /* ---- The document's bytes ---- */
@@ -146,7 +174,8 @@ static const struct ttap__stream_ops download_ops = {read_document, client_gone,
 static void reply_document(struct ttap__request *req, const struct cli_served_file *file)
 {
     char disposition[256];
-    const struct ttap__header headers[] = {{"Cache-Control", "no-store"}, {"Content-Disposition", disposition}, {NULL, NULL}};
+    const struct ttap__header headers[] = {
+        {"Cache-Control", "no-store"}, {"Content-Disposition", disposition}, {NULL, NULL}};
     const struct ttap__stream_limits no_limits = {0};
     struct download *download = malloc(sizeof *download);
     struct ttap__stream *stream;

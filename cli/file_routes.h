@@ -1,4 +1,5 @@
-/* file_routes.h - the endpoint of docs/http.md for one document that lies in a file: the viewer sees a service with one kept capture. */
+/* file_routes.h - the endpoint of docs/http.md for one document that lies in a file: the viewer sees a service with one
+ * kept capture. */
 #ifndef TTAP_CLI_FILE_ROUTES_H
 #define TTAP_CLI_FILE_ROUTES_H
 

@@ -31,7 +31,8 @@ static int fail(struct cli_input *input, int error)
 static int read_head(struct cli_input *input)
 {
     while (input->head_bytes < sizeof input->head) {
-        ssize_t count = read_retrying(input->fd, input->head + input->head_bytes, sizeof input->head - input->head_bytes);
+        ssize_t count =
+            read_retrying(input->fd, input->head + input->head_bytes, sizeof input->head - input->head_bytes);
         if (count < 0)
             return fail(input, (int)count);
         if (count == 0)
@@ -82,17 +83,24 @@ struct magic {
     enum cli_input_kind kind;
     const char *what; /* for messages */
 };
-#define MAGIC(text, offset, kind, what) {text, sizeof(text) - 1, offset, kind, what}
+#define MAGIC(text, offset, kind, what)                                                                                \
+    {                                                                                                                  \
+        text, sizeof(text) - 1, offset, kind, what                                                                     \
+    }
 
 static const struct magic magics[] = {
     MAGIC("TRACETAP", 0, CLI_INPUT_NATIVE, "a tracetap capture"),
     MAGIC("\x1f\x8b", 0, CLI_INPUT_GZIP, "compressed with gzip (gunzip it first)"),
     MAGIC("\x28\xb5\x2f\xfd", 0, CLI_INPUT_FOREIGN, "compressed with zstd (unzstd it first)"),
-    MAGIC("\xfd" "7zXZ", 0, CLI_INPUT_FOREIGN, "compressed with xz (unxz it first)"),
+    MAGIC("\xfd"
+          "7zXZ",
+          0, CLI_INPUT_FOREIGN, "compressed with xz (unxz it first)"),
     MAGIC("PK\x03\x04", 0, CLI_INPUT_FOREIGN, "a zip archive"),
     MAGIC("go 1.", 0, CLI_INPUT_FOREIGN, "a trace of Go's runtime (go tool trace reads it)"),
     MAGIC("PERFILE2", 0, CLI_INPUT_FOREIGN, "a perf.data file (perf reads it)"),
-    MAGIC("\x7f" "ELF", 0, CLI_INPUT_FOREIGN, "a program or library"),
+    MAGIC("\x7f"
+          "ELF",
+          0, CLI_INPUT_FOREIGN, "a program or library"),
     MAGIC("<!DOCTYPE", 0, CLI_INPUT_FOREIGN, "an HTML page"),
     MAGIC("<html", 0, CLI_INPUT_FOREIGN, "an HTML page"),
     MAGIC("HTTP/1.", 0, CLI_INPUT_FOREIGN, "an HTTP reply with its headers (curl without -i gives the capture alone)"),
@@ -119,7 +127,8 @@ static bool looks_like_json(const struct cli_input *input)
     return at < input->head_bytes && (input->head[at] == '{' || input->head[at] == '[');
 }
 
-/* Perfetto: protobuf field 1 (packet), length-delimited, of a packet that begins with a field number it uses first of all. */
+/* Perfetto: protobuf field 1 (packet), length-delimited, of a packet that begins with a field number it uses first of
+ * all. */
 static bool looks_like_perfetto(const struct cli_input *input)
 {
     size_t at = 1;
@@ -136,7 +145,8 @@ static bool is_cut_native(const struct cli_input *input)
 {
     static const char magic[] = "TRACETAP";
 
-    return input->head_bytes > 0 && input->head_bytes < sizeof magic - 1 && memcmp(input->head, magic, input->head_bytes) == 0;
+    return input->head_bytes > 0 && input->head_bytes < sizeof magic - 1 &&
+           memcmp(input->head, magic, input->head_bytes) == 0;
 }
 
 enum cli_input_kind cli_input_kind(const struct cli_input *input)
@@ -176,6 +186,7 @@ int cli_input_refuse(const struct cli_input *input, const char *wanted)
         cli_error("%s: not %s but %s", input->name, wanted, what);
     else
         cli_error("%s: not %s; it begins with \"%s\"", input->name, wanted,
-                  cli_text_escape((const char *)input->head, input->head_bytes < 16 ? input->head_bytes : 16, head, sizeof head));
+                  cli_text_escape((const char *)input->head, input->head_bytes < 16 ? input->head_bytes : 16, head,
+                                  sizeof head));
     return CLI_FAILED;
 }

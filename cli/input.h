@@ -6,11 +6,11 @@
 #include <sys/types.h>
 
 enum cli_input_kind {
-    CLI_INPUT_NATIVE,      /* a capture in the native format */
-    CLI_INPUT_JSON,        /* a JSON document; whether it is one of ours shows when it is read */
-    CLI_INPUT_GZIP,        /* something compressed with gzip */
-    CLI_INPUT_EMPTY,       /* no bytes at all */
-    CLI_INPUT_FOREIGN      /* anything else */
+    CLI_INPUT_NATIVE, /* a capture in the native format */
+    CLI_INPUT_JSON,   /* a JSON document; whether it is one of ours shows when it is read */
+    CLI_INPUT_GZIP,   /* something compressed with gzip */
+    CLI_INPUT_EMPTY,  /* no bytes at all */
+    CLI_INPUT_FOREIGN /* anything else */
 };
 
 enum { CLI_INPUT_HEAD_BYTES = 64 };
@@ -29,7 +29,8 @@ enum cli_input_kind cli_input_kind(const struct cli_input *input);
 ssize_t cli_input_read(struct cli_input *input, void *bytes, size_t max);
 void cli_input_close(struct cli_input *input);
 
-/** Say on standard error that this is no native capture, what it is instead and what can be done. Returns CLI_FAILED. */
+/** Say on standard error that this is no native capture, what it is instead and what can be done. Returns CLI_FAILED.
+ */
 int cli_input_refuse(const struct cli_input *input, const char *wanted);
 
 #endif

@@ -1,4 +1,5 @@
-/* options.c - --name VALUE, --name=VALUE, -n VALUE, -nVALUE. Names must be whole: abbreviations stop working when options are added. */
+/* options.c - --name VALUE, --name=VALUE, -n VALUE, -nVALUE. Names must be whole: abbreviations stop working when
+ * options are added. */
 #include "options.h"
 
 #include <errno.h>
@@ -86,7 +87,8 @@ static int set_value(const struct cli_command *command, const struct cli_option 
     case CLI_SECONDS:
         if (parse_seconds(text, option->max, target))
             return CLI_OK;
-        return cli_usage_error(command, "--%s %s: must be a number of seconds above 0 and up to %llu, such as 5 or 0.25",
+        return cli_usage_error(command,
+                               "--%s %s: must be a number of seconds above 0 and up to %llu, such as 5 or 0.25",
                                option->name, text, (unsigned long long)option->max);
     case CLI_COUNT:
     case CLI_BYTES:

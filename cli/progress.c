@@ -41,9 +41,11 @@ static void write_bar(double share, char out[BAR_CELLS + 1])
     out[BAR_CELLS] = 0;
 }
 
-char *cli_progress_line(double elapsed_s, double window_s, const struct cli_progress_figures *figures, char *out, size_t size)
+char *cli_progress_line(double elapsed_s, double window_s, const struct cli_progress_figures *figures, char *out,
+                        size_t size)
 {
-    char bar[BAR_CELLS + 1], bytes[CLI_FIGURE_SIZE], events[CLI_FIGURE_SIZE], lost[CLI_FIGURE_SIZE], left[CLI_FIGURE_SIZE];
+    char bar[BAR_CELLS + 1], bytes[CLI_FIGURE_SIZE], events[CLI_FIGURE_SIZE], lost[CLI_FIGURE_SIZE],
+        left[CLI_FIGURE_SIZE];
     bool over = elapsed_s >= window_s;
 
     if (elapsed_s < 0) {

@@ -45,8 +45,8 @@ static double drainer_ns_per_event(const struct ttap__stat_result *result)
 
 /* ---- JSON ---- */
 
-/* Names come from the traced program. Counts stay below 2^63: a file of that many events does not exist, and a forged one only
- * gets what it forged. */
+/* Names come from the traced program. Counts stay below 2^63: a file of that many events does not exist, and a forged
+ * one only gets what it forged. */
 static void set_text(json_t *object, const char *key, const char *text)
 {
     char valid[3 * TTAP__STAT_SENTENCE_BYTES];
@@ -242,7 +242,8 @@ static void print_threads(const struct ttap__stat_result *result)
         const struct ttap__stat_thread *thread = &result->threads[i];
         printf("  %18" PRIu64 " %15s %12s %12s %12s  %s\n", thread->tid, cli_text_count(thread->delivered, delivered),
                cli_text_count(thread->filtered, filtered), cli_text_count(thread->lost[0], lost),
-               cli_text_count(thread->sampled_out, sampled_out), thread->thread ? safe(thread->name, name) : "(without a record)");
+               cli_text_count(thread->sampled_out, sampled_out),
+               thread->thread ? safe(thread->name, name) : "(without a record)");
     }
     if (result->threads_untold)
         printf("  and %" PRIu64 " threads more\n", result->threads_untold);
@@ -314,8 +315,9 @@ const struct cli_command cli_stat = {
     .name = "stat",
     .arguments = "FILE",
     .summary = "how many events a capture has, of what and of whom, and what is missing",
-    .details = "Counts a native capture: by kind, by thread, and what was lost and why. FILE may be - for standard input.\n"
-               "A capture that was cut is counted to its last whole block.\n",
+    .details =
+        "Counts a native capture: by kind, by thread, and what was lost and why. FILE may be - for standard input.\n"
+        "A capture that was cut is counted to its last whole block.\n",
     .options = options,
     .operands_min = 1,
     .operands_max = 1,

@@ -1,4 +1,5 @@
-/* tally.c - two readers of the same bytes: one that can be asked at any moment (blocks' heads and losses), one that knows all at the end. */
+/* tally.c - two readers of the same bytes: one that can be asked at any moment (blocks' heads and losses), one that
+ * knows all at the end. */
 #include "tally.h"
 
 #include <stdlib.h>

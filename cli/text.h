@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** "tracetap: ...", one line, to standard error. Control characters and broken UTF-8 are shown as \xNN: a name from outside cannot
- *  move the cursor or recolour the terminal. */
+/** "tracetap: ...", one line, to standard error. Control characters and broken UTF-8 are shown as \xNN: a name from
+ * outside cannot move the cursor or recolour the terminal. */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_error_v(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 

@@ -1,4 +1,5 @@
-/* transfer.c - libcurl's multi interface with one handle: its wait is ours, so ticks and signals are served every 100 ms. */
+/* transfer.c - libcurl's multi interface with one handle: its wait is ours, so ticks and signals are served every 100
+ * ms. */
 #include "transfer.h"
 
 #include <curl/curl.h>
@@ -9,10 +10,7 @@
 
 #include "address.h"
 
-enum {
-    TICK_MS = 100,
-    CONNECT_TIMEOUT_S = 10
-};
+enum { TICK_MS = 100, CONNECT_TIMEOUT_S = 10 };
 
 static volatile sig_atomic_t signalled;
 

@@ -1,4 +1,5 @@
-/* transfer.h - one HTTP GET whose body goes to a callback while it comes. SIGINT and SIGTERM end it at once, keeping what came. */
+/* transfer.h - one HTTP GET whose body goes to a callback while it comes. SIGINT and SIGTERM end it at once, keeping
+ * what came. */
 #ifndef TTAP_CLI_TRANSFER_H
 #define TTAP_CLI_TRANSFER_H
 
@@ -19,7 +20,8 @@ struct cli_transfer {
     const char *token;     /* NULL: none is sent */
     const char *unix_path; /* NULL: TCP */
     double quiet_s;        /* give up when nothing came for this long */
-    /** A piece of the body; the status and headers below are known by then. 0 to go on, anything else ends the transfer as INTERRUPTED. */
+    /** A piece of the body; the status and headers below are known by then. 0 to go on, anything else ends the transfer
+     * as INTERRUPTED. */
     int (*body)(void *arg, const void *bytes, size_t len);
     /** About ten times a second. */
     void (*tick)(void *arg);

@@ -1,7 +1,7 @@
 /* embed - tracetap's routes inside a libmicrohttpd daemon that the service has anyway.
  *
- * Four places to touch: mount after the daemon started, handle first in the access handler, completed in the callback of that
- * name, unmount before the daemon stops. Everything else here is the service's own.
+ * Four places to touch: mount after the daemon started, handle first in the access handler, completed in the callback
+ * of that name, unmount before the daemon stops. Everything else here is the service's own.
  *
  *      ./embed 8080 &
  *      curl localhost:8080/hello                                        the service's own route
@@ -56,15 +56,15 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
     int result;
 
     (void)arg;
-    if (http && ttap_http_handle(http, connection, url, method, version, upload_data, upload_data_size, con_cls, &result))
+    if (http &&
+        ttap_http_handle(http, connection, url, method, version, upload_data, upload_data_size, con_cls, &result))
         return (enum MHD_Result)result;
     if (strcmp(url, "/hello") == 0)
         return say_hello(connection);
     return reply_text(connection, MHD_HTTP_NOT_FOUND, "not found\n");
 }
 
-static void completed(void *arg, struct MHD_Connection *connection, void **con_cls,
-                      enum MHD_RequestTerminationCode why)
+static void completed(void *arg, struct MHD_Connection *connection, void **con_cls, enum MHD_RequestTerminationCode why)
 {
     struct ttap_http *http = atomic_load(&mounted);
 

@@ -1,4 +1,5 @@
-/* crew.c - starting and joining threads. The name is set by the thread itself, which is what ttap_thread_name() names. */
+/* crew.c - starting and joining threads. The name is set by the thread itself, which is what ttap_thread_name() names.
+ */
 #include "crew.h"
 
 #include <stdio.h>

@@ -12,12 +12,7 @@
 
 #include "crew.h"
 
-enum {
-    CLIENTS = 8,
-    ITEMS = 1000,
-    NS_PER_S = 1000000000,
-    REQUEST_TIMEOUT_MS = 10000
-};
+enum { CLIENTS = 8, ITEMS = 1000, NS_PER_S = 1000000000, REQUEST_TIMEOUT_MS = 10000 };
 
 static struct crew clients;
 static atomic_bool stopping;

@@ -27,12 +27,18 @@ static const char usage[] =
     "  --oversubscribe      bursts of background threads, more than there are CPUs\n";
 
 static const struct option table[] = {
-    {"listen", required_argument, NULL, 'l'},    {"token-file", required_argument, NULL, 't'},
-    {"app-port", required_argument, NULL, 'a'},  {"rate", required_argument, NULL, 'r'},
-    {"threads", required_argument, NULL, 'n'},   {"no-load", no_argument, NULL, 'N'},
-    {"seconds", required_argument, NULL, 's'},   {"slow-lock", no_argument, NULL, 'L'},
-    {"small-queue", no_argument, NULL, 'Q'},     {"alloc-pressure", no_argument, NULL, 'A'},
-    {"oversubscribe", no_argument, NULL, 'O'},   {"help", no_argument, NULL, 'h'},
+    {"listen", required_argument, NULL, 'l'},
+    {"token-file", required_argument, NULL, 't'},
+    {"app-port", required_argument, NULL, 'a'},
+    {"rate", required_argument, NULL, 'r'},
+    {"threads", required_argument, NULL, 'n'},
+    {"no-load", no_argument, NULL, 'N'},
+    {"seconds", required_argument, NULL, 's'},
+    {"slow-lock", no_argument, NULL, 'L'},
+    {"small-queue", no_argument, NULL, 'Q'},
+    {"alloc-pressure", no_argument, NULL, 'A'},
+    {"oversubscribe", no_argument, NULL, 'O'},
+    {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
 

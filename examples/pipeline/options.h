@@ -12,7 +12,7 @@ struct options {
     const char *token_file;
     unsigned rate_hz;
     unsigned threads; /* per stage */
-    unsigned seconds;  /* 0: until a signal comes */
+    unsigned seconds; /* 0: until a signal comes */
     bool no_load;
     bool slow_lock, small_queue, alloc_pressure, oversubscribe;
 };

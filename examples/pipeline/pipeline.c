@@ -1,7 +1,8 @@
 /* pipeline - the demo service: start, say where everything is, wait, stop in order.
  *
- * The files, in the order a request meets them: load.c sends it, service.c receives it, stages.c (with queue.c, pool.c and crew.c)
- * works on it, trouble.c gets in its way. What belongs to tracetap are the ttap_ calls in them and the few lines in start_endpoint().
+ * The files, in the order a request meets them: load.c sends it, service.c receives it, stages.c (with queue.c, pool.c
+ * and crew.c) works on it, trouble.c gets in its way. What belongs to tracetap are the ttap_ calls in them and the few
+ * lines in start_endpoint().
  */
 #include <errno.h>
 #include <signal.h>
@@ -61,9 +62,10 @@ static void print_addresses(const struct options *options, const struct ttap_htt
         printf("load:        none\n");
     else
         printf("load:        %u requests/s\n", options->rate_hz);
-    printf("trouble:    %s%s%s%s%s\n", options->slow_lock ? " slow-lock" : "", options->small_queue ? " small-queue" : "",
-           options->alloc_pressure ? " alloc-pressure" : "", options->oversubscribe ? " oversubscribe" : "",
-           options->slow_lock || options->small_queue || options->alloc_pressure || options->oversubscribe ? "" : " none");
+    printf(
+        "trouble:    %s%s%s%s%s\n", options->slow_lock ? " slow-lock" : "", options->small_queue ? " small-queue" : "",
+        options->alloc_pressure ? " alloc-pressure" : "", options->oversubscribe ? " oversubscribe" : "",
+        options->slow_lock || options->small_queue || options->alloc_pressure || options->oversubscribe ? "" : " none");
     fflush(stdout);
 }
 

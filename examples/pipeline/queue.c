@@ -1,4 +1,5 @@
-/* queue.c - a mutex, two conditions and a ring. The annotations are made under the lock, so that depths come in order. */
+/* queue.c - a mutex, two conditions and a ring. The annotations are made under the lock, so that depths come in order.
+ */
 #include "queue.h"
 
 #include <stdlib.h>

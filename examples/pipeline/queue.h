@@ -1,4 +1,5 @@
-/* queue.h - a bounded queue between threads, annotated: a capture shows its depth and who waited because it was full or empty. */
+/* queue.h - a bounded queue between threads, annotated: a capture shows its depth and who waited because it was full or
+ * empty. */
 #ifndef PIPELINE_QUEUE_H
 #define PIPELINE_QUEUE_H
 

@@ -1,7 +1,7 @@
 /* service.c - one libmicrohttpd daemon with one thread, which suspends a connection while the stages work for it.
  *
- * answer() is called up to three times for a request: with its head (we make the struct request), once more (we hand it to the stages
- * and suspend), and after the last stage has resumed the connection (we reply).
+ * answer() is called up to three times for a request: with its head (we make the struct request), once more (we hand it
+ * to the stages and suspend), and after the last stage has resumed the connection (we reply).
  */
 #include "service.h"
 
@@ -49,7 +49,8 @@ static struct request *request_new(struct MHD_Connection *connection, long item)
         return NULL;
     request->connection = connection;
     request->item = item;
-    ttap_task_begin_remote(&request->task, &kind, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "traceparent"));
+    ttap_task_begin_remote(&request->task, &kind,
+                           MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "traceparent"));
     TTAP_TASK_ATTR_INT(&request->task, "item", item);
     count_in_flight(+1);
     return request;
@@ -141,8 +142,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
     return request->status ? reply_request(request) : submit(request);
 }
 
-static void completed(void *arg, struct MHD_Connection *connection, void **con_cls,
-                      enum MHD_RequestTerminationCode why)
+static void completed(void *arg, struct MHD_Connection *connection, void **con_cls, enum MHD_RequestTerminationCode why)
 {
     (void)arg;
     (void)connection;
@@ -162,17 +162,16 @@ static void stages_done(struct request *request)
 
 bool service_start(const struct options *options)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(options->app_port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(options->app_port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
     if (!stages_start(options, stages_done)) {
         stages_stop();
         return false;
     }
-    daemon_of_app = MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, options->app_port, NULL, NULL,
-                                     answer, NULL, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, completed,
-                                     NULL, MHD_OPTION_END);
+    daemon_of_app = MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, options->app_port, NULL,
+                                     NULL, answer, NULL, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED,
+                                     completed, NULL, MHD_OPTION_END);
     if (!daemon_of_app)
         stages_stop();
     return daemon_of_app != NULL;

@@ -1,4 +1,5 @@
-/* service.h - the application's own HTTP: GET /item/N. Each request is a task, from its head to the reply's last byte. */
+/* service.h - the application's own HTTP: GET /item/N. Each request is a task, from its head to the reply's last byte.
+ */
 #ifndef PIPELINE_SERVICE_H
 #define PIPELINE_SERVICE_H
 

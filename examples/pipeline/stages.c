@@ -1,8 +1,10 @@
 /* stages.c - what a request passes.
  *
- *      submit -> [fetch.in] -> fetch -> [transform.in] -> transform -> [enrich.in] -> enrich -> [serialize.in] -> serialize -> done
+ *      submit -> [fetch.in] -> fetch -> [transform.in] -> transform -> [enrich.in] -> enrich -> [serialize.in] ->
+ * serialize -> done
  *
- * Only the way in refuses when there is no room; between stages one waits, which is how a slow stage slows those before it.
+ * Only the way in refuses when there is no room; between stages one waits, which is how a slow stage slows those before
+ * it.
  */
 #define _GNU_SOURCE
 #include "stages.h"
@@ -155,9 +157,9 @@ static void enrich(struct request *request)
 static void serialize(struct request *request)
 {
     TTAP_REGION("serialize");
-    int length = asprintf(&request->reply, "{\"item\":%ld,\"checksum\":\"%016lx\",\"price\":%d,\"stock\":%d,\"reviews\":%d}\n",
-                          request->item, (unsigned long)request->checksum, request->lookups[0], request->lookups[1],
-                          request->lookups[2]);
+    int length = asprintf(
+        &request->reply, "{\"item\":%ld,\"checksum\":\"%016lx\",\"price\":%d,\"stock\":%d,\"reviews\":%d}\n",
+        request->item, (unsigned long)request->checksum, request->lookups[0], request->lookups[1], request->lookups[2]);
     if (length < 0) {
         request->reply = NULL;
         fail(request, 503, "no memory for the reply");

@@ -7,7 +7,8 @@
 #include "options.h"
 #include "request.h"
 
-/** @done(request) is called by the last stage, on its thread. False: no memory or threads; stages_stop() is still due. */
+/** @done(request) is called by the last stage, on its thread. False: no memory or threads; stages_stop() is still due.
+ */
 bool stages_start(const struct options *options, void (*done)(struct request *request));
 
 /** Hand in a request. False, with the request still yours: the first queue is full. Never waits. */

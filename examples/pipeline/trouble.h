@@ -13,7 +13,8 @@ void trouble_stop(void);
 /** A lookup in the cache that all requests share. With --slow-lock its lock is held far too long. */
 int cache_lookup(long key);
 
-/** With --alloc-pressure: make one request's garbage. It is freed by a collector that stops whoever allocates meanwhile. */
+/** With --alloc-pressure: make one request's garbage. It is freed by a collector that stops whoever allocates
+ * meanwhile. */
 void garbage_make(void);
 
 #endif

@@ -22,14 +22,16 @@ static void control_characters_are_shown_not_sent(void)
 {
     ESCAPES_TO("\033[31mred\033[0m", "\\x1b[31mred\\x1b[0m");
     ESCAPES_TO("a\nb\rc\0d\x7f", "a\\x0ab\\x0dc\\x00d\\x7f");
-    ESCAPES_TO("\xc2\x9b" "31m", "\\xc2\\x9b31m"); /* CSI as one C1 character */
+    ESCAPES_TO("\xc2\x9b"
+               "31m",
+               "\\xc2\\x9b31m"); /* CSI as one C1 character */
 }
 
 static void broken_utf8_is_shown_byte_by_byte(void)
 {
     ESCAPES_TO("\xc3", "\\xc3");
     ESCAPES_TO("\xe2\x82", "\\xe2\\x82");
-    ESCAPES_TO("\xc0\xaf", "\\xc0\\xaf");         /* overlong */
+    ESCAPES_TO("\xc0\xaf", "\\xc0\\xaf");          /* overlong */
     ESCAPES_TO("\xe0\x80\xaf", "\\xe0\\x80\\xaf"); /* overlong */
     ESCAPES_TO("\xed\xa0\x80", "\\xed\\xa0\\x80"); /* surrogate */
     ESCAPES_TO("\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80");
@@ -38,7 +40,8 @@ static void broken_utf8_is_shown_byte_by_byte(void)
 
 static void long_text_is_cut_with_dots_at_every_size(void)
 {
-    static const char text[] = "ab\xe2\x82\xac\x01" "cdefghij";
+    static const char text[] = "ab\xe2\x82\xac\x01"
+                               "cdefghij";
 
     for (size_t size = 4; size < 40; size++) {
         char out[64];
@@ -55,7 +58,11 @@ static void bytes_that_are_no_utf8_become_replacement_characters(void)
 {
     char out[64];
 
-    CU_ASSERT_STRING_EQUAL(cli_text_utf8("a\xff" "b\n", 4, out, sizeof out), "a\xef\xbf\xbd" "b\n");
+    CU_ASSERT_STRING_EQUAL(cli_text_utf8("a\xff"
+                                         "b\n",
+                                         4, out, sizeof out),
+                           "a\xef\xbf\xbd"
+                           "b\n");
     CU_ASSERT_STRING_EQUAL(cli_text_utf8("\xe2\x82", 2, out, sizeof out), "\xef\xbf\xbd\xef\xbf\xbd");
     CU_ASSERT_STRING_EQUAL(cli_text_utf8("\xff\xff", 2, out, 5), "\xef\xbf\xbd"); /* the second does not fit whole */
 }
