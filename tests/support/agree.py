@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""agree.py TTAP-TEXT TRACETAP TRACES... - is what `tracetap convert` writes what the second reader reads?
+"""agree.py - text captures (tests/traces/*.txt) through independent readers, which must say the same.
 
-Each text capture is made into a native one, converted by the command, and compared row for row; then the same for the first half of its
-bytes, since a cut capture has a document too. Exit status 1 with the first differences of each file; 77 when a tool is missing.
+agree.py convert TTAP-TEXT TRACETAP TRACE...            what `tracetap convert` writes is what reader.py reads, row for row
+agree.py validate TTAP-TEXT TTAP-VALIDATE TRACE...      the two validators give the same verdict, and `exact` where the text expects it
+
+Each capture is also taken with the first half of its bytes only: a cut one has a document and a verdict too. Exit status 1 with the first
+differences of each file; 77 when a tool is missing.
 """
 import io
 import os
@@ -13,66 +16,86 @@ import tempfile
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import reader  # noqa: E402
+import reader_check  # noqa: E402
 import reader_compare  # noqa: E402
 
-TIMEOUT_S = 20
+TIMEOUT_S = 20  # against hangs; a call takes milliseconds
 
 
 def command(*args):
     done = subprocess.run(args, capture_output=True, timeout=TIMEOUT_S, check=False)
-    return done.returncode, done.stderr.decode("utf-8", "replace").strip()
+    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace").strip()
 
 
-def converted(tracetap, native, folder):
+def stored(data, folder):
+    path = os.path.join(folder, "capture.ttap")
+    with open(path, "wb") as stream:
+        stream.write(data)
+    return path
+
+
+def document_of(tracetap, data, folder):
+    """(path of the JSON document or None, what the command said)"""
     out = os.path.join(folder, "converted.json")
     if os.path.exists(out):
         os.remove(out)
-    status, said = command(tracetap, "convert", native, "-o", out)
-    return out if os.path.exists(out) else None, f"tracetap convert: status {status}: {said}"
+    status, _, said = command(tracetap, "convert", "--format", "json", "--output", out, stored(data, folder))
+    return out if os.path.exists(out) and os.path.getsize(out) else None, f"tracetap convert: status {status}: {said}\n"
 
 
-def differences(tracetap, data, folder):
-    native = os.path.join(folder, "capture.ttap")
-    with open(native, "wb") as stream:
-        stream.write(data)
+def converts_alike(tracetap, data, _text, folder):
     try:
         capture = reader.Capture(data)
     except reader.NotACapture:
         capture = None
-    out, said = converted(tracetap, native, folder)
+    out, said = document_of(tracetap, data, folder)
     if not capture or not capture.header:
-        return "a document was made of what is no capture\n" if out and os.path.getsize(out) else ""
+        return "a document was made of what is no capture\n" if out else ""
     if not out:
-        return said + "\n"
+        return said
     printed = io.StringIO()
     reader_compare.run(capture, out, printed)
     return printed.getvalue()
 
 
-def check(text_tool, tracetap, path, folder):
+def validates_alike(tool, data, text, folder):
+    path = stored(data, folder)
+    _, printed, said = command(tool, path)
+    theirs = printed.strip().removeprefix(path + ": ")
+    ours = reader_check.verdict(data)
+    if said or theirs.split(": ")[0] != ours.category or (ours.rule and theirs.split(": ")[1] != ours.rule):
+        return f"the second reader says {ours}; ttap-validate says {theirs}{said}\n"
+    if text.startswith("# expect: exact\n") and str(ours) != "exact":
+        return f"expected is exact, not {ours}\n"
+    return ""
+
+
+def check(alike, text_tool, tool, path, folder):
     native = os.path.join(folder, "whole.ttap")
-    status, said = command(text_tool, "to-wire", path, native)
+    status, _, said = command(text_tool, "to-wire", path, native)
     if status:
-        return f"{os.path.basename(text_tool)}: status {status}: {said}\n"
+        return f"ttap-text: status {status}: {said}\n"
     with open(native, "rb") as stream:
         data = stream.read()
-    found = differences(tracetap, data, folder)
-    cut = differences(tracetap, data[: len(data) // 2], folder)
-    return found + "".join(f"cut in half: {line}\n" for line in cut.splitlines())
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        text = stream.read()
+    cut = alike(tool, data[: len(data) // 2], "", folder)
+    return alike(tool, data, text, folder) + "".join(f"cut in half: {line}\n" for line in cut.splitlines())
 
 
 def main():
-    text_tool, tracetap, *traces = sys.argv[1:]
-    missing = [tool for tool in (text_tool, tracetap) if not os.access(tool, os.X_OK)]
+    what, text_tool, tool, *traces = sys.argv[1:]
+    missing = [path for path in (text_tool, tool) if not os.access(path, os.X_OK)]
     if missing or not traces:
-        print(f"skipped: {missing[0] or 'a tool of this build'} is missing" if missing else "skipped: no text captures")
+        print(f"skipped: {missing[0] or 'a tool this build leaves out'} is missing" if missing else "skipped: no text captures")
         return 77
+    alike = {"convert": converts_alike, "validate": validates_alike}[what]
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         for path in traces:
-            found = check(text_tool, tracetap, path, folder)
+            found = check(alike, text_tool, tool, path, folder)
+            failed += bool(found)
             if found:
-                failed += 1
                 print(f"{os.path.basename(path)}:\n" + "".join(f"    {line}\n" for line in found.splitlines()))
     print(f"{len(traces) - failed} of {len(traces)} text captures agree")
     return 1 if failed else 0
