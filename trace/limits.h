@@ -14,7 +14,7 @@
 /* A chunk: big enough that taking one is rare (every 500 cells), small enough that 1,000 threads hold 8 MiB, not all of the
  * budget; 4 KiB made a region pair 1.05 to 1.09 x the floor, 8 KiB and more 1.01 to 1.04. */
 #define TTAP__CHUNK_BYTES 8192u
-#define TTAP__CHUNK_HEAD_BYTES 64u
+#define TTAP__CHUNK_HEAD_BYTES 128u
 #define TTAP__CHUNK_CELLS ((TTAP__CHUNK_BYTES - TTAP__CHUNK_HEAD_BYTES) / 16u)
 
 /* Threads with a record at the same time. 16,384 is a large service's thread count; the table is virtual until used. */
