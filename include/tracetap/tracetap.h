@@ -143,6 +143,9 @@ TTAP_API void ttap__log(struct ttap_name *category, const char *text, size_t len
 TTAP_API void ttap__counter(struct ttap_name *name, int64_t value);
 TTAP_API void ttap__queue(struct ttap_queue *queue, unsigned op, uint64_t arg);
 TTAP_API void ttap__gc(struct ttap_name *phase, int begin);
+TTAP_API void ttap__task_end(const struct ttap_task *task);
+TTAP_API void ttap__task_attr_int(const struct ttap_task *task, struct ttap_name *key, int64_t value);
+TTAP_API void ttap__task_attr_str(const struct ttap_task *task, struct ttap_name *key, const char *text);
 
 static inline void ttap_region_begin(struct ttap_name *name)
 {
@@ -212,15 +215,27 @@ TTAP_API void ttap_task_leave(const struct ttap_task *before);
 TTAP_API void ttap_task_current(struct ttap_task *out);
 
 /** ttap_task_end() - the task is over. From any thread; does not leave it. Ending it twice shows two ends. */
-TTAP_API void ttap_task_end(const struct ttap_task *task);
+static inline void ttap_task_end(const struct ttap_task *task)
+{
+    if (TTAP_ENABLED(TTAP_GROUP_TASK))
+        ttap__task_end(task);
+}
 
 /** ttap_task_fail() - end the task as failed.
  *  @code: your error number. @text: why, NUL-terminated, cut at TTAP_LOG_BYTES_MAX; may be NULL. */
 TTAP_API void ttap_task_fail(struct ttap_task *task, int64_t code, const char *text);
 
 /** ttap_task_attr_int(), ttap_task_attr_str() - attach a value to a task. Text is cut at TTAP_LOG_BYTES_MAX; NULL is "". */
-TTAP_API void ttap_task_attr_int(const struct ttap_task *task, struct ttap_name *key, int64_t value);
-TTAP_API void ttap_task_attr_str(const struct ttap_task *task, struct ttap_name *key, const char *text);
+static inline void ttap_task_attr_int(const struct ttap_task *task, struct ttap_name *key, int64_t value)
+{
+    if (TTAP_ENABLED(TTAP_GROUP_TASK))
+        ttap__task_attr_int(task, key, value);
+}
+static inline void ttap_task_attr_str(const struct ttap_task *task, struct ttap_name *key, const char *text)
+{
+    if (TTAP_ENABLED(TTAP_GROUP_TASK))
+        ttap__task_attr_str(task, key, text);
+}
 
 /** ttap_thread_name() - name the calling thread in captures (cut at 63 bytes). Otherwise the kernel's name is shown. */
 TTAP_API void ttap_thread_name(const char *name);

@@ -462,20 +462,15 @@ static void write_header(struct ttap__sub *sub, struct ttap__out *out)
 static bool write_current_task(struct ttap__sub *sub, struct ttap__out *out, const struct ttap__slot *slot)
 {
     for (int tries = 0; tries < 8; tries++) {
-        uint32_t version = ttap__load_acquire(&slot->task_version); /* release: show_current() */
-        if (version & 1)
+        struct ttap_task task = ttap__slot_task(slot);
+        if (!task.id || ttap__load(&slot->task[0]) != task.id) /* release: set_current() */
             continue;
-        uint64_t task[5];
-        for (int i = 0; i < 5; i++)
-            task[i] = ttap__load_acquire(&slot->task[i]);
-        if (ttap__load(&slot->task_version) != version)
-            continue;
-        if (!task[0] || !ttap__keep_matches(sub->view.keep, (uint32_t)task[4], (uint32_t)(task[3] >> 32)))
+        if (!ttap__keep_matches(sub->view.keep, task.draw, task.root_kind))
             return false;
-        ttap__out_varint(out, task[0]);
-        ttap__out_varint(out, task[1]);
-        ttap__out_varint(out, (uint32_t)task[3]);
-        ttap__out_varint(out, task[2]);
+        ttap__out_varint(out, task.id);
+        ttap__out_varint(out, task.parent);
+        ttap__out_varint(out, task.kind);
+        ttap__out_varint(out, task.start_ticks);
         ttap__out_varint(out, ttap__load(&slot->uid));
         return true;
     }

@@ -76,6 +76,9 @@ struct ttap__slot_stream {
     uint64_t sampled_out;  /* owner only */
 };
 
+#define TTAP__TASK_WORDS (sizeof(struct ttap_task) / 8)
+_Static_assert(sizeof(struct ttap_task) == 56, "a task is whole words");
+
 /* What the drainer has taken note of; written by the drainer alone. */
 struct ttap__slot_drained {
     uint64_t next_seq;     /* of the stream's next event, since the thread began */
@@ -93,8 +96,7 @@ struct ttap__slot {
     uint64_t uid;          /* never reused; 0 while free */
     int32_t pid, tid;
     uint32_t name_version; /* odd while the owner writes name */
-    uint32_t task_version; /* odd while the owner writes task */
-    uint64_t task[7];      /* struct ttap_task of the current task, word by word */
+    uint64_t task[TTAP__TASK_WORDS]; /* struct ttap_task of the current task. Word 0, its id, is 0 while the others change */
     char name[TTAP__THREAD_NAME_BYTES];
 } __attribute__((aligned(64)));
 
@@ -115,12 +117,30 @@ struct ttap__stream {
 struct ttap__record {
     struct ttap__stream stream[2];
     struct ttap__slot *slot;
-    struct ttap_task task;   /* the current one */
     uint64_t next_task_id;
     uint32_t slot_index;
     uint32_t muted;          /* the current task is kept by nobody */
     uint32_t exit_rounds;
 } __attribute__((aligned(64)));
+
+/* A task as words. Copies go word by word, in one size: a vector load behind two narrow stores waits for both to reach the
+ * cache, and begin, enter, leave, end copy the same task within nanoseconds (measured: 47 ns mixed, 15 ns in words). */
+typedef uint64_t __attribute__((may_alias)) ttap__task_word;
+
+static inline void ttap__task_copy(void *to, const void *from)
+{
+#pragma GCC unroll 8
+    for (size_t i = 0; i < TTAP__TASK_WORDS; i++)
+        ttap__store_release((ttap__task_word *)to + i, ttap__load_acquire((const ttap__task_word *)from + i));
+}
+
+/* The current task, out of the slot. For its owner; the drainer looks at word 0 again afterwards, see write_current_task(). */
+static inline struct ttap_task ttap__slot_task(const struct ttap__slot *slot)
+{
+    struct ttap_task task;
+    ttap__task_copy(&task, slot->task);
+    return task;
+}
 
 /* ---- Sampling, as emitters see it: what at least one subscriber keeps ---- */
 struct ttap__keep_rule {

@@ -118,11 +118,12 @@ bool ttap__take_chunk(struct ttap__record *rec, struct ttap__stream *s)
     ttap__store(&chunk->uid, rec->slot->uid);
     ttap__store(&chunk->base_ticks, now_ticks);
     ttap__store(&chunk->lost_before, s->shared->lost_full);
-    ttap__store(&chunk->task[0], rec->task.id);
-    ttap__store(&chunk->task[1], rec->task.parent);
-    ttap__store(&chunk->task[2], (uint64_t)rec->task.draw << 32 | rec->task.kind);
-    ttap__store(&chunk->task[3], rec->task.root_kind);
-    ttap__store(&chunk->task[4], rec->task.start_ticks);
+    struct ttap_task task = ttap__slot_task(rec->slot);
+    ttap__store(&chunk->task[0], task.id);
+    ttap__store(&chunk->task[1], task.parent);
+    ttap__store(&chunk->task[2], (uint64_t)task.draw << 32 | task.kind);
+    ttap__store(&chunk->task[3], task.root_kind);
+    ttap__store(&chunk->task[4], task.start_ticks);
     s->cell = chunk->cells;
     s->end = chunk->cells + 2 * TTAP__CHUNK_CELLS;
     s->publish = TTAP__PUB(found, s->serial);

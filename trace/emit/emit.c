@@ -21,14 +21,13 @@ void ttap__emission_lost_nested(struct ttap__stream *s)
 }
 
 /* Stream 1: tell in its place what a deeper handler lost, so that sequence numbers stay in order. */
-bool ttap__emission_mark_nested(struct ttap__emission *e)
+bool ttap__emission_mark_nested(struct ttap__record *rec, struct ttap__stream *s)
 {
-    struct ttap__stream *s = e->s;
     uint64_t lost = ttap__load(&s->shared->lost_nested);
     if (ttap__likely(lost == s->nested_marked))
         return true;
-    if (s->end - s->cell < 2 && !ttap__take_chunk(e->rec, s)) {
-        ttap__emission_close(e);
+    if (s->end - s->cell < 2 && !ttap__take_chunk(rec, s)) {
+        ttap__store_release(&s->shared->busy, 0);
         return false;
     }
     ttap__emission_write_head(s->cell, TTAP__CELL_LOST_NESTED, lost);
@@ -42,9 +41,15 @@ void ttap__region_begin(struct ttap_name *name)
 {
     uint64_t id = name_id(name);
     struct ttap__emission e;
-    if (!ttap__emission_open(&e, TTAP_GROUP_REGION))
+    if (!ttap__emission_stream(&e))
         return;
-    uint64_t depth = e.s->depth++; /* also when muted: begins and ends must stay paired */
+    if (ttap__emission_passes_by(&e)) {
+        e.s->depth++; /* also when muted: begins and ends must stay paired */
+        return;
+    }
+    if (!ttap__emission_start(&e, TTAP_GROUP_REGION))
+        return;
+    uint64_t depth = e.s->depth++;
     if (ttap__emission_muted(&e))
         return;
     uint64_t *cell = ttap__emission_reserve(&e, 1);
@@ -58,7 +63,13 @@ void ttap__region_end(struct ttap_name *name)
 {
     uint64_t id = name_id(name);
     struct ttap__emission e;
-    if (!ttap__emission_open(&e, TTAP_GROUP_REGION))
+    if (!ttap__emission_stream(&e))
+        return;
+    if (ttap__emission_passes_by(&e)) {
+        e.s->depth -= e.s->depth != 0;
+        return;
+    }
+    if (!ttap__emission_start(&e, TTAP_GROUP_REGION))
         return;
     uint64_t arg = e.s->depth ? (uint64_t)--e.s->depth << 32 | id : TTAP__END_UNMATCHED | id;
     if (ttap__emission_muted(&e))
@@ -74,7 +85,7 @@ void ttap__region_end(struct ttap_name *name)
 static inline void emit_1(uint64_t group, unsigned kind, uint64_t arg)
 {
     struct ttap__emission e;
-    if (!ttap__emission_open(&e, group) || ttap__emission_muted(&e))
+    if (!ttap__emission_open(&e, group))
         return;
     uint64_t *cell = ttap__emission_reserve(&e, 1);
     if (!cell)
@@ -87,7 +98,7 @@ static inline void emit_1(uint64_t group, unsigned kind, uint64_t arg)
 static inline void emit_3(uint64_t group, unsigned kind, uint64_t a, uint64_t b, uint64_t c)
 {
     struct ttap__emission e;
-    if (!ttap__emission_open(&e, group) || ttap__emission_muted(&e))
+    if (!ttap__emission_open(&e, group))
         return;
     uint64_t *cell = ttap__emission_reserve(&e, 2);
     if (!cell)
@@ -141,7 +152,7 @@ void ttap__log(struct ttap_name *category, const char *text, size_t len_bytes)
         len_bytes = TTAP_LOG_BYTES_MAX;
     unsigned cells = 1 + (unsigned)(len_bytes + 15) / 16;
     struct ttap__emission e;
-    if (!ttap__emission_open(&e, TTAP_GROUP_LOG) || ttap__emission_muted(&e))
+    if (!ttap__emission_open(&e, TTAP_GROUP_LOG))
         return;
     uint64_t *cell = ttap__emission_reserve(&e, cells);
     if (!cell)

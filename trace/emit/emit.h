@@ -25,7 +25,7 @@ struct ttap__emission {
 };
 
 void ttap__emission_lost_nested(struct ttap__stream *s);
-bool ttap__emission_mark_nested(struct ttap__emission *e);
+bool ttap__emission_mark_nested(struct ttap__record *rec, struct ttap__stream *s);
 
 static inline void ttap__emission_close(struct ttap__emission *e)
 {
@@ -33,17 +33,16 @@ static inline void ttap__emission_close(struct ttap__emission *e)
     ttap__store_release(&e->s->shared->busy, 0);
 }
 
-/* Begin to record an event of @group. False: nothing to do, nothing to close. */
-static inline __attribute__((always_inline)) bool ttap__emission_open(struct ttap__emission *e, uint64_t group)
+/* This thread's record, and the stream of it that is free to use. False: it has none, or both are in use (counted). */
+static inline __attribute__((always_inline)) bool ttap__emission_stream(struct ttap__emission *e)
 {
     struct ttap__record *rec = ttap__tls;
-    struct ttap__stream *s = &rec->stream[0];
-    if (ttap__unlikely(!s->shared)) {
+    if (ttap__unlikely(!rec->stream[0].shared)) {
         if (!ttap__attach())
             return false;
         rec = ttap__tls;
-        s = &rec->stream[0];
     }
+    struct ttap__stream *s = &rec->stream[0];
     if (ttap__unlikely(ttap__load(&s->shared->busy))) { /* we are a signal handler inside an emission of this thread */
         s = &rec->stream[1];
         if (ttap__load(&s->shared->busy)) {
@@ -53,38 +52,63 @@ static inline __attribute__((always_inline)) bool ttap__emission_open(struct tta
     }
     e->rec = rec;
     e->s = s;
-    __atomic_store_n(&s->shared->busy, 1, __ATOMIC_SEQ_CST); /* Dekker with close_gate() in session.c */
-    uint64_t gate = __atomic_load_n(&ttap_gate, __ATOMIC_SEQ_CST);
-    if (ttap__unlikely((gate >> TTAP__GATE_EPOCH_SHIFT) != s->epoch))
-        ttap__refresh(rec, s, gate);
-    if (ttap__unlikely(!(gate & group))) {
-        ttap__emission_close(e);
-        return false;
-    }
     return true;
 }
 
-/* The current task is kept by nobody: count and leave. For events that belong to the current task. */
+/* Begin to record an event of @group. False: the gate is closed to it; nothing to close. */
+static inline __attribute__((always_inline)) bool ttap__emission_start(struct ttap__emission *e, uint64_t group)
+{
+    struct ttap__stream *s = e->s;
+    __atomic_store_n(&s->shared->busy, 1, __ATOMIC_SEQ_CST); /* Dekker with set_gate() in drainer.c */
+    uint64_t gate = __atomic_load_n(&ttap_gate, __ATOMIC_SEQ_CST);
+    if (ttap__unlikely((gate >> TTAP__GATE_EPOCH_SHIFT) != s->epoch))
+        ttap__refresh(e->rec, s, gate);
+    if (ttap__likely(gate & group))
+        return true;
+    ttap__emission_close(e);
+    return false;
+}
+
+static inline void ttap__emission_count_muted(struct ttap__emission *e)
+{
+    ttap__store(&e->s->shared->sampled_out, e->s->shared->sampled_out + 1);
+}
+
+/* The current task is kept by nobody, and nothing has changed since that was decided: count, and be done without the barrier. */
+static inline bool ttap__emission_passes_by(struct ttap__emission *e)
+{
+    if (ttap__likely(!e->rec->muted) || (ttap__load(&ttap_gate) >> TTAP__GATE_EPOCH_SHIFT) != e->s->epoch)
+        return false;
+    ttap__emission_count_muted(e);
+    return true;
+}
+
+/* The same, found out after starting. */
 static inline bool ttap__emission_muted(struct ttap__emission *e)
 {
     if (ttap__likely(!e->rec->muted))
         return false;
-    ttap__store(&e->s->shared->sampled_out, e->s->shared->sampled_out + 1);
+    ttap__emission_count_muted(e);
     ttap__emission_close(e);
     return true;
+}
+
+/* All of the above, for an event that belongs to the current task. */
+static inline __attribute__((always_inline)) bool ttap__emission_open(struct ttap__emission *e, uint64_t group)
+{
+    return ttap__emission_stream(e) && !ttap__emission_passes_by(e) && ttap__emission_start(e, group) && !ttap__emission_muted(e);
 }
 
 /* Room for @cells cells. NULL: lost, counted and closed. */
 static inline uint64_t *ttap__emission_reserve(struct ttap__emission *e, unsigned cells)
 {
     struct ttap__stream *s = e->s;
-    if (ttap__unlikely(s->level == 1) && !ttap__emission_mark_nested(e))
+    if (ttap__unlikely(s->level == 1) && !ttap__emission_mark_nested(e->rec, s))
         return NULL;
-    if (ttap__unlikely((size_t)(s->end - s->cell) < 2 * (size_t)cells) && !ttap__take_chunk(e->rec, s)) {
-        ttap__emission_close(e);
-        return NULL;
-    }
-    return s->cell;
+    if (ttap__likely((size_t)(s->end - s->cell) >= 2 * (size_t)cells) || ttap__take_chunk(e->rec, s))
+        return s->cell;
+    ttap__emission_close(e);
+    return NULL;
 }
 
 static inline void ttap__emission_write_head(uint64_t *cell, unsigned kind, uint64_t first_arg)

@@ -79,34 +79,43 @@ static void write_task(struct ttap__emission *e, unsigned kind, const struct tta
 /* Open an emission about @task, which need not be the current one. False: nobody wants it (counted if sampling said so). */
 static bool open_about(struct ttap__emission *e, const struct ttap_task *task)
 {
-    if (!TTAP_ENABLED(TTAP_GROUP_TASK) || !ttap__emission_open(e, TTAP_GROUP_TASK))
+    if (!TTAP_ENABLED(TTAP_GROUP_TASK) || !ttap__emission_stream(e) || !ttap__emission_start(e, TTAP_GROUP_TASK))
         return false;
     if (ttap__likely(ttap__kept_by_any(task->draw, task->root_kind)))
         return true;
-    ttap__store(&e->s->shared->sampled_out, e->s->shared->sampled_out + 1);
+    ttap__emission_count_muted(e);
     ttap__emission_close(e);
     return false;
+}
+
+static const uint64_t no_trace_id[2];
+
+/* In words, for ttap__task_copy(). The two 32-bit pairs are little-endian on all machines we build for. */
+static inline void write_handle(struct ttap_task *task, uint64_t id, uint64_t parent, uint64_t start_ticks, const uint64_t *trace_id, uint64_t kinds,
+                                uint64_t draw)
+{
+    ttap__task_word *word = (ttap__task_word *)task;
+    uint64_t high = trace_id[0], low = trace_id[1]; /* of the parent, which may be @task itself */
+    ttap__store_release(&word[0], id);
+    ttap__store_release(&word[1], parent);
+    ttap__store_release(&word[2], start_ticks);
+    ttap__store_release(&word[3], high);
+    ttap__store_release(&word[4], low);
+    ttap__store_release(&word[5], kinds);
+    ttap__store_release(&word[6], draw);
 }
 
 static void begin(struct ttap_task *task, struct ttap_name *kind, const struct ttap_task *parent)
 {
     struct ttap__record *rec = this_record();
-    struct ttap_task made = {0};
-    made.kind = kind_id(kind);
-    made.start_ticks = ttap__ticks();
+    uint64_t now_ticks = ttap__ticks();
+    uint32_t name = kind_id(kind);
     /* Without a record: high bit set, so that it collides with no thread's ids. */
-    made.id = ttap__likely(rec != NULL) ? next_id(&rec->next_task_id) : made.start_ticks | UINT64_C(1) << 63;
-    if (parent && parent->id) {
-        made.parent = parent->id;
-        made.trace_id[0] = parent->trace_id[0];
-        made.trace_id[1] = parent->trace_id[1];
-        made.root_kind = parent->root_kind;
-        made.draw = parent->draw;
-    } else {
-        made.root_kind = made.kind;
-        made.draw = draw_of(made.id);
-    }
-    *task = made;
+    uint64_t id = ttap__likely(rec != NULL) ? next_id(&rec->next_task_id) : now_ticks | UINT64_C(1) << 63;
+    if (parent && parent->id)
+        write_handle(task, id, parent->id, now_ticks, parent->trace_id, (uint64_t)parent->root_kind << 32 | name, parent->draw);
+    else
+        write_handle(task, id, 0, now_ticks, no_trace_id, (uint64_t)name << 32 | name, draw_of(id));
 }
 
 void ttap_task_begin(struct ttap_task *task, struct ttap_name *kind, const struct ttap_task *parent)
@@ -117,7 +126,7 @@ void ttap_task_begin(struct ttap_task *task, struct ttap_name *kind, const struc
         write_task(&e, TTAP__TASK_BEGIN, task, 0);
 }
 
-void ttap_task_end(const struct ttap_task *task)
+void ttap__task_end(const struct ttap_task *task)
 {
     struct ttap__emission e;
     if (task->id && open_about(&e, task))
@@ -126,71 +135,83 @@ void ttap_task_end(const struct ttap_task *task)
 
 /* ---- The current task ---- */
 
-/* For the drainer, which reads it when a window begins. Odd version: being written. */
-static void show_current(struct ttap__slot *slot, const struct ttap_task *task)
+/* The slot holds it, where the drainer reads it when a window begins. The id goes first and comes last, so that whoever reads the same
+ * id before and after has read one task: ids are never reused. (A version to count up would be a chain through memory, 5 ns.) */
+static inline void set_current(struct ttap__slot *slot, const struct ttap_task *task)
 {
-    uint32_t version = ttap__load(&slot->task_version) | 1;
-    __atomic_store_n(&slot->task_version, version, __ATOMIC_RELAXED);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    ttap__store_release(&slot->task[0], task->id); /* release: after the odd version */
-    ttap__store_release(&slot->task[1], task->parent);
-    ttap__store_release(&slot->task[2], task->start_ticks);
-    ttap__store_release(&slot->task[3], (uint64_t)task->root_kind << 32 | task->kind);
-    ttap__store_release(&slot->task[4], task->draw);
-    ttap__store_release(&slot->task_version, version + 1); /* acquire: current_task_of() in drainer.c */
+    const ttap__task_word *word = (const ttap__task_word *)task;
+    ttap__store(&slot->task[0], 0);
+#pragma GCC unroll 8
+    for (size_t i = 1; i < TTAP__TASK_WORDS; i++)
+        ttap__store_release(&slot->task[i], ttap__load(&word[i])); /* release: after the 0 */
+    ttap__store_release(&slot->task[0], ttap__load(&word[0])); /* acquire: write_current_task() in sub.c */
 }
 
-static void enter(struct ttap__record *rec, const struct ttap_task *task)
+static const struct ttap_task none;
+
+/* The half of entering that only happens while somebody listens. */
+static __attribute__((noinline)) void record_enter(struct ttap__record *rec, const struct ttap_task *task)
 {
-    rec->task = *task;
-    show_current(rec->slot, task);
-    if (ttap__likely(!TTAP_ENABLED(TTAP__GATE_GROUPS)))
-        return;
-    static const struct ttap_task none;
     bool was_shown = !rec->muted;
     bool muted = task->id && !ttap__kept_by_any(task->draw, task->root_kind);
     rec->muted = muted;
     struct ttap__emission e;
-    if (!TTAP_ENABLED(TTAP_GROUP_TASK) || !ttap__emission_open(&e, TTAP_GROUP_TASK))
+    if (!TTAP_ENABLED(TTAP_GROUP_TASK) || !ttap__emission_stream(&e) || !ttap__emission_start(&e, TTAP_GROUP_TASK))
         return;
     if (!muted) {
         write_task(&e, TTAP__TASK_ENTER, task, 0);
         return;
     }
-    ttap__store(&e.s->shared->sampled_out, e.s->shared->sampled_out + 1);
+    ttap__emission_count_muted(&e);
     if (was_shown)
         write_task(&e, TTAP__TASK_ENTER, &none, 0); /* what follows does not belong to the task before */
     else
         ttap__emission_close(&e);
 }
 
+static inline void enter(struct ttap__record *rec, const struct ttap_task *task)
+{
+    set_current(rec->slot, task);
+    if (TTAP_ENABLED(TTAP__GATE_GROUPS))
+        record_enter(rec, task);
+}
+
+/* Everything unusual, out of the way so that the usual course needs no stack: no record yet, none to be had, no task, or @before is
+ * @task itself. */
+static __attribute__((noinline, cold)) void enter_unusual(const struct ttap_task *task, struct ttap_task *before)
+{
+    struct ttap__record *rec = this_record();
+    struct ttap_task entered = task ? *task : none;
+    if (before)
+        *before = rec ? ttap__slot_task(rec->slot) : none;
+    if (rec)
+        enter(rec, &entered);
+}
+
 void ttap_task_enter(const struct ttap_task *task, struct ttap_task *before)
 {
-    static const struct ttap_task none;
-    struct ttap__record *rec = this_record();
-    if (!task)
-        task = &none;
-    if (ttap__unlikely(!rec)) {
-        if (before)
-            *before = none;
+    struct ttap__record *rec = ttap__tls;
+    if (ttap__unlikely(!rec->slot || !task || !before || before == task)) {
+        enter_unusual(task, before);
         return;
     }
-    struct ttap_task was = rec->task;
+    ttap__task_copy(before, rec->slot->task);
     enter(rec, task);
-    if (before)
-        *before = was;
 }
 
 void ttap_task_leave(const struct ttap_task *before)
 {
-    struct ttap__record *rec = this_record();
-    if (rec)
+    struct ttap__record *rec = ttap__tls;
+    if (ttap__likely(rec->slot != NULL))
         enter(rec, before);
+    else
+        enter_unusual(before, NULL);
 }
 
 void ttap_task_current(struct ttap_task *out)
 {
-    *out = ttap__tls->task; /* ttap__no_record's is all zero */
+    const struct ttap__slot *slot = ttap__tls->slot;
+    *out = slot ? ttap__slot_task(slot) : none;
 }
 
 /* ---- What is said about a task ---- */
@@ -252,16 +273,14 @@ void ttap_task_fail(struct ttap_task *task, int64_t code, const char *text)
         write_task(&e, TTAP__TASK_END, task, 1);
 }
 
-void ttap_task_attr_int(const struct ttap_task *task, struct ttap_name *key, int64_t value)
+void ttap__task_attr_int(const struct ttap_task *task, struct ttap_name *key, int64_t value)
 {
-    if (TTAP_ENABLED(TTAP_GROUP_TASK))
-        about_words(task, TTAP__TASK_ATTR_INT, kind_id(key), (uint64_t)value, 0);
+    about_words(task, TTAP__TASK_ATTR_INT, kind_id(key), (uint64_t)value, 0);
 }
 
-void ttap_task_attr_str(const struct ttap_task *task, struct ttap_name *key, const char *text)
+void ttap__task_attr_str(const struct ttap_task *task, struct ttap_name *key, const char *text)
 {
-    if (TTAP_ENABLED(TTAP_GROUP_TASK))
-        about_text(task, TTAP__TASK_ATTR_STR, kind_id(key), 0, text);
+    about_text(task, TTAP__TASK_ATTR_STR, kind_id(key), 0, text);
 }
 
 /* ---- W3C trace context: 00-<32 hex trace id>-<16 hex span>-<2 hex flags> ---- */

@@ -138,7 +138,7 @@ static void slot_init(struct ttap__slot *slot, uint64_t uid)
     ttap__store(&slot->tid, ttap__gettid());
     ttap__store(&slot->name[0], 0);
     ttap__store(&slot->name_version, ttap__load(&slot->name_version) + 2);
-    for (int i = 0; i < 7; i++)
+    for (size_t i = 0; i < TTAP__TASK_WORDS; i++)
         ttap__store(&slot->task[i], 0);
     ttap__store(&slot->uid, uid);
     ttap__store_release(&slot->state, TTAP__SLOT_LIVE); /* acquire: the drainer's scan */
@@ -213,7 +213,8 @@ void ttap__refresh(struct ttap__record *rec, struct ttap__stream *s, uint64_t ga
         s->depth = 0; /* regions were not followed for a while */
     }
     s->epoch = epoch;
-    rec->muted = rec->task.id && !ttap__kept_by_any(rec->task.draw, rec->task.root_kind);
+    struct ttap_task task = ttap__slot_task(rec->slot);
+    rec->muted = task.id && !ttap__kept_by_any(task.draw, task.root_kind);
 }
 
 /* ---- Leave ---- */
