@@ -219,16 +219,20 @@ static int keep_what_came(struct capture *capture, const char *why, int exit_cod
     return exit_code;
 }
 
+/* Also when it could not be opened. */
+static const char *output_name(const struct capture *capture)
+{
+    if (capture->output.fd >= 0 || capture->output.name)
+        return cli_output_name(&capture->output);
+    return capture->values->output ? capture->values->output : "the current folder";
+}
+
 static int finish(struct capture *capture, enum cli_transfer_end end)
 {
     char why[CLI_TRANSFER_TEXT_SIZE + 128];
 
     if (capture->failure) {
-        cli_error("%s: %s",
-                  capture->output.name      ? capture->output.name
-                  : capture->values->output ? capture->values->output
-                                            : "output",
-                  strerror(-capture->failure));
+        cli_error("%s: %s", output_name(capture), strerror(-capture->failure));
         return CLI_FAILED;
     }
     if (end == CLI_TRANSFER_DONE && capture->transfer.status != HTTP_OK)

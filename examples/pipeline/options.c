@@ -22,7 +22,7 @@ static const char usage[] =
     "  --seconds N          end after N seconds (default: on SIGINT or SIGTERM)\n"
     "What goes wrong, one switch each:\n"
     "  --slow-lock          the lookups of all requests hold one lock too long\n"
-    "  --small-queue        the queue before enrich has room for one request\n"
+    "  --small-queue        the queue before enrich has room for one request, and one thread behind it\n"
     "  --alloc-pressure     each request makes much garbage, and a collector stops everybody\n"
     "  --oversubscribe      bursts of background threads, more than there are CPUs\n";
 

@@ -25,9 +25,10 @@ enum {
     SMALL_QUEUE_CAPACITY = 1,
     POOL_THREADS_PER_THREAD = 3, /* as many as a request has lookups */
     DOCUMENT_BYTES = 4096,
-    CHECKSUM_ROUNDS = 20,       /* about 0.1 ms of CPU */
-    MISSING_ITEM_EVERY = 50,    /* these items are not there: the request fails */
-    REVIEWS_TIME_OUT_EVERY = 20 /* for these items one lookup fails: the reply is degraded */
+    CHECKSUM_ROUNDS = 20,        /* about 0.1 ms of CPU */
+    MISSING_ITEM_EVERY = 50,     /* these items are not there: the request fails */
+    REVIEWS_TIME_OUT_EVERY = 20, /* for these items one lookup fails: the reply is degraded */
+    LOOKUP_TIMEOUT_US = 15000
 };
 
 static void fetch(struct request *request);
@@ -123,12 +124,13 @@ static void lookup_run(void *arg)
 
     ttap_task_begin(&task, &kinds[lookup->number], &request->task);
     TTAP_TASK_SCOPE(&task);
-    wait_us(200 + 150 * lookup->number);
     if (lookup_times_out(lookup)) {
+        wait_us(LOOKUP_TIMEOUT_US);
         request->lookups[lookup->number] = -ETIMEDOUT;
         ttap_task_fail(&task, ETIMEDOUT, "the review service did not answer");
         return;
     }
+    wait_us(200 + 150 * lookup->number);
     request->lookups[lookup->number] = cache_lookup(request->item);
     ttap_task_end(&task);
 }
@@ -192,6 +194,12 @@ static size_t queue_capacity(const struct stage *stage, const struct options *op
     return stage->run == enrich && options->small_queue ? SMALL_QUEUE_CAPACITY : QUEUE_CAPACITY;
 }
 
+/* What fills the small queue: the stage behind it is held up now and then by a lookup that times out. */
+static unsigned thread_count(const struct stage *stage, const struct options *options)
+{
+    return stage->run == enrich && options->small_queue ? 1 : options->threads;
+}
+
 bool stages_start(const struct options *options, void (*done)(struct request *request))
 {
     request_done = done;
@@ -201,7 +209,7 @@ bool stages_start(const struct options *options, void (*done)(struct request *re
         if (!queue_init(&stage->in, stage->queue_name, queue_capacity(stage, options)))
             return false;
     for (struct stage *stage = stages; stage < stages + STAGES; stage++)
-        if (!crew_start(&stage->crew, stage->name, options->threads, stage_thread, stage))
+        if (!crew_start(&stage->crew, stage->name, thread_count(stage, options), stage_thread, stage))
             return false;
     return true;
 }

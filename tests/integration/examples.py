@@ -154,7 +154,7 @@ def the_slow_lock_shows_as_waiting_for_it():
 
 
 def the_small_queue_shows_as_waits_for_room():
-    with cli.Pipeline("--small-queue", "--rate", "600") as pipeline:
+    with cli.Pipeline("--small-queue") as pipeline:
         _, document = capture(pipeline.base, 2)
         objects = {chunk["id"]: chunk["name"] for chunk in document.chunks if chunk["t"] == "object"}
         full = sum(objects[o] == "enrich.in" and document.strings[why] == "full" for o, why in document.rows("wait", "object", "why"))
