@@ -35,19 +35,30 @@ static inline uint64_t ttap__mono_ns(void)
     return ttap__ns_of(&ts);
 }
 
-static inline uint64_t ttap__ticks(void)
+/* The processor's counter is the clock, so reading it needs no call. */
+static inline int ttap__ticks_are_counter(void)
 {
 #if defined(__x86_64__)
-    if (__builtin_expect(ttap__clock_kind == 1, 1))
-        return __builtin_ia32_rdtsc();
+    return __builtin_expect(ttap__clock_kind == 1, 1);
 #elif defined(__aarch64__)
-    if (__builtin_expect(ttap__clock_kind == 3, 1)) {
-        uint64_t ticks;
-        __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
-        return ticks;
-    }
+    return __builtin_expect(ttap__clock_kind == 3, 1);
 #endif
-    return ttap__mono_ns();
+}
+
+static inline uint64_t ttap__ticks_counter(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+#endif
+}
+
+static inline uint64_t ttap__ticks(void)
+{
+    return ttap__ticks_are_counter() ? ttap__ticks_counter() : ttap__mono_ns();
 }
 
 #endif

@@ -37,14 +37,14 @@ bool ttap__emission_mark_nested(struct ttap__record *rec, struct ttap__stream *s
     return true;
 }
 
-void ttap__region_begin(struct ttap_name *name)
+static __attribute__((noinline)) void region_begin_unusual(struct ttap_name *name)
 {
     uint64_t id = name_id(name);
     struct ttap__emission e;
     if (!ttap__emission_stream(&e))
         return;
     if (ttap__emission_passes_by(&e)) {
-        e.s->depth++; /* also when muted: begins and ends must stay paired */
+        e.s->depth++;
         return;
     }
     if (!ttap__emission_start(&e, TTAP_GROUP_REGION))
@@ -59,19 +59,41 @@ void ttap__region_begin(struct ttap_name *name)
     ttap__emission_publish(&e, 1);
 }
 
-void ttap__region_end(struct ttap_name *name)
+void ttap__region_begin(struct ttap_name *name)
+{
+    struct ttap__record *rec = ttap__tls;
+    uint64_t id = ttap__load(&name->id);
+    if (ttap__fast_passes_by(rec)) {
+        rec->stream[0].depth++; /* also when muted: begins and ends must stay paired */
+        return;
+    }
+    if (ttap__unlikely(!id || !ttap__fast_open(rec, TTAP_GROUP_REGION, 1))) {
+        region_begin_unusual(name);
+        return;
+    }
+    uint64_t depth = rec->stream[0].depth++;
+    ttap__fast_publish(rec, TTAP__REGION_BEGIN, depth << 32 | id, 1);
+}
+
+/* The region that ends, as a cell tells it; one level up. */
+static inline uint64_t ending(struct ttap__stream *s, uint64_t id)
+{
+    return ttap__likely(s->depth) ? (uint64_t)--s->depth << 32 | id : TTAP__END_UNMATCHED | id;
+}
+
+static __attribute__((noinline)) void region_end_unusual(struct ttap_name *name)
 {
     uint64_t id = name_id(name);
     struct ttap__emission e;
     if (!ttap__emission_stream(&e))
         return;
     if (ttap__emission_passes_by(&e)) {
-        e.s->depth -= e.s->depth != 0;
+        ending(e.s, id);
         return;
     }
     if (!ttap__emission_start(&e, TTAP_GROUP_REGION))
         return;
-    uint64_t arg = e.s->depth ? (uint64_t)--e.s->depth << 32 | id : TTAP__END_UNMATCHED | id;
+    uint64_t arg = ending(e.s, id);
     if (ttap__emission_muted(&e))
         return;
     uint64_t *cell = ttap__emission_reserve(&e, 1);
@@ -81,8 +103,23 @@ void ttap__region_end(struct ttap_name *name)
     ttap__emission_publish(&e, 1);
 }
 
+void ttap__region_end(struct ttap_name *name)
+{
+    struct ttap__record *rec = ttap__tls;
+    uint64_t id = ttap__load(&name->id);
+    if (ttap__fast_passes_by(rec)) {
+        ending(&rec->stream[0], id);
+        return;
+    }
+    if (ttap__unlikely(!id || !ttap__fast_open(rec, TTAP_GROUP_REGION, 1))) {
+        region_end_unusual(name);
+        return;
+    }
+    ttap__fast_publish(rec, TTAP__REGION_END, ending(&rec->stream[0], id), 1);
+}
+
 /* An event of the current task with one argument. */
-static inline void emit_1(uint64_t group, unsigned kind, uint64_t arg)
+static __attribute__((noinline)) void emit_1_unusual(uint64_t group, unsigned kind, uint64_t arg)
 {
     struct ttap__emission e;
     if (!ttap__emission_open(&e, group))
@@ -94,8 +131,19 @@ static inline void emit_1(uint64_t group, unsigned kind, uint64_t arg)
     ttap__emission_publish(&e, 1);
 }
 
+static inline void emit_1(uint64_t group, unsigned kind, uint64_t arg)
+{
+    struct ttap__record *rec = ttap__tls;
+    if (ttap__fast_passes_by(rec))
+        return;
+    if (ttap__likely(ttap__fast_open(rec, group, 1) != NULL))
+        ttap__fast_publish(rec, kind, arg, 1);
+    else
+        emit_1_unusual(group, kind, arg);
+}
+
 /* The same with three. */
-static inline void emit_3(uint64_t group, unsigned kind, uint64_t a, uint64_t b, uint64_t c)
+static __attribute__((noinline)) void emit_3_unusual(uint64_t group, unsigned kind, uint64_t a, uint64_t b, uint64_t c)
 {
     struct ttap__emission e;
     if (!ttap__emission_open(&e, group))
@@ -107,6 +155,21 @@ static inline void emit_3(uint64_t group, unsigned kind, uint64_t a, uint64_t b,
     ttap__store(&cell[2], b);
     ttap__store(&cell[3], c);
     ttap__emission_publish(&e, 2);
+}
+
+static inline void emit_3(uint64_t group, unsigned kind, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct ttap__record *rec = ttap__tls;
+    if (ttap__fast_passes_by(rec))
+        return;
+    uint64_t *cell = ttap__fast_open(rec, group, 2);
+    if (ttap__unlikely(!cell)) {
+        emit_3_unusual(group, kind, a, b, c);
+        return;
+    }
+    ttap__store(&cell[2], b);
+    ttap__store(&cell[3], c);
+    ttap__fast_publish(rec, kind, a, 2);
 }
 
 void ttap__instant(struct ttap_name *name)
