@@ -25,7 +25,8 @@ struct ttap__convert;
 struct ttap__convert *ttap__convert_new(const char *format, ttap__out_fn out, void *arg);
 /** Any piece sizes. 0; -EBADMSG once the capture proves damaged (feed no more, call finish); -ENOMEM; or what out returned. */
 int ttap__convert_feed(struct ttap__convert *convert, const void *bytes, size_t len_bytes);
-/** No more bytes come. Closes the document also when the capture was cut. 0, or what out returned. */
+/** No more bytes come. Closes the document also when the capture was cut. 0; what out returned; -ENOMEM; or -EBADMSG when the bytes
+ *  are no capture at all (no whole header), and nothing was written. */
 int ttap__convert_finish(struct ttap__convert *convert);
 void ttap__convert_free(struct ttap__convert *convert);
 

@@ -1,0 +1,67 @@
+#include "convert.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "model.h"
+
+const struct ttap__format ttap__formats[] = {
+    {"native", "application/octet-stream", "ttap", "what was recorded, as it is (docs/format.md)"},
+    {"json", "application/json", "json", "tables for the viewer, one chunk a line (docs/format.md section 7)"},
+    {NULL, NULL, NULL, NULL},
+};
+
+struct ttap__convert {
+    ttap__out_fn out;
+    void *arg;
+    struct ttap__allowance allowance;
+    struct ttap__json *json;
+    struct ttap__model *model; /* NULL: the identity */
+};
+
+static struct ttap__convert *free_and_null(struct ttap__convert *convert)
+{
+    ttap__convert_free(convert);
+    return NULL;
+}
+
+struct ttap__convert *ttap__convert_new(const char *format, ttap__out_fn out, void *arg)
+{
+    struct ttap__convert *convert = calloc(1, sizeof *convert);
+    if (!convert)
+        return NULL;
+    convert->out = out;
+    convert->arg = arg;
+    if (strcmp(format, "native") == 0)
+        return convert;
+    if (strcmp(format, "json") != 0)
+        return free_and_null(convert);
+    convert->allowance = (struct ttap__allowance){.limit = TTAP__ALLOWANCE_BYTES, .kept = TTAP__ALLOWANCE_ROWS};
+    convert->json = ttap__json_new(&convert->allowance, out, arg);
+    if (convert->json)
+        convert->model = ttap__model_new(&ttap__json_rows, convert->json, &convert->allowance);
+    return convert->model ? convert : free_and_null(convert);
+}
+
+int ttap__convert_feed(struct ttap__convert *convert, const void *bytes, size_t len_bytes)
+{
+    if (!convert->model)
+        return len_bytes ? convert->out(convert->arg, bytes, len_bytes) : 0;
+    return ttap__model_feed(convert->model, bytes, len_bytes);
+}
+
+int ttap__convert_finish(struct ttap__convert *convert)
+{
+    return convert->model ? ttap__model_finish(convert->model) : 0;
+}
+
+void ttap__convert_free(struct ttap__convert *convert)
+{
+    if (!convert)
+        return;
+    ttap__model_free(convert->model);
+    ttap__json_free(convert->json);
+    free(convert);
+}

@@ -1,0 +1,525 @@
+/* model.c - where blocks meet lanes, tasks, names and the clock. See model.h. */
+#include "model.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "account.h"
+#include "lanes.h"
+
+#define THREAD_NAME_BYTES 63 /* as long as ttap_thread_name() takes; longer ones are cut */
+/* Beside the conversion's own allowance: about 8,000 streams, more than the default budget has chunks for. */
+#define ACCOUNT_BYTES (2u << 20)
+
+struct thread {
+    uint64_t thread, pid, tid;
+    struct ttap__lane *lanes[2]; /* by level */
+    uint8_t name_len;
+    char name[THREAD_NAME_BYTES];
+};
+
+struct ttap__model {
+    struct ttap__reader *reader;
+    struct ttap__lanes_around around;
+    struct ttap__allowance account_allowance;
+    struct ttap__account account;
+    struct ttap__names names;
+    struct ttap__tasks tasks;
+    struct ttap__timebase time;
+    struct ttap__idmap threads_by_number, objects;
+    struct thread **threads;
+    size_t threads_count, threads_room;
+    uint32_t lanes_count, objects_count;
+    int64_t latest_ns; /* of anything; the end of a capture that was cut */
+    bool headed, ended;
+    uint64_t end_ticks, reason;
+};
+
+/* What a block's calls come to. */
+static int done(struct ttap__model *model)
+{
+    int rcs[] = {model->around.rc, model->names.rc, model->tasks.rc,
+                 model->around.allowance->no_memory || model->account_allowance.no_memory ? -ENOMEM : 0};
+    for (size_t i = 0; i < sizeof rcs / sizeof rcs[0]; i++)
+        if (rcs[i])
+            return rcs[i];
+    return 0;
+}
+
+static void *model_grow(struct ttap__model *model, size_t bytes)
+{
+    void *block = ttap__allowance_grow(model->around.allowance, NULL, 0, bytes);
+    if (!block)
+        model->around.untold++;
+    return block;
+}
+
+static int64_t see(struct ttap__model *model, uint64_t ticks)
+{
+    int64_t ns = ttap__ns(&model->time, ticks);
+    if (ns > model->latest_ns)
+        model->latest_ns = ns;
+    return ns;
+}
+
+/* ---- Threads and lanes ---- */
+
+static void lane_tell(struct ttap__model *model, const struct thread *thread, const struct ttap__lane *lane)
+{
+    struct ttap__lane_row row = {lane->number, lane->level == 1, thread->pid, thread->tid, {thread->name, thread->name_len}};
+    if (model->around.rows->lane && model->around.rc == 0)
+        model->around.rc = model->around.rows->lane(model->around.arg, &row);
+}
+
+static struct thread *thread_new(struct ttap__model *model, uint64_t number)
+{
+    struct thread *thread = model_grow(model, sizeof *thread);
+    if (!thread)
+        return NULL;
+    if (!ttap__allowance_one_more(model->around.allowance, &model->threads, &model->threads_room, model->threads_count,
+                                  sizeof *model->threads) ||
+        !ttap__idmap_put(&model->threads_by_number, model->around.allowance, number, (uint32_t)model->threads_count)) {
+        ttap__allowance_free(model->around.allowance, thread, sizeof *thread);
+        model->around.untold++;
+        return NULL;
+    }
+    *thread = (struct thread){.thread = number};
+    model->threads[model->threads_count++] = thread;
+    return thread;
+}
+
+static struct thread *thread_known(struct ttap__model *model, uint64_t number)
+{
+    uint32_t at = ttap__idmap_get(&model->threads_by_number, number);
+    return at == TTAP__IDMAP_NONE ? NULL : model->threads[at];
+}
+
+static struct ttap__lane *lane_of_thread(struct ttap__model *model, struct thread *thread, uint8_t level)
+{
+    struct ttap__lane *lane = thread->lanes[level];
+    if (lane)
+        return lane;
+    lane = model_grow(model, sizeof *lane);
+    if (!lane)
+        return NULL;
+    ttap__lane_start(lane, model->lanes_count++, level);
+    thread->lanes[level] = lane;
+    lane_tell(model, thread, lane);
+    return lane;
+}
+
+/* NULL where memory ends: what the stream says is then untold. */
+static struct ttap__lane *lane_of(struct ttap__model *model, uint64_t number, uint8_t level)
+{
+    struct thread *thread = thread_known(model, number);
+    if (!thread)
+        thread = thread_new(model, number);
+    return thread ? lane_of_thread(model, thread, level) : NULL;
+}
+
+static int on_thread(void *arg, const struct ttap__thread_row *row)
+{
+    struct ttap__model *model = arg;
+    struct thread *thread = thread_known(model, row->thread);
+    uint8_t len = (uint8_t)(row->name.len < THREAD_NAME_BYTES ? row->name.len : THREAD_NAME_BYTES);
+    bool same = thread && thread->pid == row->pid && thread->tid == row->tid && thread->name_len == len &&
+                memcmp(thread->name, row->name.bytes, len) == 0;
+    if (!thread)
+        thread = thread_new(model, row->thread);
+    if (!thread || same)
+        return done(model);
+    thread->pid = row->pid;
+    thread->tid = row->tid;
+    thread->name_len = len;
+    memcpy(thread->name, row->name.bytes, len);
+    for (int level = 0; level < 2; level++)
+        if (thread->lanes[level])
+            lane_tell(model, thread, thread->lanes[level]);
+    lane_of_thread(model, thread, 0);
+    return done(model);
+}
+
+/* ---- Small blocks ---- */
+
+static int on_header(void *arg, const struct ttap__header *header)
+{
+    struct ttap__model *model = arg;
+    model->headed = true;
+    ttap__timebase_start(&model->time, header);
+    return model->around.rows->capture ? model->around.rows->capture(model->around.arg, header) : 0;
+}
+
+static int on_note(void *arg, struct ttap__text key, struct ttap__text value)
+{
+    struct ttap__model *model = arg;
+    return model->around.rows->note ? model->around.rows->note(model->around.arg, key, value) : 0;
+}
+
+static int on_clock(void *arg, const struct ttap__clock_pair *pair)
+{
+    struct ttap__model *model = arg;
+    ttap__timebase_pair(&model->time, pair);
+    see(model, pair->ticks);
+    return 0;
+}
+
+static int on_name(void *arg, uint64_t id, struct ttap__text text)
+{
+    struct ttap__model *model = arg;
+    ttap__names_define(&model->names, id, text);
+    return done(model);
+}
+
+static uint32_t loss_reason(struct ttap__model *model, uint8_t reason)
+{
+    static const enum ttap__word words[] = {TTAP__WORD_UNKNOWN, TTAP__WORD_FULL, TTAP__WORD_NESTED,
+                                            TTAP__WORD_QUEUE,   TTAP__WORD_LATE, TTAP__WORD_STALL};
+    return ttap__names_word(&model->names, words[reason <= TTAP__LOSS_REASONS ? reason : 0]);
+}
+
+static int on_loss(void *arg, const struct ttap__loss_row *loss)
+{
+    struct ttap__model *model = arg;
+    ttap__account_loss(&model->account, loss);
+    int64_t from_ns = ttap__ns(&model->time, loss->from_ticks), to_ns = see(model, loss->to_ticks);
+    if (loss->lost == 0)
+        return done(model);
+    struct ttap__lane *lane = loss->thread && loss->level < 2 ? lane_of(model, loss->thread, loss->level) : NULL;
+    struct ttap__lost_row row = {.lane = lane ? (int32_t)lane->number : -1,
+                                 .reason = loss_reason(model, loss->reason),
+                                 .start_ns = from_ns > 0 ? from_ns : 0,
+                                 .count = loss->lost};
+    row.dur_ns = to_ns > row.start_ns ? to_ns - row.start_ns : 0;
+    if (model->around.rows->lost && model->around.rc == 0)
+        model->around.rc = model->around.rows->lost(model->around.arg, &row);
+    return done(model);
+}
+
+static int on_account(void *arg, const struct ttap__account_row *row)
+{
+    struct ttap__model *model = arg;
+    ttap__account_row(&model->account, row);
+    return done(model);
+}
+
+static int on_trailer(void *arg, const struct ttap__trailer *trailer)
+{
+    struct ttap__model *model = arg;
+    ttap__account_trailer(&model->account, trailer, ttap__reader_blocks(model->reader), ttap__reader_bytes(model->reader));
+    model->ended = true;
+    model->end_ticks = trailer->end_ticks;
+    model->reason = trailer->reason;
+    return done(model);
+}
+
+/* ---- Tasks ---- */
+
+static struct ttap__task_told told(struct ttap__model *model, const struct ttap__lane *lane, uint64_t id, uint64_t parent, uint64_t kind,
+                                   uint64_t start_ticks)
+{
+    return (struct ttap__task_told){.id = id,
+                                    .parent = parent,
+                                    .kind = (int32_t)ttap__names_number(&model->names, kind),
+                                    .lane = lane ? (int32_t)lane->number : -1,
+                                    .start_ns = ttap__ns(&model->time, start_ticks),
+                                    .began_before = (int64_t)(start_ticks - model->time.base_ticks) < 0};
+}
+
+/* A task that was current on a thread when the window began: the thread works for it from time 0. */
+static int on_task(void *arg, const struct ttap__task_row *row)
+{
+    struct ttap__model *model = arg;
+    struct thread *thread = thread_known(model, row->thread);
+    struct ttap__lane *lane = thread ? lane_of_thread(model, thread, 0) : NULL;
+    struct ttap__task_told task = told(model, lane, row->task, row->parent, row->kind, row->start_ticks);
+    int32_t number = ttap__tasks_describe(&model->tasks, &task);
+    if (lane && !lane->seen && !lane->working && row->task)
+        ttap__lane_work(&model->around, lane, row->task, number, 0, TTAP__OPEN_START, 0);
+    return done(model);
+}
+
+/* ---- Events ---- */
+
+static void task_enter(struct ttap__model *model, struct ttap__lane *lane, uint64_t id, int64_t ns)
+{
+    if (id != lane->task_id)
+        ttap__lane_work(&model->around, lane, id, ttap__tasks_number(&model->tasks, id), ns, 0, 0);
+}
+
+static uint32_t object_of(struct ttap__model *model, uint64_t queue, uint64_t name)
+{
+    uint64_t key = ttap__mix64(queue) + ttap__names_number(&model->names, name);
+    uint32_t number = ttap__idmap_get(&model->objects, key);
+    if (number != TTAP__IDMAP_NONE)
+        return number;
+    if (!ttap__idmap_put(&model->objects, model->around.allowance, key, model->objects_count)) {
+        model->around.untold++;
+        return TTAP__IDMAP_NONE;
+    }
+    if (model->around.rows->object && model->around.rc == 0)
+        model->around.rc = model->around.rows->object(model->around.arg, model->objects_count, ttap__names_text(&model->names, name));
+    return model->objects_count++;
+}
+
+static uint32_t why_word(struct ttap__model *model, uint64_t why)
+{
+    return ttap__names_word(&model->names, why == 1 ? TTAP__WORD_FULL : why == 2 ? TTAP__WORD_EMPTY : TTAP__WORD_UNKNOWN);
+}
+
+#define TELL(model, table, row)                                                              \
+    do {                                                                                     \
+        if ((model)->around.rows->table && (model)->around.rc == 0)                          \
+            (model)->around.rc = (model)->around.rows->table((model)->around.arg, row);      \
+    } while (0)
+
+static void on_point(struct ttap__model *model, struct ttap__lane *lane, const struct ttap__event *event, int64_t ns)
+{
+    const uint64_t *a = event->a;
+    uint32_t name = ttap__names_number(&model->names, a[0]);
+    if (event->row->known == TTAP__INSTANT)
+        TELL(model, instant, (&(struct ttap__instant_row){lane->number, name, lane->task, ns}));
+    else if (event->row->known == TTAP__COUNTER)
+        TELL(model, counter, (&(struct ttap__counter_row){lane->number, name, ns, (int64_t)a[1]}));
+    else
+        TELL(model, log, (&(struct ttap__log_row){lane->number, name, lane->task, ns, ttap__event_text(event, 1)}));
+}
+
+static void on_attr(struct ttap__model *model, const struct ttap__event *event)
+{
+    const uint64_t *a = event->a;
+    bool is_text = event->row->known == TTAP__TASK_ATTR_STR;
+    struct ttap__attr_row row = {.task = ttap__tasks_number(&model->tasks, a[0]),
+                                 .key = ttap__names_number(&model->names, a[1]),
+                                 .is_text = is_text,
+                                 .value = is_text ? 0 : (int64_t)a[2]};
+    if (is_text)
+        row.text = ttap__event_text(event, 2);
+    TELL(model, attr, &row);
+}
+
+static void on_task_event(struct ttap__model *model, struct ttap__lane *lane, const struct ttap__event *event, int64_t ns)
+{
+    const uint64_t *a = event->a;
+    struct ttap__task_told task;
+    switch (event->row->known) {
+    case TTAP__TASK_BEGIN:
+        task = told(model, lane, a[0], a[1], a[2], event->ticks);
+        ttap__tasks_begin(&model->tasks, &task);
+        break;
+    case TTAP__TASK_END:
+        task = told(model, lane, a[0], a[1], a[2], a[3]);
+        ttap__tasks_end(&model->tasks, &task, ns, a[4]);
+        break;
+    case TTAP__TASK_ENTER_FULL:
+        task = told(model, lane, a[0], a[1], a[2], a[3]);
+        ttap__tasks_describe(&model->tasks, &task);
+        task_enter(model, lane, a[0], ns);
+        break;
+    case TTAP__TASK_FAIL:
+        ttap__tasks_fail(&model->tasks, a[0], (int64_t)a[1], (int32_t)ttap__names_of_text(&model->names, ttap__event_text(event, 2)));
+        break;
+    case TTAP__TASK_TRACE:
+        ttap__tasks_trace(&model->tasks, a[0], a[1], a[2]);
+        break;
+    default:
+        on_attr(model, event);
+        break;
+    }
+}
+
+static void on_queue(struct ttap__model *model, struct ttap__lane *lane, const struct ttap__event *event, int64_t ns)
+{
+    uint32_t object = object_of(model, event->a[0], event->a[1]);
+    if (event->row->known == TTAP__QUEUE_WAIT_BEGIN)
+        ttap__lane_wait_begin(&model->around, lane, object, why_word(model, event->a[2]), ns);
+    else if (event->row->known == TTAP__QUEUE_WAIT_END)
+        ttap__lane_wait_end(&model->around, lane, object, why_word(model, event->a[2]), ns);
+    else
+        TELL(model, depth, (&(struct ttap__depth_row){lane->number, object, ns, event->a[2]}));
+}
+
+static void on_event(struct ttap__model *model, struct ttap__lane *lane, const struct ttap__event *event)
+{
+    int64_t ns = ttap__lane_time(lane, see(model, event->ticks));
+    switch (event->row->known) {
+    case TTAP__REGION_BEGIN:
+        ttap__lane_region_begin(&model->around, lane, ttap__names_number(&model->names, event->a[0]), event->ticks, ns);
+        break;
+    case TTAP__REGION_END:
+        ttap__lane_region_end(&model->around, lane, ns);
+        break;
+    case TTAP__REGION_END_AT:
+        ttap__lane_region_end_at(&model->around, lane, event->a[1], ns);
+        break;
+    case TTAP__REGION_END_OPEN:
+        ttap__lane_region_end_open(&model->around, lane, ttap__names_number(&model->names, event->a[0]), event->a[1], ns);
+        break;
+    case TTAP__INSTANT:
+    case TTAP__LOG:
+    case TTAP__COUNTER:
+        on_point(model, lane, event, ns);
+        break;
+    case TTAP__TASK_ENTER:
+        task_enter(model, lane, event->a[0], ns);
+        break;
+    case TTAP__TASK_BEGIN:
+    case TTAP__TASK_END:
+    case TTAP__TASK_ENTER_FULL:
+    case TTAP__TASK_ATTR_INT:
+    case TTAP__TASK_ATTR_STR:
+    case TTAP__TASK_FAIL:
+    case TTAP__TASK_TRACE:
+        on_task_event(model, lane, event, ns);
+        break;
+    case TTAP__QUEUE_ENQUEUE:
+    case TTAP__QUEUE_DEQUEUE:
+    case TTAP__QUEUE_WAIT_BEGIN:
+    case TTAP__QUEUE_WAIT_END:
+        on_queue(model, lane, event, ns);
+        break;
+    case TTAP__GC_BEGIN:
+        ttap__lane_gc_begin(&model->around, lane, ttap__names_number(&model->names, event->a[0]), ns);
+        break;
+    case TTAP__GC_END:
+        ttap__lane_gc_end(&model->around, lane, ttap__names_number(&model->names, event->a[0]), ns);
+        break;
+    default: /* a kind of a later version: its sequence number counts, its meaning is unknown */
+        break;
+    }
+}
+
+/* What the head of a run says is true, whatever the lane believed. */
+static void head_take(struct ttap__model *model, struct ttap__lane *lane, const struct ttap__events *block)
+{
+    bool first = !lane->seen, gap = first || lane->next_seq != block->first_seq;
+    bool anything_before = block->delivered_before + block->filtered_before + block->lost_before != 0;
+    int64_t before_ns = lane->last_ns, base_ns = ttap__lane_time(lane, see(model, block->base_ticks));
+    if (gap && (!first || anything_before))
+        lane->known_ns = base_ns;
+    if (block->task != lane->task_id) {
+        int32_t number = -1;
+        if (block->task) {
+            struct ttap__task_told task =
+                told(model, lane, block->task, block->task_parent, block->task_kind, block->task_start_ticks);
+            number = ttap__tasks_describe(&model->tasks, &task);
+        }
+        ttap__lane_work(&model->around, lane, block->task, number, first && !anything_before ? 0 : base_ns, TTAP__OPEN_START,
+                        TTAP__OPEN_END);
+    }
+    ttap__lane_regions_are(&model->around, lane, block, &model->time, base_ns, before_ns);
+    lane->seen = true;
+    lane->next_seq = block->first_seq + block->count + block->filtered;
+}
+
+static int on_events(void *arg, const struct ttap__events *block)
+{
+    struct ttap__model *model = arg;
+    struct ttap__event_walk walk;
+    struct ttap__event event;
+    ttap__account_events(&model->account, block);
+    struct ttap__lane *lane = lane_of(model, block->thread, block->level);
+    if (!lane) {
+        model->around.untold += block->count;
+        return done(model);
+    }
+    head_take(model, lane, block);
+    ttap__events_start(block, &walk);
+    while (ttap__events_next(&walk, &event))
+        on_event(model, lane, &event);
+    return done(model);
+}
+
+/* ---- The whole ---- */
+
+static const struct ttap__read_calls calls = {
+    .header = on_header, .note = on_note, .clock = on_clock, .name = on_name,       .thread = on_thread,
+    .events = on_events, .loss = on_loss, .task = on_task,   .account = on_account, .trailer = on_trailer,
+};
+
+struct ttap__model *ttap__model_new(const struct ttap__rows *rows, void *arg, struct ttap__allowance *allowance)
+{
+    struct ttap__model *model = calloc(1, sizeof *model);
+    if (!model)
+        return NULL;
+    model->reader = ttap__reader_new(&calls, model);
+    if (!model->reader) {
+        free(model);
+        return NULL;
+    }
+    model->around = (struct ttap__lanes_around){.rows = rows, .arg = arg, .allowance = allowance, .names = &model->names};
+    model->account_allowance = (struct ttap__allowance){.limit = ACCOUNT_BYTES};
+    ttap__account_start(&model->account, &model->account_allowance);
+    ttap__names_start(&model->names, rows, arg, allowance);
+    ttap__tasks_start(&model->tasks, rows, arg, allowance);
+    return model;
+}
+
+int ttap__model_feed(struct ttap__model *model, const void *bytes, size_t len_bytes)
+{
+    return ttap__reader_feed(model->reader, bytes, len_bytes);
+}
+
+static const char *reason_name(const struct ttap__model *model)
+{
+    static const char *const names[] = {"?", "window", "bytes", "stopped", "client", "lease", "shutdown"};
+    if (!model->ended)
+        return "cut";
+    return names[model->reason < sizeof names / sizeof names[0] ? model->reason : 0];
+}
+
+static int end_tell(struct ttap__model *model, int64_t end_ns)
+{
+    struct ttap__sums sums = ttap__account_sums(&model->account);
+    struct ttap__end_row row = {.dur_ns = end_ns,
+                                .reason = reason_name(model),
+                                .identity = ttap__account_identity(&model->account, ttap__reader_problem(model->reader)),
+                                .truncated = !model->ended,
+                                .events = sums.events,
+                                .delivered = sums.delivered,
+                                .filtered = sums.filtered,
+                                .sampled_out = sums.sampled_out,
+                                .untold = model->around.untold + model->tasks.untold};
+    memcpy(row.lost, sums.lost, sizeof row.lost);
+    return model->around.rows->end ? model->around.rows->end(model->around.arg, &row) : 0;
+}
+
+int ttap__model_finish(struct ttap__model *model)
+{
+    ttap__reader_finish(model->reader);
+    if (!model->headed)
+        return -EBADMSG;
+    int64_t end_ns = model->ended ? ttap__ns(&model->time, model->end_ticks) : model->latest_ns;
+    if (end_ns < 0)
+        end_ns = 0;
+    for (size_t i = 0; i < model->threads_count; i++)
+        for (int level = 0; level < 2; level++)
+            if (model->threads[i]->lanes[level])
+                ttap__lane_finish(&model->around, model->threads[i]->lanes[level], end_ns);
+    ttap__tasks_finish(&model->tasks, end_ns);
+    int rc = done(model);
+    return rc ? rc : end_tell(model, end_ns);
+}
+
+void ttap__model_free(struct ttap__model *model)
+{
+    if (!model)
+        return;
+    struct ttap__allowance *allowance = model->around.allowance;
+    for (size_t i = 0; i < model->threads_count; i++) {
+        for (int level = 0; level < 2; level++)
+            if (model->threads[i]->lanes[level]) {
+                ttap__lane_free(&model->around, model->threads[i]->lanes[level]);
+                ttap__allowance_free(allowance, model->threads[i]->lanes[level], sizeof *model->threads[i]->lanes[level]);
+            }
+        ttap__allowance_free(allowance, model->threads[i], sizeof *model->threads[i]);
+    }
+    ttap__allowance_free(allowance, model->threads, model->threads_room * sizeof *model->threads);
+    ttap__idmap_free(&model->threads_by_number, allowance);
+    ttap__idmap_free(&model->objects, allowance);
+    ttap__account_free(&model->account);
+    ttap__names_free(&model->names);
+    ttap__tasks_free(&model->tasks);
+    ttap__reader_free(model->reader);
+    free(model);
+}

@@ -1,0 +1,126 @@
+/* rows.h - what the model says: rows of the tables of docs/format.md section 7, one call each. What formats are built on.
+ *
+ *      capture, note* --> ( string | lane | object | rows )* --> end
+ *
+ * A string, lane or object is told before the first row that names it; a task's own row may come after rows that name it. Times are
+ * nanoseconds since time 0, within +-2^53. Strings and lanes are numbered from 0; a task by order of appearance; -1 is none.
+ * Each call returns 0 to go on; anything else ends the conversion. NULL members are skipped.
+ */
+#ifndef TTAP_MODEL_ROWS_H
+#define TTAP_MODEL_ROWS_H
+
+#include "reader.h"
+
+enum { TTAP__OPEN_START = 1, TTAP__OPEN_END = 2 }; /* flags of spans */
+
+struct ttap__lane_row {
+    uint32_t lane;
+    bool signal; /* what signal handlers recorded (level 1) */
+    uint64_t pid, tid;
+    struct ttap__text name;
+};
+
+/** Regions of one lane and depth come in order and disjoint. So do works of a lane. */
+struct ttap__region_row {
+    uint32_t lane, name;
+    int64_t depth, start_ns, dur_ns;
+    int32_t task;
+    uint8_t flags;
+};
+
+struct ttap__work_row {
+    uint32_t lane;
+    int32_t task;
+    int64_t start_ns, dur_ns;
+    uint8_t flags;
+};
+
+struct ttap__wait_row {
+    uint32_t lane, object, why;
+    int32_t task;
+    int64_t start_ns, dur_ns;
+    uint8_t flags;
+};
+
+struct ttap__gc_row {
+    uint32_t lane, phase;
+    int64_t start_ns, dur_ns;
+    uint8_t flags;
+};
+
+struct ttap__lost_row {
+    int32_t lane; /* -1: a thread without a record */
+    uint32_t reason;
+    int64_t start_ns, dur_ns;
+    uint64_t count;
+};
+
+struct ttap__log_row {
+    uint32_t lane, category;
+    int32_t task;
+    int64_t at_ns;
+    struct ttap__text text;
+};
+
+struct ttap__instant_row {
+    uint32_t lane, name;
+    int32_t task;
+    int64_t at_ns;
+};
+
+struct ttap__counter_row {
+    uint32_t lane, name;
+    int64_t at_ns, value;
+};
+
+struct ttap__depth_row {
+    uint32_t lane, object;
+    int64_t at_ns;
+    uint64_t items;
+};
+
+struct ttap__attr_row {
+    int32_t task;
+    uint32_t key;
+    bool is_text;
+    int64_t value;
+    struct ttap__text text;
+};
+
+struct ttap__task_out {
+    int32_t task, parent, kind, lane, end_lane, text;
+    int64_t start_ns, dur_ns, code;
+    uint64_t status; /* 0 ok, 1 failed, 2 not ended */
+    uint64_t trace_hi, trace_lo; /* both 0: none */
+    uint8_t flags;
+};
+
+struct ttap__end_row {
+    int64_t dur_ns;
+    const char *reason, *identity;
+    bool truncated;
+    uint64_t events, delivered, filtered, lost[TTAP__LOSS_REASONS + 1], sampled_out;
+    uint64_t untold; /* events, lanes or tasks that memory did not allow to tell about; 0 in any honest capture */
+};
+
+struct ttap__rows {
+    int (*capture)(void *arg, const struct ttap__header *header);
+    int (*note)(void *arg, struct ttap__text key, struct ttap__text value);
+    int (*string)(void *arg, uint32_t number, struct ttap__text text);
+    int (*lane)(void *arg, const struct ttap__lane_row *row); /* again when its name changes */
+    int (*object)(void *arg, uint32_t number, struct ttap__text name); /* a queue */
+    int (*region)(void *arg, const struct ttap__region_row *row);
+    int (*work)(void *arg, const struct ttap__work_row *row);
+    int (*wait)(void *arg, const struct ttap__wait_row *row);
+    int (*gc)(void *arg, const struct ttap__gc_row *row);
+    int (*lost)(void *arg, const struct ttap__lost_row *row);
+    int (*log)(void *arg, const struct ttap__log_row *row);
+    int (*instant)(void *arg, const struct ttap__instant_row *row);
+    int (*counter)(void *arg, const struct ttap__counter_row *row);
+    int (*depth)(void *arg, const struct ttap__depth_row *row);
+    int (*attr)(void *arg, const struct ttap__attr_row *row);
+    int (*task)(void *arg, const struct ttap__task_out *row);
+    int (*end)(void *arg, const struct ttap__end_row *row);
+};
+
+#endif
