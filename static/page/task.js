@@ -1,0 +1,80 @@
+// task.js - one task: what it was, what its time went into, and the lanes it touched, alone.
+
+import { taskMarks, taskUse } from '../calc/tasks.js';
+import { facts, fill, h } from '../dom.js';
+import { count, duration, instant, percent } from '../fmt.js';
+import { formatHash, formatRange } from '../url.js';
+import { attrTable, foreign, markList, statusWord, taskLink } from '../view/details.js';
+import { Timeline } from '../view/timeline.js';
+
+const CHILDREN_MAX = 100;
+
+/** @type {import('../app.js').Page} */
+export function taskPage(app, params) {
+    const node = h('div', { class: 'page' });
+    /** @type {Timeline|null} */
+    let timeline = null;
+    const draw = () => {
+        timeline?.destroy();
+        timeline = null;
+        const model = app.needModel();
+        const id = Number(params.id);
+        const task = model.task(id);
+        if (!task) return fill(node, h('h1', null, `Task #${params.id}`), h('p', { class: 'muted' }, model.loading ? 'Still loading…' : 'There is no such task in this capture.'));
+        const use = taskUse(model, id);
+        const t0 = Math.max(0, task.start);
+        const t1 = Math.max(t0 + 1000, Math.min(model.duration, task.start + task.dur));
+        const pad = (t1 - t0) * 0.04;
+        const link = app.link();
+        const toTimeline = (/** @type {string} */ sel) => formatHash('timeline', { ...link, t: formatRange(t0 - pad, t1 + pad), sel });
+        timeline = use.lanes.size === 0 ? null : new Timeline(model, { link, params: {}, only: use.lanes, range: [t0, t1], open: ({ slice: s }) => {
+            location.hash = toTimeline(s ? `${s.row.lane},${s.row.table},${s.row.depth},${s.seg.start[s.i]}` : '');
+        } });
+        fill(node, ...head(app, model, task, use), timeline ? h('section', { class: 'card', 'aria-label': 'Threads it touched' },
+            h('div', { class: 'row' }, h('h2', null, `${count(use.lanes.size)} ${use.lanes.size === 1 ? 'thread' : 'threads'}`), h('span', { class: 'grow' }), h('a', { href: toTimeline('') }, 'Show in the timeline')), timeline.node) : null,
+        ...rest(app, model, id));
+    };
+    draw();
+    return { node, title: 'Task', grown: () => { if (!app.needModel().loading) draw(); }, destroy: () => timeline?.destroy() };
+}
+
+/** @param {import('../app.js').App} app @param {import('../data/model.js').Model} model @param {import('../data/types.js').Task} task @param {import('../calc/tasks.js').TaskUse} use */
+function head(app, model, task, use) {
+    const link = app.link();
+    const elsewhere = Math.max(0, task.dur - use.workedNs);
+    return [
+        h('div', { class: 'row' }, h('a', { href: formatHash('tasks', link) }, 'Tasks'), h('span', { class: 'muted', 'aria-hidden': 'true' }, '/'),
+            h('a', { href: formatHash('tasks', { ...link, kind: task.kind }) }, foreign(model.string(task.kind), 200)), h('span', { class: 'muted', 'aria-hidden': 'true' }, '/'), h('h1', null, `#${task.id}`)),
+        h('div', { class: 'cards' },
+            h('section', { class: 'card', 'aria-label': 'Task' }, facts([
+                ['Duration', h('b', null, duration(task.dur))],
+                ['Status', statusWord(task)],
+                ['Text', task.text >= 0 ? foreign(model.string(task.text), 1000) : null],
+                ['Start', `${instant(task.start, 1)}${task.start < 0 ? ' (before the window)' : ''}`],
+                ['Began on', task.lane >= 0 ? foreign(model.laneName(model.lane(task.lane)), 100) : null],
+                ['Ended on', task.endLane >= 0 ? foreign(model.laneName(model.lane(task.endLane)), 100) : null],
+                ['Parent', taskLink(model, task.parent, link)],
+                ['Trace id', task.trace ? h('span', { class: 'mono' }, foreign(task.trace, 100)) : null],
+            ])),
+            h('section', { class: 'card', 'aria-label': 'Where the time went' }, h('h2', null, 'Where the time went'), facts([
+                ['Threads worked for it', `${duration(use.workedNs)} (${percent(use.workedNs, task.dur)})`],
+                ['Nobody worked for it', elsewhere > 0 && use.workedNs > 0 && use.lanes.size === 1 ? `${duration(elsewhere)} (${percent(elsewhere, task.dur)})` : null],
+                .../** @type {[string, string][]} */ (use.waits.slice(0, 8).map((w) => [`Waited: ${w.object.slice(0, 60)} ${w.why}`, `${duration(w.ns)} in ${count(w.n)}`])),
+            ]), attrTable(model, task.id))),
+    ];
+}
+
+/** @param {import('../app.js').App} app @param {import('../data/model.js').Model} model @param {number} id */
+function rest(app, model, id) {
+    const marks = taskMarks(model, id);
+    const children = model.children(id);
+    return [
+        children.length ? h('section', { class: 'card', 'aria-label': 'Child tasks' }, h('h2', null, `${count(children.length)} child ${children.length === 1 ? 'task' : 'tasks'}`),
+            h('div', { class: 'scroll' }, h('table', { 'aria-label': 'Child tasks' }, h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Task'), h('th', { scope: 'col', class: 'num' }, 'Start'), h('th', { scope: 'col', class: 'num' }, 'Duration'), h('th', { scope: 'col' }, 'Status'))),
+                h('tbody', null, children.slice(0, CHILDREN_MAX).map((c) => {
+                    const child = model.task(c);
+                    return child ? h('tr', null, h('td', { class: 'name' }, taskLink(model, c, app.link())), h('td', { class: 'num' }, instant(child.start, 1e3)), h('td', { class: 'num' }, duration(child.dur)), h('td', null, statusWord(child))) : null;
+                }))))) : null,
+        marks.length ? h('section', { class: 'card', 'aria-label': 'Logs' }, h('h2', null, 'Logs and instants'), markList(model, marks, true)) : null,
+    ];
+}

@@ -1,0 +1,180 @@
+// details.js - what is known about the thing selected; with nothing selected, about the capture.
+
+import { OPEN_END, OPEN_START, selfTime } from '../data/model.js';
+import { laneMarks } from '../calc/tasks.js';
+import { facts, h } from '../dom.js';
+import { count, duration, instant, percent, value, visible } from '../fmt.js';
+import { formatHash } from '../url.js';
+import { palette } from './palette.js';
+import { sliceText } from './draw.js';
+
+/** @typedef {import('../data/model.js').Model} Model */
+/** @typedef {import('./overlay.js').Pick} Pick */
+/** @typedef {Record<string, string|undefined>} LinkParams  what every link keeps: the capture */
+
+/** A long text in the panel: enough to recognise it, the whole would be a megabyte. */
+const TEXT_MAX = 2000;
+const LOGS_MAX = 50;
+
+/** @param {string} text @param {number} [max] */
+export function foreign(text, max = TEXT_MAX) {
+    return h('bdi', { class: 'foreign', dir: 'ltr' }, visible(text, max));
+}
+
+/** @param {Model} model @param {number} id @param {LinkParams} link */
+export function taskLink(model, id, link) {
+    return id < 0 ? null : h('a', { href: formatHash('task', { ...link, id }) }, foreign(model.taskTitle(id), 120));
+}
+
+/** @param {Model} model @param {number} id */
+export function attrTable(model, id) {
+    const attrs = model.attrs(id);
+    if (attrs.length === 0) return null;
+    return h('table', { 'aria-label': 'Attributes' }, h('tbody', null, attrs.slice(0, 200).map((a) =>
+        h('tr', null, h('th', { scope: 'row' }, foreign(a.key, 100)), h('td', null, typeof a.value === 'number' ? value(a.value) : foreign(a.value, 500))))));
+}
+
+/** @param {Model} model @param {{lane: number, t: number, name: number, text: string|null}[]} marks @param {boolean} withLane */
+export function markList(model, marks, withLane) {
+    if (marks.length === 0) return null;
+    return h('ul', { class: 'loglist' }, marks.slice(0, LOGS_MAX).map((m) => h('li', null,
+        h('span', { class: 'muted mono' }, instant(m.t, 1e3)), ' ',
+        withLane ? [h('span', { class: 'muted' }, foreign(model.laneName(model.lane(m.lane)), 40)), ' '] : null,
+        h('b', null, foreign(model.string(m.name), 80)), m.text === null ? ' (instant)' : [': ', foreign(m.text, 500)])),
+    marks.length > LOGS_MAX ? h('li', { class: 'muted' }, `and ${count(marks.length - LOGS_MAX)} more`) : null);
+}
+
+/** @param {number} flags */
+function openWords(flags) {
+    const words = [];
+    if (flags & OPEN_START) words.push('began before the window');
+    if (flags & OPEN_END) words.push('had not ended when the window did');
+    return words.join('; ');
+}
+
+const TABLE_TITLES = { region: 'Region', work: 'Work for a task', wait: 'Wait at a queue', gc: 'Collector phase', lost: 'Lost events' };
+
+/** @param {Model} model @param {Pick} pick @param {LinkParams} link */
+export function pickDetails(model, pick, link) {
+    if (pick.slice) return sliceDetails(model, pick.slice, link);
+    const lane = pick.lane;
+    if (!lane) return [];
+    const { marks } = lane;
+    const i = pick.mark;
+    return [
+        h('h2', null, foreign(model.string(marks.name[i]))),
+        h('h3', null, marks.text[i] === null ? 'Instant' : 'Log line'),
+        marks.text[i] === null ? null : h('p', null, foreign(marks.text[i] ?? '')),
+        facts([['At', instant(marks.t[i], 1)], ['Thread', foreign(model.laneName(lane), 200)], ['Task', taskLink(model, marks.task[i], link)]]),
+    ];
+}
+
+/** @param {Model} model @param {import('../data/types.js').Slice} slice @param {LinkParams} link */
+function sliceDetails(model, slice, link) {
+    const { row, seg, i } = slice;
+    const lane = model.lane(row.lane);
+    const [from, dur] = [seg.start[i], seg.dur[i]];
+    const task = seg.task[i];
+    const self = row.table === 'region' ? selfTime(model, slice) : NaN;
+    const logs = laneMarks(model, row.lane, from, from + dur, LOGS_MAX + 1);
+    return [
+        h('h2', null, h('span', { class: 'swatch', style: { background: palette().css[seg.hue[i]] } }), foreign(sliceText(model, row, seg, i))),
+        h('h3', null, TABLE_TITLES[row.table]),
+        facts([
+            ['Duration', h('b', null, duration(dur))],
+            ['Self', Number.isNaN(self) ? null : `${duration(self)} (${percent(self, dur)})`],
+            ['Start', instant(from, 1)],
+            ['End', instant(from + dur, 1)],
+            ['Thread', foreign(model.laneName(lane), 200)],
+            ['Depth', row.table === 'region' ? String(row.depth) : null],
+            ['Task', taskLink(model, task, link)],
+            ['Events lost', row.table === 'lost' && seg.extra ? count(seg.extra[i]) : null],
+            ['Note', openWords(seg.flags[i])],
+        ]),
+        row.table === 'region' ? h('a', { href: formatHash('regions', { ...link, name: seg.name[i] }) }, 'All regions of this name') : null,
+        task >= 0 ? [taskFacts(model, task), attrTable(model, task)] : null,
+        logs.length ? [h('h3', null, 'Logs and instants on this thread meanwhile'), markList(model, logs, false)] : null,
+    ];
+}
+
+/** @param {Model} model @param {number} id */
+function taskFacts(model, id) {
+    const task = model.task(id);
+    if (!task) return null;
+    return [h('h3', null, 'Its task'), facts([
+        ['Duration', duration(task.dur)],
+        ['Start', instant(task.start, 1)],
+        ['Status', statusWord(task)],
+        ['Text', task.text >= 0 ? foreign(model.string(task.text), 500) : null],
+    ])];
+}
+
+/** @param {import('../data/types.js').Task} task */
+export function statusWord(task) {
+    if (task.status === 1) return h('span', { class: 'state failed' }, `failed${task.code ? `, code ${task.code}` : ''}`);
+    return task.status === 2 ? 'not ended' : 'ok';
+}
+
+/** @param {Model} model */
+export function captureDetails(model) {
+    const { head, end } = model;
+    if (!head) return [];
+    const a = end?.account ?? {};
+    const lost = model.lostTotal();
+    const began = /^\d{10,19}$/.test(head.t0_unix_ns) ? new Date(Number(BigInt(head.t0_unix_ns) / 1000000n)) : null;
+    return [
+        h('h2', null, foreign(head.exe || 'Capture', 200)),
+        facts([
+            ['Process', head.pid ? String(head.pid) : null],
+            ['Recorded', began ? began.toLocaleString('en-GB') : null],
+            ['Window', duration(model.duration)],
+            ['Ended by', end ? end.reason : null],
+            ['Threads', count([...model.lanes.values()].filter((l) => l.kind !== 'signal' && l.id >= 0).length)],
+            ['Slices', count(model.sliceCount)],
+            ['Tasks', count(model.tasks().n)],
+            ['Logs, instants', model.markCount ? count(model.markCount) : null],
+            ['Events', a.delivered !== undefined ? count(a.delivered) : null],
+            ['Lost', lost > 0 ? h('span', { class: 'bad' }, count(lost)) : end ? 'nothing' : null],
+            ['Sampled out', a.sampled_out ? count(a.sampled_out) : null],
+            ['Sampling', head.sample || null],
+            ['Clock', head.clock || null],
+            ['Made by', head.producer ? foreign(head.producer, 100) : null],
+        ]),
+        notes(head.notes),
+        legend(),
+        h('p', { class: 'muted' }, 'Press ', h('kbd', null, '?'), ' for all keys.'),
+    ];
+}
+
+/** @param {Record<string, string>} all */
+function notes(all) {
+    const pairs = Object.entries(all).slice(0, 40);
+    if (pairs.length === 0) return null;
+    return [h('h3', null, 'Sources'), facts(pairs.map(([k, v]) => /** @type {[string, import('../dom.js').Child]} */ ([visible(k.replace(/^source\./, ''), 60), foreign(v, 300)])))];
+}
+
+function legend() {
+    return h('div', { class: 'legend', 'aria-label': 'Legend' }, h('h3', null, 'Legend'),
+        h('span', null, h('i', { class: 'idle' }), 'waits at an empty queue: nothing to do'),
+        h('span', null, h('i', { class: 'full' }), 'waits at a full queue: held up'),
+        h('span', null, h('i', { class: 'gc' }), 'garbage collector'),
+        h('span', null, h('i', { class: 'lost' }), 'events were lost here'));
+}
+
+/**
+ * @param {Model} model @param {[number, number]} range @param {import('../calc/regions.js').RegionStat[]|null} stats null while they are computed
+ * @param {{zoom: () => void, clear: () => void}} act
+ */
+export function rangeDetails(model, range, stats, act) {
+    return [
+        h('h2', null, 'Range'),
+        facts([['Length', h('b', null, duration(range[1] - range[0]))], ['From', instant(range[0], 1)], ['To', instant(range[1], 1)]]),
+        h('div', { class: 'row' }, h('button', { type: 'button', onclick: act.zoom }, 'Zoom to it (Z)'), h('button', { type: 'button', onclick: act.clear }, 'Clear (Esc)')),
+        stats === null ? h('p', { class: 'muted' }, 'Adding up…') : h('table', null,
+            h('caption', { class: 'visually-hidden' }, 'Regions in this range'),
+            h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Region'), h('th', { scope: 'col', class: 'num' }, 'n'), h('th', { scope: 'col', class: 'num' }, 'Self'), h('th', { scope: 'col', class: 'num' }, 'Total'))),
+            h('tbody', null, stats.slice(0, 60).map((r) => h('tr', null, h('td', { class: 'name' }, foreign(model.string(r.name), 120)), h('td', { class: 'num' }, count(r.n)),
+                h('td', { class: 'num' }, duration(r.self)), h('td', { class: 'num' }, duration(r.total)))))),
+    ];
+}
+
