@@ -56,7 +56,9 @@ json_t *ttap__body_object(struct ttap__request *req)
     }
     json_error_t error;
     json_t *body = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    if (!body)
+    if (!body && !error.text[0]) /* the parser has words for every mistake, and none when memory fails it */
+        ttap__reply_no_memory(req);
+    else if (!body)
         ttap__body_error(req, NULL, "the body is not JSON: line %d, column %d: %s", error.line, error.column, error.text);
     else if (!json_is_object(body))
         ttap__body_error(req, "for example {}", "the body is not a JSON object");

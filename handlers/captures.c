@@ -29,10 +29,10 @@ static void reply_begun(struct ttap__request *req, uint64_t id)
     snprintf(location, sizeof location, "/debug/trace/captures/%llu", (unsigned long long)id);
     const struct ttap__header extra[] = {{"Location", location}, {NULL, NULL}};
     struct ttap__kept_info kept;
-    if (ttap__kept_find(id, &kept))
-        ttap__reply_json(req, 202, ttap__info_json_kept(&kept), extra);
-    else /* deleted by somebody else already: it was begun all the same */
+    if (!ttap__kept_find(id, &kept)) /* deleted by somebody else already: it was begun all the same */
         ttap__reply(req, 202, "application/json", "{}", 2, extra);
+    else if (!ttap__reply_json(req, 202, ttap__info_json_kept(&kept), extra))
+        ttap__kept_delete(id); /* who was told 503 does not come for it */
 }
 
 static void begin(struct ttap__request *req, struct ttap_http *http)

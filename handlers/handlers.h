@@ -37,7 +37,7 @@ struct delivery; /* one download in progress, delivery.c */
 struct ttap_http {
     struct ttap__server *server;
     double seconds_max;
-    unsigned captures_max, connections_max;
+    unsigned connections_max;
     const char *why_no_streams;  /* NULL: GET /debug/trace streams. Else why not, and what would change that */
     const char *how_to_stream;
     char exe[64];                /* file name of the program, safe in headers and file names */
@@ -110,8 +110,8 @@ json_t *ttap__json_text(const char *bytes);
 json_t *ttap__json_time(uint64_t unix_ns);
 
 /* ---- reply.c ---- */
-/** Answer with @json (stolen; NULL answers 503 no_memory). @extra as in ttap__reply(). */
-void ttap__reply_json(struct ttap__request *req, unsigned status, json_t *json, const struct ttap__header *extra);
+/** Answer with @json (stolen; NULL answers 503 no_memory). @extra as in ttap__reply(). False: it was 503. */
+bool ttap__reply_json(struct ttap__request *req, unsigned status, json_t *json, const struct ttap__header *extra);
 void ttap__reply_no_memory(struct ttap__request *req);
 void ttap__reply_not_found(struct ttap__request *req);
 void ttap__reply_stopping(struct ttap__request *req);
@@ -119,8 +119,6 @@ void ttap__reply_stopping(struct ttap__request *req);
 void ttap__reply_busy(struct ttap__request *req, unsigned status, const char *code, const char *hint, uint64_t wait_ns, const char *message);
 /** Answer for what ttap__sub_open() or ttap__kept_start() failed with. */
 void ttap__reply_open_error(struct ttap__request *req, struct ttap_http *http, int error);
-/** "attachment; filename=..." for a capture begun at @unix_ns. */
-void ttap__disposition(char *out, size_t size, const struct ttap_http *http, uint64_t unix_ns, const char *extension);
 
 /* ---- delivery.c: the bytes of a capture, native or converted ---- */
 /** Open a window and stream it. Answers the request in every case. */
@@ -172,5 +170,7 @@ void ttap__process_exe(char *out, size_t size);
 /** Time since the process started; 0 if /proc does not tell. */
 uint64_t ttap__process_uptime_ns(void);
 uint64_t ttap__clock_ns(int clock);
+/** "attachment; filename=..." for a capture begun at @unix_ns. */
+void ttap__disposition(char *out, size_t size, const struct ttap_http *http, uint64_t unix_ns, const char *extension);
 
 #endif

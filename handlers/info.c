@@ -8,9 +8,10 @@
 
 #include "handlers.h"
 
-static const char *state_name(enum ttap__sub_state state)
+/* A kept capture has nobody to drain to: it is whole when its window is over. */
+static const char *state_name(enum ttap__sub_state state, bool kept)
 {
-    return state == TTAP__SUB_RECORDING ? "recording" : state == TTAP__SUB_DRAINING ? "draining" : "ended";
+    return state == TTAP__SUB_RECORDING ? "recording" : state == TTAP__SUB_DRAINING && !kept ? "draining" : "ended";
 }
 
 /* Numbers of the trailer's reason. */
@@ -65,17 +66,6 @@ json_t *ttap__json_text(const char *bytes)
     return json;
 }
 
-json_t *ttap__groups_json(uint64_t groups)
-{
-    json_t *names = json_array();
-    for (size_t i = 0; names && ttap__group_names[i]; i++)
-        if (groups >> i & 1 && json_array_append_new(names, json_string(ttap__group_names[i])) != 0) {
-            json_decref(names);
-            return NULL;
-        }
-    return names;
-}
-
 static json_t *times_json(const struct ttap__sub_info *info)
 {
     uint64_t left = info->state == TTAP__SUB_RECORDING && info->duration_ns > info->elapsed_ns ? info->duration_ns - info->elapsed_ns : 0;
@@ -113,7 +103,7 @@ json_t *ttap__info_json(const struct ttap__sub_info *info, uint64_t id, bool rea
 {
     json_t *whole = identity_json(id);
     json_t *const parts[] = {
-        json_pack("{s:s,s:o}", "state", state_name(info->state), "reason", reason_json(info)),
+        json_pack("{s:s,s:o}", "state", state_name(info->state, id != 0), "reason", reason_json(info)),
         times_json(info),
         json_pack("{s:o}", "groups", ttap__groups_json(info->groups)),
         counts_json(info),

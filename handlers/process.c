@@ -1,4 +1,4 @@
-/* process.c - what /proc knows of the traced process. */
+/* process.c - the traced process: its name, its age, and the file name of what is recorded of it. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,4 +61,14 @@ uint64_t ttap__process_uptime_ns(void)
         return 0;
     uint64_t started_ns = ticks / (uint64_t)hz * TTAP__NS_PER_S + ticks % (uint64_t)hz * (TTAP__NS_PER_S / (uint64_t)hz);
     return now_ns > started_ns ? now_ns - started_ns : 0;
+}
+
+void ttap__disposition(char *out, size_t size, const struct ttap_http *http, uint64_t unix_ns, const char *extension)
+{
+    time_t seconds = (time_t)(unix_ns / TTAP__NS_PER_S);
+    struct tm utc;
+    char stamp[32] = "0";
+    if (gmtime_r(&seconds, &utc))
+        strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
+    snprintf(out, size, "attachment; filename=\"%s-%ld-%s.%s\"", http->exe, (long)getpid(), stamp, extension);
 }

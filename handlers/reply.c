@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "handlers.h"
 
@@ -23,15 +21,42 @@ void ttap__reply_stopping(struct ttap__request *req)
     ttap__reply_error(req, 503, "stopping", NULL, NULL, "the endpoint is being stopped");
 }
 
-void ttap__reply_json(struct ttap__request *req, unsigned status, json_t *json, const struct ttap__header *extra)
+/* jansson's own json_dumps() drops a key, silently, when its buffer cannot grow; and its text belongs to whatever allocator the service
+ * has given to jansson. So it writes to this one, which stays failed once it has failed. */
+struct text {
+    char *bytes;
+    size_t used, size;
+    bool failed;
+};
+
+static int append(const char *bytes, size_t len, void *arg)
 {
-    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+    struct text *text = arg;
+    if (!text->failed && text->size - text->used < len) {
+        size_t size = 2 * (text->size + len) + 1024;
+        char *bigger = realloc(text->bytes, size);
+        text->failed = !bigger;
+        text->bytes = bigger ? bigger : text->bytes;
+        text->size = bigger ? size : text->size;
+    }
+    if (text->failed)
+        return -1;
+    memcpy(text->bytes + text->used, bytes, len);
+    text->used += len;
+    return 0;
+}
+
+bool ttap__reply_json(struct ttap__request *req, unsigned status, json_t *json, const struct ttap__header *extra)
+{
+    struct text text = {0};
+    bool whole = json && json_dump_callback(json, append, &text, JSON_COMPACT | JSON_ENSURE_ASCII) == 0 && !text.failed;
     json_decref(json);
-    if (text)
-        ttap__reply(req, status, "application/json", text, strlen(text), extra);
+    if (whole)
+        ttap__reply(req, status, "application/json", text.bytes, text.used, extra);
     else
         ttap__reply_no_memory(req);
-    free(text);
+    free(text.bytes);
+    return whole;
 }
 
 void ttap__reply_busy(struct ttap__request *req, unsigned status, const char *code, const char *hint, uint64_t wait_ns, const char *message)
@@ -55,14 +80,4 @@ void ttap__reply_open_error(struct ttap__request *req, struct ttap_http *http, i
         ttap__reply_error(req, 400, "bad_parameter", NULL, NULL, "the tracer refused this window, rule or limit");
     else
         ttap__reply_no_memory(req);
-}
-
-void ttap__disposition(char *out, size_t size, const struct ttap_http *http, uint64_t unix_ns, const char *extension)
-{
-    time_t seconds = (time_t)(unix_ns / TTAP__NS_PER_S);
-    struct tm utc;
-    char stamp[32] = "0";
-    if (gmtime_r(&seconds, &utc))
-        strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
-    snprintf(out, size, "attachment; filename=\"%s-%ld-%s.%s\"", http->exe, (long)getpid(), stamp, extension);
 }

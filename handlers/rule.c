@@ -2,7 +2,6 @@
  *
  * The engine takes and gives text; only what it accepts gets here, so reading is plain.
  */
-#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,13 +46,15 @@ static json_t *rate_json(const char *text, size_t len)
 
 static bool add_part(json_t *rule, json_t *kinds, const char *part, size_t len)
 {
-    const char *equals = memrchr(part, '=', len); /* a kind's name may hold one too */
-    if (!equals)
+    size_t name_len = len; /* with its '='; the last one, because a kind's name may hold one too */
+    while (name_len && part[name_len - 1] != '=')
+        name_len--;
+    if (!name_len)
         return json_object_set_new(rule, "default", rate_json(part, len)) == 0;
-    char *raw = strndup(part, (size_t)(equals - part));
+    char *raw = strndup(part, name_len - 1);
     json_t *name = raw ? ttap__json_text(raw) : NULL;
     free(raw);
-    bool added = name && json_object_set_new(kinds, json_string_value(name), rate_json(equals + 1, len - (size_t)(equals + 1 - part))) == 0;
+    bool added = name && json_object_set_new(kinds, json_string_value(name), rate_json(part + name_len, len - name_len)) == 0;
     json_decref(name);
     return added;
 }

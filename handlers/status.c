@@ -17,12 +17,23 @@ static const struct {
     {"hooks", "off", "not part of this build", ""},
 };
 
+/* One element of an array in which nothing may be missing; an array that lacks it is given up. */
+static json_t *append(json_t *array, json_t *element)
+{
+    if (array && json_array_append_new(array, element) == 0)
+        return array;
+    if (!array)
+        json_decref(element);
+    json_decref(array);
+    return NULL;
+}
+
 static json_t *sources_json(void)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
-        json_array_append_new(array, json_pack("{s:s,s:s,s:s,s:s}", "name", sources[i].name, "state", sources[i].state, "why", sources[i].why,
-                                               "enable", sources[i].enable));
+        array = append(array, json_pack("{s:s,s:s,s:s,s:s}", "name", sources[i].name, "state", sources[i].state, "why", sources[i].why, "enable",
+                                        sources[i].enable));
     return array;
 }
 
@@ -30,8 +41,8 @@ static json_t *formats_json(void)
 {
     json_t *array = json_array();
     for (const struct ttap__format *format = ttap__formats; format->name; format++)
-        json_array_append_new(array, json_pack("{s:s,s:s,s:s,s:s}", "name", format->name, "media_type", format->media_type, "extension",
-                                               format->extension, "doc", format->doc));
+        array = append(array, json_pack("{s:s,s:s,s:s,s:s}", "name", format->name, "media_type", format->media_type, "extension",
+                                        format->extension, "doc", format->doc));
     return array;
 }
 

@@ -162,7 +162,7 @@ class RawClient:
         self.socket.settimeout(60)
         self.socket.connect(("127.0.0.1", s.port))
         if not connect_only:
-            self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
 
     def head(self):
         """Read up to the end of the head; returns it and what came behind it."""
