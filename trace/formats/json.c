@@ -26,7 +26,7 @@
 #define NOTES_MAX 256
 #define FULLNESS 14                    /* lists of builders by the power of two of their pages */
 #define TEXT_HELD_BYTES (64u << 10)    /* texts of a builder above this go out before more come */
-#define LITERAL_BYTES_MAX (TTAP__JSON_TEXT_BYTES * 6 + 2)
+#define RECENT 8                       /* a power of two; deeper regions share */
 
 struct page {
     struct page *next;
@@ -117,7 +117,7 @@ struct ttap__json {
     struct builder **map; /* open addressing */
     size_t map_room, builders_count;
     struct builder *oldest, **youngest;
-    struct builder *recent[TABLES]; /* the last one used: the next row is likely its, too */
+    struct builder *recent[TABLES][RECENT]; /* by depth, name or object, the last one used: likely to be the next row's, too */
     struct builder *fuller[FULLNESS];
     uint32_t strings_written;
     uint64_t rows;
@@ -339,13 +339,13 @@ static struct builder *builder_new(struct ttap__json *json, enum table table, in
 
 static inline struct builder *builder_of(struct ttap__json *json, enum table table, int32_t lane, int64_t sub)
 {
-    struct builder *builder = json->recent[table];
+    struct builder **recent = &json->recent[table][(uint64_t)sub % RECENT], *builder = *recent;
     if (builder && builder->lane == lane && builder->sub == sub)
         return builder;
     builder = json->map_room ? *map_find(json, table, lane, sub) : NULL;
     if (!builder)
         builder = builder_new(json, table, lane, sub);
-    return json->recent[table] = builder;
+    return *recent = builder;
 }
 
 static void row_add(struct ttap__json *json, struct builder *builder, const void *row)
@@ -354,7 +354,11 @@ static void row_add(struct ttap__json *json, struct builder *builder, const void
     if (!builder->row_pages.last || builder->row_pages.used + bytes > PAGE_ROOM)
         if (!page_add(json, builder, &builder->row_pages))
             return;
-    memcpy(builder->row_pages.last->bytes + builder->row_pages.used, row, bytes);
+    uint8_t *to = builder->row_pages.last->bytes + builder->row_pages.used;
+    if (bytes == sizeof(struct region)) /* a constant size is a few moves, not a call */
+        memcpy(to, row, sizeof(struct region));
+    else
+        memcpy(to, row, bytes);
     builder->row_pages.used += bytes;
     if (++builder->rows == TTAP__JSON_ROWS_MAX)
         builder_flush(json, builder);

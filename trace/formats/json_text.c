@@ -9,22 +9,29 @@ static const char digit_pairs[201] = "000102030405060708091011121314151617181920
                                      "4950515253545556575859606162636465666768697071727374757677787980818283848586878889909192939495969798"
                                      "99";
 
+static unsigned digits_of(uint64_t value)
+{
+    unsigned digits = 1;
+    for (; value >= 10000; value /= 10000)
+        digits += 4;
+    return digits + (value >= 10) + (value >= 100) + (value >= 1000);
+}
+
 size_t ttap__json_unsigned(char *out, uint64_t value)
 {
-    char digits[TTAP__JSON_NUMBER_BYTES];
-    size_t at = sizeof digits;
     if (value < 10) {
         out[0] = (char)('0' + value);
         return 1;
     }
+    unsigned len = digits_of(value);
+    char *at = out + len;
     for (; value >= 100; value /= 100)
-        memcpy(&digits[at -= 2], &digit_pairs[value % 100 * 2], 2);
+        memcpy(at -= 2, &digit_pairs[value % 100 * 2], 2);
     if (value >= 10)
-        memcpy(&digits[at -= 2], &digit_pairs[value * 2], 2);
+        memcpy(out, &digit_pairs[value * 2], 2);
     else
-        digits[--at] = (char)('0' + value);
-    memcpy(out, digits + at, sizeof digits - at);
-    return sizeof digits - at;
+        out[0] = (char)('0' + value);
+    return len;
 }
 
 size_t ttap__json_number(char *out, int64_t value)

@@ -30,7 +30,10 @@ static void keep(struct ttap__names *names, uint64_t id, struct ttap__text text)
         ttap__allowance_free(names->allowance, copy, len + 1);
         return;
     }
-    names->kept[names->kept_count++] = (struct ttap__kept_name){tell(names, text), (uint8_t)len, copy};
+    names->kept[names->kept_count] = (struct ttap__kept_name){tell(names, text), (uint8_t)len, copy};
+    if (id < TTAP__NAMES_DIRECT)
+        names->direct[id] = names->kept[names->kept_count].number + 1;
+    names->kept_count++;
 }
 
 void ttap__names_define(struct ttap__names *names, uint64_t id, struct ttap__text text)
@@ -47,7 +50,7 @@ uint32_t ttap__names_word(struct ttap__names *names, enum ttap__word word)
     return (uint32_t)names->words[word] - 1;
 }
 
-uint32_t ttap__names_number(struct ttap__names *names, uint64_t id)
+uint32_t ttap__names_search(struct ttap__names *names, uint64_t id)
 {
     uint32_t at = ttap__idmap_get(&names->ids, id);
     if (__builtin_expect(at != TTAP__IDMAP_NONE, 1))

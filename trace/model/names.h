@@ -9,6 +9,7 @@
 
 #define TTAP__NAMES_MAX 65536   /* ids that get a number of their own; a program's names are literals, a few hundred */
 #define TTAP__NAME_KEPT_BYTES 255
+#define TTAP__NAMES_DIRECT 1024 /* engines number names from 1; these ids are found without a search */
 #define TTAP__RECENT_TEXTS 16   /* failure texts recognised when they come again */
 #define TTAP__RECENT_BYTES 96
 
@@ -28,6 +29,7 @@ struct ttap__names {
         char *text;
     } *kept;
     size_t kept_count, kept_room;
+    uint32_t direct[TTAP__NAMES_DIRECT]; /* number + 1 by id; 0: look in ids */
     uint32_t count; /* strings told */
     int32_t words[TTAP__WORDS]; /* number + 1; 0: not yet told */
     struct {
@@ -41,8 +43,14 @@ struct ttap__names {
 
 void ttap__names_start(struct ttap__names *names, const struct ttap__rows *rows, void *arg, struct ttap__allowance *allowance);
 void ttap__names_define(struct ttap__names *names, uint64_t id, struct ttap__text text);
+uint32_t ttap__names_search(struct ttap__names *names, uint64_t id);
 /** The string's number. Id 0 is "", an undefined one "?". */
-uint32_t ttap__names_number(struct ttap__names *names, uint64_t id);
+static inline uint32_t ttap__names_number(struct ttap__names *names, uint64_t id)
+{
+    if (__builtin_expect(id < TTAP__NAMES_DIRECT && names->direct[id], 1))
+        return names->direct[id] - 1;
+    return ttap__names_search(names, id);
+}
 struct ttap__text ttap__names_text(const struct ttap__names *names, uint64_t id);
 uint32_t ttap__names_word(struct ttap__names *names, enum ttap__word word);
 /** A text that is no name: the number of a string told for it, the same again if it came lately. */
