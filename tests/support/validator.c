@@ -941,11 +941,14 @@ static void check_befores(struct check *c, const struct stream *s)
     }
 }
 
-static bool same_regions(struct check *c, const struct stream_state *a, const struct stream_state *b)
+#define HEAD_REGIONS_MAX 64 /* docs/format.md: a head lists the outermost ones */
+
+static bool same_regions(struct check *c, const struct stream_state *left, const struct stream_state *listed)
 {
     const struct open_region *regions = c->regions.items;
-    return a->regions == b->regions && (!a->regions || memcmp(regions + a->regions_at, regions + b->regions_at,
-                                                              a->regions * sizeof(*regions)) == 0);
+    size_t expected = left->regions < HEAD_REGIONS_MAX ? left->regions : HEAD_REGIONS_MAX;
+    return listed->regions == expected && (!expected || memcmp(regions + left->regions_at, regions + listed->regions_at,
+                                                               expected * sizeof(*regions)) == 0);
 }
 
 /* Only where nothing is hidden: filtered or sampled-out events may have changed what the next head says. */

@@ -30,6 +30,7 @@ struct packer {
     uint64_t previous_ticks;
     uint64_t last_task;
     uint32_t visible_regions;
+    uint32_t beyond_here; /* regions deeper than the table that this run began: its reader knows them */
     bool shown; /* the current task, if any, is kept by this view */
     uint64_t described[DESCRIBED];
 };
@@ -116,6 +117,7 @@ static void pack_region_begin(struct packer *p, uint64_t ticks, uint64_t arg)
         p->visible_regions += show;
     } else {
         f->regions_beyond++;
+        p->beyond_here += show;
     }
     if (!show) {
         p->run->filtered++;
@@ -151,17 +153,32 @@ static void pack_region_end_unmatched(struct packer *p, uint64_t ticks, uint32_t
     put(p, p->f->open_ends);
 }
 
+/* The innermost region is deeper than the table. If it began before this run its head could not list it, and a plain end would close
+ * another one: an end at a depth that is not open closes nothing. */
+static void pack_region_end_beyond(struct packer *p, uint64_t ticks, uint32_t name)
+{
+    p->f->regions_beyond--;
+    if (!wants_regions(p)) {
+        p->run->filtered++;
+        return;
+    }
+    if (p->beyond_here) {
+        p->beyond_here--;
+        put_head(p, TTAP__REGION_END, ticks);
+        return;
+    }
+    put_head(p, TTAP__REGION_END_AT, ticks);
+    put(p, name);
+    put(p, p->visible_regions);
+}
+
 /* Returns false when the run has to end behind this event: the view still shows regions that are gone. */
 static bool pack_region_end(struct packer *p, uint64_t ticks, uint64_t arg)
 {
     struct ttap__follow *f = p->f;
     uint32_t name = (uint32_t)arg, depth = (uint32_t)(arg >> 32) & 0x7fffffff;
     if (ttap__unlikely(f->regions_beyond)) {
-        f->regions_beyond--;
-        if (wants_regions(p))
-            put_head(p, TTAP__REGION_END, ticks);
-        else
-            p->run->filtered++;
+        pack_region_end_beyond(p, ticks, name);
         return true;
     }
     int found = f->regions && f->region[f->regions - 1].name == name ? (int)f->regions - 1 : find_region(f, name, depth);
