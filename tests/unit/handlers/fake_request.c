@@ -31,7 +31,7 @@ const char *ttap__request_header(const struct ttap__request *req, const char *na
 
 const void *ttap__request_body(const struct ttap__request *req, size_t *len_bytes)
 {
-    *len_bytes = req->body ? strlen(req->body) : 0;
+    *len_bytes = req->body_len ? req->body_len : req->body ? strlen(req->body) : 0;
     return req->body;
 }
 
