@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """agree.py - text captures (tests/traces/*.txt) through independent readers, which must say the same.
 
-agree.py convert TTAP-TEXT TRACETAP TRACE...            what `tracetap convert` writes is what reader.py reads, row for row
-agree.py validate TTAP-TEXT TTAP-VALIDATE TRACE...      the two validators give the same verdict, and `exact` where the text expects it
+agree.py convert TTAP-TEXT TRACETAP TRACE...        what `tracetap convert` writes is what reader.py reads, row for row
+agree.py validate TTAP-TEXT TTAP-VALIDATE TRACE...  the two validators give the same verdict, `exact` where expected
 
-Each capture is also taken with the first half of its bytes only: a cut one has a document and a verdict too. Exit status 1 with the first
-differences of each file; 77 when a tool is missing.
+Each capture is also taken with the first half of its bytes only: a cut one has a document and a verdict too. Exit
+status 1 with the first differences of each file; 77 when a tool is missing.
 """
+
 import io
 import os
 import subprocess
@@ -87,7 +88,11 @@ def main():
     what, text_tool, tool, *traces = sys.argv[1:]
     missing = [path for path in (text_tool, tool) if not os.access(path, os.X_OK)]
     if missing or not traces:
-        print(f"skipped: {missing[0] or 'a tool this build leaves out'} is missing" if missing else "skipped: no text captures")
+        print(
+            f"skipped: {missing[0] or 'a tool this build leaves out'} is missing"
+            if missing
+            else "skipped: no text captures"
+        )
         return 77
     alike = {"convert": converts_alike, "validate": validates_alike}[what]
     failed = 0

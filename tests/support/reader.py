@@ -1,18 +1,22 @@
 #!/usr/bin/env python3
 """reader.py - the second reader of the native capture format.
 
-Written from docs/format.md alone, with nothing but the standard library, so that the page and the engine cannot be wrong together.
+Written from docs/format.md alone, with nothing but the standard library, so that the page and the engine cannot be
+wrong together.
 
       bytes --> Capture (this file) --+--> summary, events                 --json, --events
-                                      +--> rows of section 7               --viewer, --compare-json   (reader_tables, reader_compare)
-                                      +--> does everything add up?         --validate                 (reader_check)
+                                      +--> rows of section 7               --viewer, --compare-json (reader_tables, _compare)
+                                      +--> does everything add up?         --validate               (reader_check)
 
 Invariants:
-- What cannot be decoded stops the reading (`damage`), and everything before stays; a damaged EVENTS block counts for nothing.
-- What can be decoded but breaks a promise of the page (an undefined name, a wrong span) does not stop the reading. It is kept in
-  `complaints`, in file order, as (rule, sentence); reader_check makes the verdict of them.
-- Ticks, ids and sequence numbers are 64 bits. Differences to tasks and starts wrap; running times and ranges must not.
+- What cannot be decoded stops the reading (`damage`), and everything before stays; a damaged EVENTS block counts for
+  nothing.
+- What can be decoded but breaks a promise of the page (an undefined name, a wrong span) does not stop the reading. It
+  is kept in `complaints`, in file order, as (rule, sentence); reader_check makes the verdict of them.
+- Ticks, ids and sequence numbers are 64 bits. Differences to tasks and starts wrap; running times and ranges must
+  not.
 """
+
 import argparse
 import json
 import sys
@@ -29,15 +33,54 @@ END_REASONS = {1: "window", 2: "bytes", 3: "stopped", 4: "client", 5: "lease", 6
 LOST_COLUMNS = ["lost_" + name for name in LOSS_REASONS.values()]
 ACCOUNT_COLUMNS = ["delivered", "filtered", *LOST_COLUMNS, "sampled_out"]
 
-(REGION_BEGIN, REGION_END, REGION_END_AT, REGION_END_OPEN, INSTANT, LOG, COUNTER, TASK_BEGIN, TASK_END, TASK_ENTER, TASK_ENTER_FULL,
- TASK_ATTR_INT, TASK_ATTR_STR, TASK_FAIL, TASK_TRACE, QUEUE_ENQUEUE, QUEUE_DEQUEUE, QUEUE_WAIT_BEGIN, QUEUE_WAIT_END, GC_BEGIN,
- GC_END) = range(1, 22)
+(
+    REGION_BEGIN,
+    REGION_END,
+    REGION_END_AT,
+    REGION_END_OPEN,
+    INSTANT,
+    LOG,
+    COUNTER,
+    TASK_BEGIN,
+    TASK_END,
+    TASK_ENTER,
+    TASK_ENTER_FULL,
+    TASK_ATTR_INT,
+    TASK_ATTR_STR,
+    TASK_FAIL,
+    TASK_TRACE,
+    QUEUE_ENQUEUE,
+    QUEUE_DEQUEUE,
+    QUEUE_WAIT_BEGIN,
+    QUEUE_WAIT_END,
+    GC_BEGIN,
+    GC_END,
+) = range(1, 22)
 
-# What version 1.0 gives each kind. A kind that lacks one of these fields means nothing to us and is skipped by its fields.
-FIELDS_1_0 = ["name:n", "", "name:n depth:u", "name:n level:u", "name:n", "category:n text:s", "name:n value:i", "task:k parent:k kind:n",
-              "task:k parent:k kind:n start:t status:u", "task:k", "task:k parent:k kind:n start:t", "task:k key:n value:i",
-              "task:k key:n text:s", "task:k code:i text:s", "task:k trace_hi:x trace_lo:x span:x", "queue:u name:n depth:u",
-              "queue:u name:n depth:u", "queue:u name:n why:u", "queue:u name:n why:u", "phase:n", "phase:n"]
+# What version 1.0 gives each kind. One that lacks any of these fields means nothing to us and is skipped by its fields.
+FIELDS_1_0 = [
+    "name:n",
+    "",
+    "name:n depth:u",
+    "name:n level:u",
+    "name:n",
+    "category:n text:s",
+    "name:n value:i",
+    "task:k parent:k kind:n",
+    "task:k parent:k kind:n start:t status:u",
+    "task:k",
+    "task:k parent:k kind:n start:t",
+    "task:k key:n value:i",
+    "task:k key:n text:s",
+    "task:k code:i text:s",
+    "task:k trace_hi:x trace_lo:x span:x",
+    "queue:u name:n depth:u",
+    "queue:u name:n depth:u",
+    "queue:u name:n why:u",
+    "queue:u name:n why:u",
+    "phase:n",
+    "phase:n",
+]
 
 
 class NotACapture(Exception):
@@ -279,8 +322,17 @@ class Capture:
     def _read_block(self, kind, payload):
         if (kind == HEADER) != (self.blocks == 0):
             raise Damage("HEADER must be the first block, and only that")
-        decode = {HEADER: self._header, CLOCK: self._clock, NAMES: self._names, THREADS: self._threads, EVENTS: self._events,
-                  LOSS: self._loss, TASKS: self._tasks, ACCOUNT: self._account, TRAILER: self._trailer}.get(kind)
+        decode = {
+            HEADER: self._header,
+            CLOCK: self._clock,
+            NAMES: self._names,
+            THREADS: self._threads,
+            EVENTS: self._events,
+            LOSS: self._loss,
+            TASKS: self._tasks,
+            ACCOUNT: self._account,
+            TRAILER: self._trailer,
+        }.get(kind)
         if not decode:
             return
         cursor = Cursor(payload)
@@ -304,6 +356,7 @@ class Capture:
         def apply():
             self.header = Header(*numbers, *strings, kinds, notes)
             self.clock_pairs = [(self.header.base_ticks, self.header.base_mono_ns)]
+
         return apply
 
     def _clock(self, c):
@@ -323,6 +376,7 @@ class Capture:
                 if name in self.names:
                     self.complain("name-again", f"name {name} is defined again")
                 self.names[name] = raw
+
         return apply
 
     def _threads(self, c):
@@ -334,6 +388,7 @@ class Capture:
                     self.complain("thread-zero", "thread 0 is described")
                 self.threads[row.thread] = row
                 self.items.append(row)
+
         return apply
 
     def _loss(self, c):
@@ -350,6 +405,7 @@ class Capture:
                 self.complain("loss-time", f"a loss of thread {loss.thread} ends before it begins")
             self.losses.append(loss)
             self.items.append(loss)
+
         return apply
 
     def _tasks(self, c):
@@ -359,6 +415,7 @@ class Capture:
             for row in rows:
                 self._need_name(row.kind)
                 self.items.append(row)
+
         return apply
 
     def _account(self, c):
@@ -372,8 +429,18 @@ class Capture:
         return lambda: self.account_rows.extend(rows)
 
     def _trailer(self, c):
-        columns = ["reason", "end_ticks", "end_mono_ns", "end_wall_ns", "streams", "events", *ACCOUNT_COLUMNS,
-                   "drainer_cpu_ns", "blocks", "bytes"]
+        columns = [
+            "reason",
+            "end_ticks",
+            "end_mono_ns",
+            "end_wall_ns",
+            "streams",
+            "events",
+            *ACCOUNT_COLUMNS,
+            "drainer_cpu_ns",
+            "blocks",
+            "bytes",
+        ]
         trailer = {column: c.varint() for column in columns}
 
         def apply():
@@ -381,6 +448,7 @@ class Capture:
                 self.complain("reason", f"the capture ended for reason {trailer['reason']}")
             self.trailer = trailer
             self.before_trailer = {"blocks": self.blocks, "bytes": self.bytes_read}
+
         return apply
 
     # Events
@@ -405,6 +473,7 @@ class Capture:
             self._check_run(run)
             self.runs.append(run)
             self.items.append(run)
+
         return apply
 
     def _decode_events(self, c, run):
@@ -462,7 +531,9 @@ class Capture:
                 if code == "n":
                     self._need_name(event.values[label])
         end_ticks = (run.base_ticks + run.span_ticks) & U64_MAX  # time may have gone back below the base
-        if run.events and not run.filtered and run.events[-1].ticks != end_ticks:  # with filtered events it may be one of theirs
+        if (
+            run.events and not run.filtered and run.events[-1].ticks != end_ticks
+        ):  # with filtered events it may be one of theirs
             self.complain("span", f"{where}: the last event is at {run.events[-1].ticks}, not {end_ticks}")
         self._check_entered_tasks(run, where)
 
@@ -478,7 +549,7 @@ class Capture:
 
 
 def parse_fields(description):
-    """`label:code label:code` as pairs; None when it says something else, so that only events of that kind become unreadable."""
+    """`label:code label:code` as pairs; None when it says something else: then events of that kind are unreadable."""
     fields = []
     for part in description.split(" ") if description else []:
         label, colon, code = part.partition(":")
@@ -489,6 +560,7 @@ def parse_fields(description):
 
 
 # Output
+
 
 def name_of(capture, name):
     return text(capture.names[name]) if name in capture.names else "?"
@@ -527,10 +599,19 @@ def summary(capture):
     if capture.header:
         header = {key: value for key, value in vars(capture.header).items() if key != "kinds"}
         header["kinds"] = {str(kind.number): kind.name for kind in capture.header.kinds.values()}
-    return {"header": header, "by_kind": by_kind, "by_thread": by_thread, "blocks": {str(k): v for k, v in capture.block_counts.items()},
-            "threads": {str(t.thread): {"pid": t.pid, "tid": t.tid, "name": text(t.name)} for t in capture.threads.values()},
-            "account": capture.trailer or counted_account(capture), "names": len(capture.names) - 1,
-            "truncated": capture.truncated, "damage": capture.damage}
+    return {
+        "header": header,
+        "by_kind": by_kind,
+        "by_thread": by_thread,
+        "blocks": {str(k): v for k, v in capture.block_counts.items()},
+        "threads": {
+            str(t.thread): {"pid": t.pid, "tid": t.tid, "name": text(t.name)} for t in capture.threads.values()
+        },
+        "account": capture.trailer or counted_account(capture),
+        "names": len(capture.names) - 1,
+        "truncated": capture.truncated,
+        "damage": capture.damage,
+    }
 
 
 def dump_events(capture, out):
@@ -538,7 +619,11 @@ def dump_events(capture, out):
         exact = run.filtered == 0
         for index, event in enumerate(run.events):
             kind = capture.header.kinds[event.kind]
-            seq = str(run.first_seq + index) if exact else f"{run.first_seq + index}..{run.first_seq + index + run.filtered}"
+            seq = (
+                str(run.first_seq + index)
+                if exact
+                else f"{run.first_seq + index}..{run.first_seq + index + run.filtered}"
+            )
             values = " ".join(f"{label}={show(capture, code, event.values[label])}" for label, code in kind.fields)
             print(f"{run.thread}/{run.level} seq {seq} at {event.ticks}: {kind.name} {values}".rstrip(), file=out)
 
@@ -562,7 +647,9 @@ def arguments():
     parser.add_argument("--json", action="store_true", help="a summary (the default)")
     parser.add_argument("--events", action="store_true", help="every event, one a line")
     parser.add_argument("--viewer", action="store_true", help="the rows of the viewer JSON, sorted")
-    parser.add_argument("--validate", action="store_true", help="print `exact`, or the first thing that does not add up")
+    parser.add_argument(
+        "--validate", action="store_true", help="print `exact`, or the first thing that does not add up"
+    )
     parser.add_argument("--compare-json", metavar="OUT.json", help="compare a viewer JSON document with our own rows")
     return parser.parse_args()
 
@@ -573,6 +660,7 @@ def main():
         data = stream.read()
     if args.validate:
         import reader_check
+
         verdict = reader_check.verdict(data)
         print(verdict)
         return 0 if verdict.category == "exact" else 1
@@ -583,9 +671,11 @@ def main():
         return 2
     if args.compare_json:
         import reader_compare
+
         return reader_compare.run(capture, args.compare_json, sys.stdout)
     if args.viewer:
         import reader_tables
+
         write_json(reader_tables.canonical(capture), sys.stdout)
     if args.events:
         dump_events(capture, sys.stdout)
@@ -597,4 +687,5 @@ def main():
 if __name__ == "__main__":
     sys.dont_write_bytecode = True  # a reader leaves nothing behind in a source tree
     import reader  # this file once more, under the name by which the other modules know its classes
+
     sys.exit(reader.main())

@@ -4,12 +4,15 @@
          |== EVENTS ==|== LOSS ==|===== EVENTS =====|== EVENTS ==|= LOSS =|          its blocks, sorted by first_seq
          every piece begins where the one before it ended, and the pieces' counts are the row's counts
 
-Beside the tiling: each promise of the page that a decodable block can break (reader.py's complaints), the running account in the
-head of each run, and whether the open regions and the task at the head of a run are what replaying the run before it leaves.
+Beside the tiling: each promise of the page that a decodable block can break (reader.py's complaints), the running
+account in the head of each run, and whether the open regions and the task at the head of a run are what replaying the
+run before it leaves.
 
-Verdicts: `exact`; `cut: ...`, nothing wrong up to where the bytes end; `wrong: rule: ...`, the first thing wrong. The rules and the order
-in which they are tried are those of validator.c, so that the two can be compared verdict by verdict.
+Verdicts: `exact`; `cut: ...`, nothing wrong up to where the bytes end; `wrong: rule: ...`, the first thing wrong. The
+rules and the order in which they are tried are those of validator.c, so that the two can be compared verdict by
+verdict.
 """
+
 from dataclasses import dataclass
 
 import reader as r
@@ -121,7 +124,9 @@ def check_order(where, pieces, whole):
 def check_bounds(where, pieces, row, whole):
     first, last = (pieces[0].first_seq, pieces[-1].end_seq()) if pieces else (row["end_seq"], row["end_seq"])
     if first < row["start_seq"] or last > row["end_seq"]:
-        raise Wrong("outside", f"{where}: blocks of {first} to {last}, account of {row['start_seq']} to {row['end_seq']}")
+        raise Wrong(
+            "outside", f"{where}: blocks of {first} to {last}, account of {row['start_seq']} to {row['end_seq']}"
+        )
     if whole and first != row["start_seq"]:
         raise Wrong("hole", f"{where}: {row['start_seq']} to {first} is in no block")
     if whole and last != row["end_seq"]:
@@ -129,7 +134,7 @@ def check_bounds(where, pieces, row, whole):
 
 
 def check_befores(where, pieces, row, whole):
-    """Each head's account: with all pieces there it is their sum; else it must at least lead back to one and the same start."""
+    """Each head's account: the sum of the pieces, if all are there; else it leads back to one and the same start."""
     start, sampled_out = row["start_seq"] if row else None, 0
     delivered, filtered = 0, 0
     for run in pieces:
@@ -141,11 +146,16 @@ def check_befores(where, pieces, row, whole):
         if run.first_seq - before != start:
             raise Wrong("before", f"{where}: the head at {run.first_seq} accounts for {before} events since {start}")
         if run.sampled_out_before < sampled_out or (row and run.sampled_out_before > row["sampled_out"]):
-            raise Wrong("before", f"{where}: sampled_out_before {run.sampled_out_before} at {run.first_seq} does not fit")
+            raise Wrong(
+                "before", f"{where}: sampled_out_before {run.sampled_out_before} at {run.first_seq} does not fit"
+            )
         sampled_out = run.sampled_out_before
         if whole and (run.delivered_before, run.filtered_before) != (delivered, filtered):
-            raise Wrong("before", f"{where}: the head at {run.first_seq} has {run.delivered_before} delivered and "
-                                  f"{run.filtered_before} filtered before, the blocks {delivered} and {filtered}")
+            raise Wrong(
+                "before",
+                f"{where}: the head at {run.first_seq} has {run.delivered_before} delivered and "
+                f"{run.filtered_before} filtered before, the blocks {delivered} and {filtered}",
+            )
         delivered, filtered = delivered + run.count, filtered + run.filtered
 
 
@@ -153,11 +163,13 @@ def check_counts(where, pieces, row):
     counts = counts_of(pieces)
     for column in r.ACCOUNT_COLUMNS[:-1]:
         if counts[column] != row[column]:
-            raise Wrong("account-count", f"{where}: {column} is {row[column]} in the account, {counts[column]} in the blocks")
+            raise Wrong(
+                "account-count", f"{where}: {column} is {row[column]} in the account, {counts[column]} in the blocks"
+            )
 
 
 def check_heads(capture, where, pieces):
-    """Only where nothing is hidden: a run with filtered or sampled-out events may have changed what the next head says."""
+    """Only where nothing is hidden: filtered or sampled-out events may have changed what the next head says."""
     if capture.header.sample:
         return
     state, end_seq = None, None
@@ -176,7 +188,9 @@ class State:
 
 
 def replay(where, run):
-    state = State(run.task.id if run.task else 0, run.open_ends, [(g.depth, g.name, g.begin_ticks) for g in run.regions])
+    state = State(
+        run.task.id if run.task else 0, run.open_ends, [(g.depth, g.name, g.begin_ticks) for g in run.regions]
+    )
     for index, event in enumerate(run.events):
         if event.means == r.REGION_BEGIN:
             depth = state.regions[-1][0] + 1 if state.regions else 0
@@ -190,8 +204,11 @@ def replay(where, run):
         elif event.means == r.REGION_END_OPEN:
             state.open_ends += 1
             if event.values["level"] != state.open_ends:
-                raise Wrong("open-level", f"{where}: region_end_open at {run.first_seq + index} has level "
-                                          f"{event.values['level']}, not {state.open_ends}")
+                raise Wrong(
+                    "open-level",
+                    f"{where}: region_end_open at {run.first_seq + index} has level "
+                    f"{event.values['level']}, not {state.open_ends}",
+                )
         elif event.means in (r.TASK_ENTER, r.TASK_ENTER_FULL):
             state.task = event.values["task"]
     return state
@@ -199,11 +216,17 @@ def replay(where, run):
 
 def compare_heads(where, run, state):
     if [(g.depth, g.name, g.begin_ticks) for g in run.regions] != state.regions:
-        raise Wrong("head-regions", f"{where}: the regions at the head of {run.first_seq} are not those the run before left open")
+        raise Wrong(
+            "head-regions",
+            f"{where}: the regions at the head of {run.first_seq} are not those the run before left open",
+        )
     if run.level == 0 and (run.task.id if run.task else 0) != state.task:
         raise Wrong("head-task", f"{where}: the task at the head of {run.first_seq} is not {state.task}")
     if run.open_ends != state.open_ends:
-        raise Wrong("head-open-ends", f"{where}: open_ends at the head of {run.first_seq} is {run.open_ends}, not {state.open_ends}")
+        raise Wrong(
+            "head-open-ends",
+            f"{where}: open_ends at the head of {run.first_seq} is {run.open_ends}, not {state.open_ends}",
+        )
 
 
 def check_rowless(capture, pieces, rows):
@@ -213,7 +236,9 @@ def check_rowless(capture, pieces, rows):
     delivered = sum(counts_of(pieces[stream])["delivered"] for stream in rowless)
     if delivered != shared or (rowless and not any(row["thread"] == 0 for row in capture.account_rows)):
         name = f"thread {rowless[0][0]} level {rowless[0][1]}" if rowless else "thread 0"
-        raise Wrong("account-missing", f"{name}: {delivered} events of streams without an account, {shared} in rows of thread 0")
+        raise Wrong(
+            "account-missing", f"{name}: {delivered} events of streams without an account, {shared} in rows of thread 0"
+        )
 
 
 def check_trailer(capture):

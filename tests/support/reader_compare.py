@@ -1,15 +1,17 @@
 """reader_compare.py - our own rows against a viewer JSON document, row for row.
 
       Capture --> reader_tables --\\
-                                   >-- same shape --> pair tasks, then rows by all columns but times --> times within the tolerance
+                                   >-- same shape --> pair tasks, then rows by all columns but times --> compare times
       OUT.json --> Document ------/
 
-The document numbers lanes, strings, objects and tasks as it likes; here a lane is (pid, tid, kind, which of that name), an object its name
-and which of that name, a string itself. Tasks have no outside name: they are paired by everything known about them, times last.
+The document numbers lanes, strings, objects and tasks as it likes; here a lane is (pid, tid, kind, which of that
+name), an object its name and which of that name, a string itself. Tasks have no outside name: they are paired by
+everything known about them, times last.
 
-Tolerance: section 5 lets a streaming reader be off by less than 1 us where a later clock pair bends the line. Where all pairs lie on the
-nominal rate there is nothing to bend, and only rounding is forgiven: 1 ns.
+Tolerance: section 5 lets a streaming reader be off by less than 1 us where a later clock pair bends the line. Where
+all pairs lie on the nominal rate there is nothing to bend, and only rounding is forgiven: 1 ns.
 """
+
 import collections
 import json
 import re
@@ -30,12 +32,40 @@ class Malformed(Exception):
 class Document:
     """A viewer JSON document, checked for its written form while it is read."""
 
-    TABLES = {"region": ["depth", "dur", "name", "task", "flags"], "work": ["dur", "task", "flags"], "log": ["cat", "text", "task"],
-              "instant": ["name", "task"], "counter": ["name", "v"], "depth": ["object", "v"],
-              "wait": ["dur", "object", "why", "task", "flags"], "gc": ["dur", "phase", "flags"], "lost": ["dur", "count", "reason"]}
-    STRINGS = {"region": ["name"], "log": ["cat"], "instant": ["name"], "counter": ["name"], "wait": ["why"], "gc": ["phase"],
-               "lost": ["reason"]}
-    TASK_COLUMNS = ["id", "parent", "kind", "start", "dur", "status", "lane", "end_lane", "code", "text", "trace", "flags"]
+    TABLES = {
+        "region": ["depth", "dur", "name", "task", "flags"],
+        "work": ["dur", "task", "flags"],
+        "log": ["cat", "text", "task"],
+        "instant": ["name", "task"],
+        "counter": ["name", "v"],
+        "depth": ["object", "v"],
+        "wait": ["dur", "object", "why", "task", "flags"],
+        "gc": ["dur", "phase", "flags"],
+        "lost": ["dur", "count", "reason"],
+    }
+    STRINGS = {
+        "region": ["name"],
+        "log": ["cat"],
+        "instant": ["name"],
+        "counter": ["name"],
+        "wait": ["why"],
+        "gc": ["phase"],
+        "lost": ["reason"],
+    }
+    TASK_COLUMNS = [
+        "id",
+        "parent",
+        "kind",
+        "start",
+        "dur",
+        "status",
+        "lane",
+        "end_lane",
+        "code",
+        "text",
+        "trace",
+        "flags",
+    ]
 
     def __init__(self, raw):
         if not raw.isascii():
@@ -155,6 +185,7 @@ class Document:
 
 # Comparing
 
+
 def plain(value):
     """Lists and tuples, and text whose broken bytes may have been counted differently, made equal."""
     if isinstance(value, str):
@@ -162,9 +193,12 @@ def plain(value):
     return tuple(plain(part) for part in value) if isinstance(value, (list, tuple)) else value
 
 
-
 def key_of(row, leave_out=()):
-    return repr(sorted((name, plain(value)) for name, value in row.items() if name not in TIME_COLUMNS and name not in leave_out))
+    return repr(
+        sorted(
+            (name, plain(value)) for name, value in row.items() if name not in TIME_COLUMNS and name not in leave_out
+        )
+    )
 
 
 def times_of(row):
@@ -187,14 +221,19 @@ class Side:
             for row in of_table if table != "task" else []:
                 if row.get("task") is not None:
                     uses[row["task"]].append(table + key_of(row, ("task",)))
-        marks = {number: key_of(row, ("id", "parent")) + repr(sorted(uses[number])) for number, row in self.tasks.items()}
+        marks = {
+            number: key_of(row, ("id", "parent")) + repr(sorted(uses[number])) for number, row in self.tasks.items()
+        }
         for _ in range(3):  # a mark knows its ancestors three deep; deeper twins are told apart by time
-            marks = {number: mark + "<" + str(hash(marks.get(self.tasks[number]["parent"]))) for number, mark in marks.items()}
+            marks = {
+                number: mark + "<" + str(hash(marks.get(self.tasks[number]["parent"])))
+                for number, mark in marks.items()
+            }
         self.marks = marks
 
 
 def pair_tasks(ours, theirs, tolerance_ns):
-    """[(our row, their row)], first by mark and time, then what is left by kind and start alone, so that a difference shows as one."""
+    """[(our row, their row)], by mark and time; what is left by kind and start, so that a difference shows as one."""
     pairs, left = [], ([], [])
     groups = collections.defaultdict(lambda: ([], []))
     for side, of in enumerate((ours, theirs)):
@@ -204,10 +243,14 @@ def pair_tasks(ours, theirs, tolerance_ns):
         mine.sort(key=times_of)
         others.sort(key=times_of)
         pairs += zip(mine, others)
-        left[0].extend(mine[len(others):])
-        left[1].extend(others[len(mine):])
+        left[0].extend(mine[len(others) :])
+        left[1].extend(others[len(mine) :])
     for row in left[0][:]:
-        found = [other for other in left[1] if other["kind"] == row["kind"] and abs(other["start"] - row["start"]) <= tolerance_ns]
+        found = [
+            other
+            for other in left[1]
+            if other["kind"] == row["kind"] and abs(other["start"] - row["start"]) <= tolerance_ns
+        ]
         if found:
             pairs.append((row, found[0]))
             left[0].remove(row)
@@ -236,8 +279,8 @@ def compare_table(table, ours, theirs, tolerance_ns):
         for one, other in zip(mine, others):
             if not near(one, other, tolerance_ns):
                 differences.append(f"{table}: times differ: {show(one)} here, {show(other)} in the JSON")
-        differences += [f"{table}: only here: {show(row)}" for row in mine[len(others):]]
-        differences += [f"{table}: only in the JSON: {show(row)}" for row in others[len(mine):]]
+        differences += [f"{table}: only here: {show(row)}" for row in mine[len(others) :]]
+        differences += [f"{table}: only in the JSON: {show(row)}" for row in others[len(mine) :]]
     return differences
 
 
@@ -246,8 +289,11 @@ def show(row):
 
 
 def compare_values(what, ours, theirs):
-    return [f"{what}.{name}: {ours[name]!r} here, {theirs.get(name)!r} in the JSON"
-            for name in ours if ours[name] is not None and plain(ours[name]) != plain(theirs.get(name))]
+    return [
+        f"{what}.{name}: {ours[name]!r} here, {theirs.get(name)!r} in the JSON"
+        for name in ours
+        if ours[name] is not None and plain(ours[name]) != plain(theirs.get(name))
+    ]
 
 
 def compare_end(ours, theirs, tolerance_ns):
@@ -271,8 +317,11 @@ def differences(capture, document):
     rename_tasks(theirs.rows, {other: f"T{index}" for index, other in enumerate([row["id"] for _, row in pairs])})
     found = compare_values("capture", reader_tables.head_of(capture), document.document["capture"])
     found += compare_end(reader_tables.end_of(capture, tables), document.document["end"], tolerance_ns)
-    found += [f"lane: {key} is {name!r} here, {document.lane_names.get(key)!r} in the JSON"
-              for key, name in tables.lane_names.items() if plain(document.lane_names.get(key)) != plain(name)]
+    found += [
+        f"lane: {key} is {name!r} here, {document.lane_names.get(key)!r} in the JSON"
+        for key, name in tables.lane_names.items()
+        if plain(document.lane_names.get(key)) != plain(name)
+    ]
     found += [f"lane: {key} is only in the JSON" for key in document.lane_names if key not in tables.lane_names]
     for table in sorted(ours.rows):
         found += compare_table(table, ours.rows[table], theirs.rows.get(table, []), tolerance_ns)

@@ -1,21 +1,23 @@
 """reader_tables.py - the rows of docs/format.md, section 7, from a Capture.
 
-      items in file order --> one Stream per (thread, level): open regions, task, waits, phases --> rows when something ends
+      items in file order --> one Stream per (thread, level): open regions, task, waits, phases --> rows as things end
                           \\-> Tasks: one record per task id, whoever describes it first       --> rows at the end
 
-Rows are dicts. A lane is its key (pid, tid, kind, which of that name), an object likewise; a task is a wire id until `canonical`
-numbers them. Ticks become nanoseconds only at the end, when all clock pairs are known.
+Rows are dicts. A lane is its key (pid, tid, kind, which of that name), an object likewise; a task is a wire id until
+`canonical` numbers them. Ticks become nanoseconds only at the end, when all clock pairs are known.
 
-Where events are missing, what is known begins again with the head of the next run. What was open before and is not listed there ended
-somewhere in the gap: it is shown up to where its place is taken, or to the head's time, with open_end. What is listed and new has
-its true begin. A wait or phase whose begin is missing begins where knowledge began: at the window's start or at the last such head.
+Where events are missing, what is known begins again with the head of the next run. What was open before and is not
+listed there ended somewhere in the gap: it is shown up to where its place is taken, or to the head's time, with
+open_end. What is listed and new has its true begin. A wait or phase whose begin is missing begins where knowledge
+began: at the window's start or at the last such head.
 """
+
 import reader as r
 
 OPEN_START, OPEN_END = 1, 2
 WAIT_WHY = {1: "full", 2: "empty"}
 TIMED = {"region", "work", "wait", "gc", "lost"}  # tables with start and dur, clipped to the window
-POINTS = {"log", "instant", "counter", "depth"}   # tables with a time only
+POINTS = {"log", "instant", "counter", "depth"}  # tables with a time only
 
 
 class Clock:
@@ -89,7 +91,9 @@ class Tables:
         self.base = capture.header.base_ticks
         self.clock = Clock(capture)
         self.latest = self.base
-        self.rows = {name: [] for name in ["region", "work", "attr", "log", "instant", "counter", "depth", "wait", "gc", "lost"]}
+        self.rows = {
+            name: [] for name in ["region", "work", "attr", "log", "instant", "counter", "depth", "wait", "gc", "lost"]
+        }
         self.tasks = {}
         self.lanes = {}  # (thread, level) -> lane key
         self.lane_names = {}
@@ -155,8 +159,14 @@ class Tables:
         self._see(loss.to_ticks)
         if loss.lost:
             lane = self._lane(loss.thread, loss.level) if loss.thread else None
-            self._add("lost", lane=lane, start=loss.from_ticks, end=loss.to_ticks, count=loss.lost,
-                      reason=r.LOSS_REASONS.get(loss.reason, "?"))
+            self._add(
+                "lost",
+                lane=lane,
+                start=loss.from_ticks,
+                end=loss.to_ticks,
+                count=loss.lost,
+                reason=r.LOSS_REASONS.get(loss.reason, "?"),
+            )
 
     # Runs
 
@@ -204,7 +214,16 @@ class Tables:
     def _end_region(self, stream, ticks, flags=0):
         depth, name, begin, task, start_flags = stream.regions.pop()
         start_flags |= OPEN_START if begin < self.base else 0
-        self._add("region", lane=stream.lane, depth=depth, start=begin, end=ticks, name=name, task=task, flags=flags | start_flags)
+        self._add(
+            "region",
+            lane=stream.lane,
+            depth=depth,
+            start=begin,
+            end=ticks,
+            name=name,
+            task=task,
+            flags=flags | start_flags,
+        )
 
     # Events
 
@@ -221,14 +240,24 @@ class Tables:
             self._end_region(stream, ticks)
 
     def _region_end_open(self, stream, ticks, v):
-        self._add("region", lane=stream.lane, depth=-v["level"], start=self.base, end=ticks, name=self._name(v["name"]),
-                  task=stream.task, flags=OPEN_START)
+        self._add(
+            "region",
+            lane=stream.lane,
+            depth=-v["level"],
+            start=self.base,
+            end=ticks,
+            name=self._name(v["name"]),
+            task=stream.task,
+            flags=OPEN_START,
+        )
 
     def _instant(self, stream, ticks, v):
         self._add("instant", lane=stream.lane, at=ticks, name=self._name(v["name"]), task=stream.task)
 
     def _log(self, stream, ticks, v):
-        self._add("log", lane=stream.lane, at=ticks, cat=self._name(v["category"]), text=r.text(v["text"]), task=stream.task)
+        self._add(
+            "log", lane=stream.lane, at=ticks, cat=self._name(v["category"]), text=r.text(v["text"]), task=stream.task
+        )
 
     def _counter(self, stream, ticks, v):
         self._add("counter", lane=stream.lane, at=ticks, name=self._name(v["name"]), v=v["value"])
@@ -289,8 +318,16 @@ class Tables:
 
     def _end_wait(self, stream, thing, ticks, flags):
         begin, why, task, start_flags = stream.waits.pop(thing)
-        self._add("wait", lane=stream.lane, start=begin, end=ticks, object=thing, why=WAIT_WHY.get(why, "?"), task=task,
-                  flags=flags | start_flags)
+        self._add(
+            "wait",
+            lane=stream.lane,
+            start=begin,
+            end=ticks,
+            object=thing,
+            why=WAIT_WHY.get(why, "?"),
+            task=task,
+            flags=flags | start_flags,
+        )
 
     def _gc_begin(self, stream, ticks, v):
         stream.phases.append([self._name(v["phase"]), ticks, 0])
@@ -309,11 +346,28 @@ class Tables:
         self._add("gc", lane=stream.lane, start=begin, end=ticks, phase=phase, flags=flags | start_flags)
 
     ACTIONS = {
-        r.REGION_BEGIN: _region_begin, r.REGION_END: _region_end, r.REGION_END_AT: _region_end_at, r.REGION_END_OPEN: _region_end_open,
-        r.INSTANT: _instant, r.LOG: _log, r.COUNTER: _counter, r.TASK_BEGIN: _task_begin, r.TASK_END: _task_end,
-        r.TASK_ENTER: _task_enter, r.TASK_ENTER_FULL: _task_enter_full, r.TASK_ATTR_INT: _attr_int, r.TASK_ATTR_STR: _attr_str,
-        r.TASK_FAIL: _task_fail, r.TASK_TRACE: _task_trace, r.QUEUE_ENQUEUE: _queue_depth, r.QUEUE_DEQUEUE: _queue_depth,
-        r.QUEUE_WAIT_BEGIN: _wait_begin, r.QUEUE_WAIT_END: _wait_end, r.GC_BEGIN: _gc_begin, r.GC_END: _gc_end}
+        r.REGION_BEGIN: _region_begin,
+        r.REGION_END: _region_end,
+        r.REGION_END_AT: _region_end_at,
+        r.REGION_END_OPEN: _region_end_open,
+        r.INSTANT: _instant,
+        r.LOG: _log,
+        r.COUNTER: _counter,
+        r.TASK_BEGIN: _task_begin,
+        r.TASK_END: _task_end,
+        r.TASK_ENTER: _task_enter,
+        r.TASK_ENTER_FULL: _task_enter_full,
+        r.TASK_ATTR_INT: _attr_int,
+        r.TASK_ATTR_STR: _attr_str,
+        r.TASK_FAIL: _task_fail,
+        r.TASK_TRACE: _task_trace,
+        r.QUEUE_ENQUEUE: _queue_depth,
+        r.QUEUE_DEQUEUE: _queue_depth,
+        r.QUEUE_WAIT_BEGIN: _wait_begin,
+        r.QUEUE_WAIT_END: _wait_end,
+        r.GC_BEGIN: _gc_begin,
+        r.GC_END: _gc_end,
+    }
 
     # The end of the window
 
@@ -349,25 +403,51 @@ class Tables:
         end = self.end if task.end is None else task.end
         start_ns, end_ns = self.clock.ns(task.start), self.clock.ns(end)
         flags = (OPEN_START if task.start < self.base else 0) | (OPEN_END if task.end is None else 0)
-        return {"id": task.id, "parent": task.parent or None, "kind": task.kind, "start": start_ns, "dur": max(0, end_ns - start_ns),
-                "status": task.status, "lane": task.lane, "end_lane": task.end_lane, "code": task.code, "text": task.text,
-                "trace": task.trace, "flags": flags}
+        return {
+            "id": task.id,
+            "parent": task.parent or None,
+            "kind": task.kind,
+            "start": start_ns,
+            "dur": max(0, end_ns - start_ns),
+            "status": task.status,
+            "lane": task.lane,
+            "end_lane": task.end_lane,
+            "code": task.code,
+            "text": task.text,
+            "trace": task.trace,
+            "flags": flags,
+        }
 
 
 def head_of(capture):
     h = capture.header
     clocks = {1: "tsc"}  # the page names no other
-    return {"t0_unix_ns": str(h.base_wall_ns), "dur_ns": h.duration_ns, "pid": h.pid, "exe": h.exe, "cpus": h.cpus,
-            "clock": clocks.get(h.clock), "groups": h.groups, "sample": h.sample, "producer": h.producer, "notes": h.notes}
+    return {
+        "t0_unix_ns": str(h.base_wall_ns),
+        "dur_ns": h.duration_ns,
+        "pid": h.pid,
+        "exe": h.exe,
+        "cpus": h.cpus,
+        "clock": clocks.get(h.clock),
+        "groups": h.groups,
+        "sample": h.sample,
+        "producer": h.producer,
+        "notes": h.notes,
+    }
 
 
 def end_of(capture, tables):
     import reader_check
+
     account = capture.trailer or r.counted_account(capture)
     reason = r.END_REASONS.get(capture.trailer["reason"], "?") if capture.trailer else "cut"
-    return {"dur_ns": max(0, tables.clock.ns(tables.end)), "reason": reason, "truncated": capture.truncated,
-            "identity": "exact" if reader_check.verdict_of(capture).category == "exact" else "not exact",
-            "account": {column: account[column] for column in ["events", *r.ACCOUNT_COLUMNS]}}
+    return {
+        "dur_ns": max(0, tables.clock.ns(tables.end)),
+        "reason": reason,
+        "truncated": capture.truncated,
+        "identity": "exact" if reader_check.verdict_of(capture).category == "exact" else "not exact",
+        "account": {column: account[column] for column in ["events", *r.ACCOUNT_COLUMNS]},
+    }
 
 
 def lane_rows(tables):
@@ -391,5 +471,8 @@ def canonical(capture):
                 if row.get(column):
                     row[column] = "/".join(str(part) for part in row[column])
     rows["lane"] = [{"lane": "/".join(map(str, row["lane"])), "name": row["name"]} for row in lane_rows(tables)]
-    return {"capture": head_of(capture), "end": end_of(capture, tables),
-            "tables": {name: sorted(table, key=repr) for name, table in rows.items()}}
+    return {
+        "capture": head_of(capture),
+        "end": end_of(capture, tables),
+        "tables": {name: sorted(table, key=repr) for name, table in rows.items()},
+    }

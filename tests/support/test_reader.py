@@ -4,6 +4,7 @@
 Every capture is also given to ttap-validate (its path in $TTAP_VALIDATE), whose verdict and rule must be those of reader_check.py. Each
 kind of wrong is seeded once and must be caught under its own rule by both.
 """
+
 import contextlib
 import copy
 import io
@@ -102,10 +103,25 @@ class Maker:
                 out += z(value - last_task)
                 last_task = value
             else:
-                out += {"u": u, "i": z, "s": s, "t": lambda v: z(ticks - v), "x": lambda v: struct.pack("<Q", v)}[code](value)
+                out += {"u": u, "i": z, "s": s, "t": lambda v: z(ticks - v), "x": lambda v: struct.pack("<Q", v)}[code](
+                    value
+                )
         return out, last_task
 
-    def run(self, thread, events, level=0, filtered=0, task=None, regions=(), open_ends=0, base=None, at=None, fix=None, tail=b""):
+    def run(
+        self,
+        thread,
+        events,
+        level=0,
+        filtered=0,
+        task=None,
+        regions=(),
+        open_ends=0,
+        base=None,
+        at=None,
+        fix=None,
+        tail=b"",
+    ):
         """events: (kind, ticks, values...). task: (id, parent, kind, start). regions: (depth, name, begin)."""
         book = self.book(thread, level)
         base = base if base is not None else events[0][1]
@@ -116,13 +132,23 @@ class Maker:
             number, fields = self.fields[kind]
             body, last_task = self.event(fields, when, values, last_task)
             packed, ticks = packed + bytes([number]) + u(when - ticks) + body, when
-        head = {"first_seq": book["end_seq"] if at is None else at, "base": base, "span": (ticks - base) % (1 << 64), "count": len(events),
-                "filtered": filtered, "delivered_before": book["delivered"], "filtered_before": book["filtered"],
-                "lost_before": sum(book[column] for column in ACCOUNT[2:7]), "sampled_out_before": book["sampled_out"]}
+        head = {
+            "first_seq": book["end_seq"] if at is None else at,
+            "base": base,
+            "span": (ticks - base) % (1 << 64),
+            "count": len(events),
+            "filtered": filtered,
+            "delivered_before": book["delivered"],
+            "filtered_before": book["filtered"],
+            "lost_before": sum(book[column] for column in ACCOUNT[2:7]),
+            "sampled_out_before": book["sampled_out"],
+        }
         head.update(fix or {})
         payload = u(thread) + bytes([level]) + u(*head.values())
         payload += u(task[0], task[1], self.name(task[2]), 12345) + z(base - task[3]) if task else u(0)
-        payload += u(open_ends, len(regions)) + b"".join(u(d, self.name(n) if isinstance(n, str) else n) + z(base - t) for d, n, t in regions)
+        payload += u(open_ends, len(regions)) + b"".join(
+            u(d, self.name(n) if isinstance(n, str) else n) + z(base - t) for d, n, t in regions
+        )
         book["end_seq"] = max(book["end_seq"], head["first_seq"] + len(events) + filtered)
         book["delivered"] += len(events)
         book["filtered"] += filtered
@@ -136,7 +162,9 @@ class Maker:
             book["filtered"] += filtered
             if 1 <= reason <= 5:
                 book[ACCOUNT[1 + reason]] += lost
-        return self.add(6, u(thread) + bytes([level, reason]) + u(first, lost, filtered, BASE + when[0], BASE + when[1]))
+        return self.add(
+            6, u(thread) + bytes([level, reason]) + u(first, lost, filtered, BASE + when[0], BASE + when[1])
+        )
 
     def tasks(self, *rows):
         ready = [(t, p, self.name(k), start, thread) for t, p, k, start, thread in rows]
@@ -145,18 +173,33 @@ class Maker:
     def account(self, fix=None):
         """fix: changes to rows, by (thread, level); None drops the row."""
         fix = fix or {}
-        self.rows = [dict(book, thread=key[0], level=key[1], **{}) for key, book in sorted(self.books.items()) if fix.get(key, 0) is not None]
+        self.rows = [
+            dict(book, thread=key[0], level=key[1], **{})
+            for key, book in sorted(self.books.items())
+            if fix.get(key, 0) is not None
+        ]
         for row in self.rows:
             row.update(fix.get((row["thread"], row["level"]), {}))
         payload = u(len(self.rows)) + b"".join(
-            u(row["thread"]) + bytes([row["level"]]) + u(row["start_seq"], row["end_seq"], *[row[c] for c in ACCOUNT]) for row in self.rows)
+            u(row["thread"]) + bytes([row["level"]]) + u(row["start_seq"], row["end_seq"], *[row[c] for c in ACCOUNT])
+            for row in self.rows
+        )
         return self.add(8, payload)
 
     def trailer(self, end=10000, reason=1, fix=None, tail=b""):
         sums = {"events": sum(row["end_seq"] - row["start_seq"] for row in self.rows)}
         sums.update((column, sum(row[column] for row in self.rows)) for column in ACCOUNT)
-        values = {"reason": reason, "end_ticks": BASE + end, "mono": 5000 + end, "wall": 1700000000000000000 + end,
-                  "streams": len(self.rows), **sums, "cpu": 77, "blocks": len(self.blocks), "bytes": len(self.bytes())}
+        values = {
+            "reason": reason,
+            "end_ticks": BASE + end,
+            "mono": 5000 + end,
+            "wall": 1700000000000000000 + end,
+            "streams": len(self.rows),
+            **sums,
+            "cpu": 77,
+            "blocks": len(self.blocks),
+            "bytes": len(self.bytes()),
+        }
         values.update(fix or {})
         return self.add(9, u(*values.values()) + tail)
 
@@ -170,19 +213,52 @@ class Maker:
 def rich():
     """A capture with every block and every kind of event."""
     m = Maker().thread(1).thread(2, name="helper").tasks((5, 0, "request", 400, 2))
-    m.run(1, [("region_begin", 1010, "outer"), ("region_begin", 1020, "inner"), ("instant", 1025, "tick"), ("region_end", 1030),
-              ("log", 1035, "db", b"caf\xc3\xa9 \xff"), ("counter", 1040, "depth", -3), ("task_begin", 1050, 9, 5, "query"),
-              ("task_enter", 1051, 9), ("task_attr_int", 1052, 9, "rows", -(1 << 63)), ("task_attr_str", 1053, 9, "table", "users"),
-              ("task_trace", 1054, 9, 0x0123456789ABCDEF, 0xFEDCBA9876543210, 7), ("task_fail", 1060, 9, -5, "timed out"),
-              ("task_end", 1070, 9, 5, "query", 1050, 1), ("task_enter", 1071, 0), ("region_begin", 1080, "deep"),
-              ("region_end_at", 1090, "outer", 0), ("region_end_open", 1095, "main", 1)])
+    m.run(
+        1,
+        [
+            ("region_begin", 1010, "outer"),
+            ("region_begin", 1020, "inner"),
+            ("instant", 1025, "tick"),
+            ("region_end", 1030),
+            ("log", 1035, "db", b"caf\xc3\xa9 \xff"),
+            ("counter", 1040, "depth", -3),
+            ("task_begin", 1050, 9, 5, "query"),
+            ("task_enter", 1051, 9),
+            ("task_attr_int", 1052, 9, "rows", -(1 << 63)),
+            ("task_attr_str", 1053, 9, "table", "users"),
+            ("task_trace", 1054, 9, 0x0123456789ABCDEF, 0xFEDCBA9876543210, 7),
+            ("task_fail", 1060, 9, -5, "timed out"),
+            ("task_end", 1070, 9, 5, "query", 1050, 1),
+            ("task_enter", 1071, 0),
+            ("region_begin", 1080, "deep"),
+            ("region_end_at", 1090, "outer", 0),
+            ("region_end_open", 1095, "main", 1),
+        ],
+    )
     m.run(1, [("instant", 1062, "signal"), ("instant", 1064, "signal")], level=1, task=(9, 5, "query", 1050))
-    m.run(2, [("queue_enqueue", 1100, 3, "jobs", 1), ("queue_dequeue", 1110, 3, "jobs", 0), ("queue_wait_begin", 1120, 3, "jobs", 2),
-              ("queue_wait_end", 1130, 3, "jobs", 2), ("gc_begin", 1140, "mark"), ("gc_end", 1150, "mark")],
-          task=(5, 0, "request", 400))
+    m.run(
+        2,
+        [
+            ("queue_enqueue", 1100, 3, "jobs", 1),
+            ("queue_dequeue", 1110, 3, "jobs", 0),
+            ("queue_wait_begin", 1120, 3, "jobs", 2),
+            ("queue_wait_end", 1130, 3, "jobs", 2),
+            ("gc_begin", 1140, "mark"),
+            ("gc_end", 1150, "mark"),
+        ],
+        task=(5, 0, "request", 400),
+    )
     m.loss(2, 4, when=(200, 300)).loss(2, 1, reason=3, filtered=2, when=(300, 310))
-    m.run(2, [("task_enter_full", 1320, 5, 0, "request", 400), ("instant", 1310, "back in time"), ("region_begin", 1330, "left open")],
-          filtered=1, task=(5, 0, "request", 400))
+    m.run(
+        2,
+        [
+            ("task_enter_full", 1320, 5, 0, "request", 400),
+            ("instant", 1310, "back in time"),
+            ("region_begin", 1330, "left open"),
+        ],
+        filtered=1,
+        task=(5, 0, "request", 400),
+    )
     m.loss(0, 2, reason=4, when=(400, 500))
     return m.clock(BASE + 5000, 10000).add(200, b"from the future").account().trailer()
 
@@ -244,24 +320,35 @@ class WholeCaptures(Checked):
         for run in capture.runs:
             for event in run.events:
                 kind = capture.header.kinds[event.kind]
-                events[kind.name] = {label: reader.text(capture.names[value]) if code == "n" else value
-                                     for (label, code), value in zip(kind.fields, event.values.values())}
+                events[kind.name] = {
+                    label: reader.text(capture.names[value]) if code == "n" else value
+                    for (label, code), value in zip(kind.fields, event.values.values())
+                }
         self.assertEqual(set(events), {name for name, _ in KINDS})
         self.assertEqual(events["log"], {"category": "db", "text": b"caf\xc3\xa9 \xff"})
         self.assertEqual(events["counter"], {"name": "depth", "value": -3})
         self.assertEqual(events["task_attr_int"], {"task": 9, "key": "rows", "value": -(1 << 63)})
-        self.assertEqual(events["task_trace"], {"task": 9, "trace_hi": 0x0123456789ABCDEF, "trace_lo": 0xFEDCBA9876543210, "span": 7})
+        self.assertEqual(
+            events["task_trace"], {"task": 9, "trace_hi": 0x0123456789ABCDEF, "trace_lo": 0xFEDCBA9876543210, "span": 7}
+        )
         self.assertEqual(events["task_end"], {"task": 9, "parent": 5, "kind": "query", "start": 1050, "status": 1})
         self.assertEqual(events["task_enter_full"], {"task": 5, "parent": 0, "kind": "request", "start": 400})
         self.assertEqual(events["queue_wait_end"], {"queue": 3, "name": "jobs", "why": 2})
 
     def test_the_summary_has_header_kinds_threads_and_account(self):
         summary = reader.summary(reader.Capture(rich().bytes()))
-        self.assertEqual((summary["header"]["exe"], summary["header"]["pid"], summary["header"]["notes"]),
-                         ("svc", 71, {"source.sched": "off: not asked for"}))
-        self.assertEqual((summary["by_kind"]["instant"], summary["by_thread"]["2/0"]),
-                         (4, {"runs": 2, "delivered": 9, "filtered": 3, "lost": 5}))
-        self.assertEqual((summary["account"]["delivered"], summary["account"]["lost_full"], summary["account"]["lost_late"]), (28, 4, 2))
+        self.assertEqual(
+            (summary["header"]["exe"], summary["header"]["pid"], summary["header"]["notes"]),
+            ("svc", 71, {"source.sched": "off: not asked for"}),
+        )
+        self.assertEqual(
+            (summary["by_kind"]["instant"], summary["by_thread"]["2/0"]),
+            (4, {"runs": 2, "delivered": 9, "filtered": 3, "lost": 5}),
+        )
+        self.assertEqual(
+            (summary["account"]["delivered"], summary["account"]["lost_full"], summary["account"]["lost_late"]),
+            (28, 4, 2),
+        )
         self.assertEqual((summary["truncated"], summary["damage"]), (False, None))
 
     def test_a_capture_without_events_is_exact(self):
@@ -296,7 +383,11 @@ class CutsAndDamage(Checked):
             ends.append(ends[-1] + len(one))
         cuts = [data[:length] for length in range(len(data))]
         for length, verdict in enumerate(self.verdicts(cuts)):
-            self.assertEqual((verdict.category, verdict.rule), ("wrong", "preamble") if length < 16 else ("cut", ""), f"cut at {length}")
+            self.assertEqual(
+                (verdict.category, verdict.rule),
+                ("wrong", "preamble") if length < 16 else ("cut", ""),
+                f"cut at {length}",
+            )
             if length >= 16:
                 capture = reader.Capture(data[:length])
                 self.assertTrue(capture.truncated)
@@ -307,14 +398,16 @@ class CutsAndDamage(Checked):
 
     def test_the_two_validators_agree_on_every_changed_byte(self):
         data = rich().bytes()
-        changed = [data[:at] + bytes([data[at] ^ mask]) + data[at + 1:] for mask in (1, 0x80, 0xFF) for at in range(len(data))]
+        changed = [
+            data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :] for mask in (1, 0x80, 0xFF) for at in range(len(data))
+        ]
         for index in range(0, len(changed), 2000):
             self.verdicts(changed[index : index + 2000])
 
     def test_changed_bytes_never_break_the_tables(self):
         data = rich().bytes()
         for at in range(16, len(data)):
-            capture = reader.Capture(data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1:])
+            capture = reader.Capture(data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :])
             json.dumps(reader_tables.canonical(capture))
             reader.dump_events(capture, io.StringIO())
 
@@ -341,7 +434,10 @@ class CutsAndDamage(Checked):
                 self.assertEqual((capture.truncated, len(capture.runs), capture.blocks), (True, 1, 4))
 
     def test_a_damaged_events_block_counts_for_nothing(self):
-        for what, fix in {"fewer events than announced": {"count": 3}, "numbers beyond 64 bits": {"first_seq": (1 << 64) - 1}}.items():
+        for what, fix in {
+            "fewer events than announced": {"count": 3},
+            "numbers beyond 64 bits": {"first_seq": (1 << 64) - 1},
+        }.items():
             with self.subTest(what):
                 maker = Maker().thread(1).run(1, [("instant", 1001, "a"), ("instant", 1002, "a")], fix=fix).end()
                 self.wrong("damage", maker)
@@ -365,7 +461,15 @@ class OtherVersions(Checked):
     def test_unknown_kinds_are_skipped_by_their_fields(self):
         kinds = [(40, "newer", "a:u b:i c:n d:k e:t f:x g:s"), (255, "bare", "")]
         m = Maker(kinds=kinds).thread(1)
-        m.run(1, [("instant", 1001, "a"), ("newer", 1002, 300, -7, "b", 77, 900, 1 << 63, "text"), ("bare", 1003), ("instant", 1004, "c")])
+        m.run(
+            1,
+            [
+                ("instant", 1001, "a"),
+                ("newer", 1002, 300, -7, "b", 77, 900, 1 << 63, "text"),
+                ("bare", 1003),
+                ("instant", 1004, "c"),
+            ],
+        )
         self.assertEqual(str(self.verdict(m.end())), "exact")
         self.assertEqual(rows(tables_of(m)["instant"], "at", "name"), [(1, "a"), (4, "c")])
         self.assertEqual(reader.summary(reader.Capture(m.bytes()))["by_kind"], {"instant": 2, "newer": 1, "bare": 1})
@@ -437,7 +541,9 @@ class SeededErrors(Checked):
         self.wrong("task-unknown", Maker().thread(1).run(1, [("task_enter", 1001, 5)]).end())
         earlier = Maker().thread(1).run(1, [("task_begin", 1001, 5, 0, "q")])
         self.wrong("task-unknown", earlier.run(1, [("task_enter", 1002, 5)]).end())
-        self.assertEqual(str(self.verdict(Maker().thread(1).run(1, [("task_enter", 1001, 5)], filtered=1).end())), "exact")
+        self.assertEqual(
+            str(self.verdict(Maker().thread(1).run(1, [("task_enter", 1001, 5)], filtered=1).end())), "exact"
+        )
 
     def test_reasons_and_times(self):
         self.wrong("reason", self.plain().loss(1, 1, reason=6).end())
@@ -449,8 +555,12 @@ class SeededErrors(Checked):
         self.wrong("after-trailer", self.plain().end().add(200, b""))
 
     def test_an_overlap_and_a_hole(self):
-        self.wrong("overlap", self.plain().run(1, [("instant", 1003, "a")], at=1).account({(1, 0): {"end_seq": 3}}).trailer())
-        self.wrong("hole", self.plain().run(1, [("instant", 1003, "a")], at=3).account({(1, 0): {"delivered": 4}}).trailer())
+        self.wrong(
+            "overlap", self.plain().run(1, [("instant", 1003, "a")], at=1).account({(1, 0): {"end_seq": 3}}).trailer()
+        )
+        self.wrong(
+            "hole", self.plain().run(1, [("instant", 1003, "a")], at=3).account({(1, 0): {"delivered": 4}}).trailer()
+        )
         self.wrong("hole", self.plain().account({(1, 0): {"end_seq": 3, "delivered": 3}}).trailer())
         late = Maker().thread(1)
         late.book(1, 0, start_seq=4)["end_seq"] = 5
@@ -465,17 +575,28 @@ class SeededErrors(Checked):
         self.wrong("account-identity", self.plain().account({(1, 0): {"start_seq": 3}}).trailer(fix={"events": 0}))
         self.wrong("account-again", self.plain().account().account().trailer())
         self.wrong("account-missing", self.plain().account({(1, 0): None}).trailer())
-        self.wrong("account-missing", self.plain().account({(1, 0): None}).add(8, u(1, 0) + b"\0" + u(0, 1, 1, *[0] * 7)).trailer())
+        self.wrong(
+            "account-missing",
+            self.plain().account({(1, 0): None}).add(8, u(1, 0) + b"\0" + u(0, 1, 1, *[0] * 7)).trailer(),
+        )
 
     def test_counts_that_only_sum_up(self):
         self.wrong("account-count", self.plain().account({(1, 0): {"delivered": 1, "filtered": 1}}).trailer())
-        self.wrong("account-count", self.plain().loss(1, 1, reason=1).account({(1, 0): {"lost_full": 0, "lost_stall": 1}}).trailer())
+        self.wrong(
+            "account-count",
+            self.plain().loss(1, 1, reason=1).account({(1, 0): {"lost_full": 0, "lost_stall": 1}}).trailer(),
+        )
         for reason in range(1, 6):
             self.assertEqual(str(self.verdict(self.plain().loss(1, 3, reason=reason).end())), "exact")
 
     def test_the_running_account_of_heads(self):
         more = [("instant", 1003, "a")]
-        for fix in [{"delivered_before": 3}, {"delivered_before": 1}, {"delivered_before": 1, "filtered_before": 1}, {"lost_before": 1}]:
+        for fix in [
+            {"delivered_before": 3},
+            {"delivered_before": 1},
+            {"delivered_before": 1, "filtered_before": 1},
+            {"lost_before": 1},
+        ]:
             self.wrong("before", self.plain().run(1, more, fix=fix).end())
         self.wrong("before", self.plain().loss(1, 1).run(1, more, fix={"lost_before": 0}).end())
         self.wrong("before", self.plain().run(1, more, fix={"sampled_out_before": 1}).end())
@@ -489,9 +610,17 @@ class SeededErrors(Checked):
         after = [("region_end", 1003)]
         good = [(0, "a", 1001), (1, "b", 1002)]
         self.assertEqual(str(self.verdict(Maker().thread(1).run(1, opens).run(1, after, regions=good).end())), "exact")
-        for bad in [[], good[:1], [(0, "a", 1001), (1, "b", 1001)], [(0, "a", 1001), (2, "b", 1002)], [(0, "b", 1001), (1, "b", 1002)]]:
+        for bad in [
+            [],
+            good[:1],
+            [(0, "a", 1001), (1, "b", 1001)],
+            [(0, "a", 1001), (2, "b", 1002)],
+            [(0, "b", 1001), (1, "b", 1002)],
+        ]:
             self.wrong("head-regions", Maker().thread(1).run(1, opens).run(1, after, regions=bad).end())
-        self.assertEqual(str(self.verdict(Maker().thread(1).run(1, opens).loss(1, 1).run(1, after, regions=good[:1]).end())), "exact")
+        self.assertEqual(
+            str(self.verdict(Maker().thread(1).run(1, opens).loss(1, 1).run(1, after, regions=good[:1]).end())), "exact"
+        )
         sampled = Maker(sample="0.1").thread(1).run(1, opens).run(1, after, regions=good[:1]).end()
         self.assertEqual(str(self.verdict(sampled)), "exact")
 
@@ -518,8 +647,10 @@ class SeededErrors(Checked):
         m = self.plain().thread(2).run(2, [("instant", 1005, "a")])
         shared = u(2, 0) + b"\0" + u(0, 5, 2, 0, 3, *[0] * 5) + u(0) + b"\0" + u(0, 1, 1, *[0] * 7)
         m.account({(1, 0): None, (2, 0): None}).add(8, shared)
-        m.rows = [{"start_seq": 0, "end_seq": 5, **dict.fromkeys(ACCOUNT, 0), "delivered": 2, "lost_full": 3},
-                  {"start_seq": 0, "end_seq": 1, **dict.fromkeys(ACCOUNT, 0), "delivered": 1}]
+        m.rows = [
+            {"start_seq": 0, "end_seq": 5, **dict.fromkeys(ACCOUNT, 0), "delivered": 2, "lost_full": 3},
+            {"start_seq": 0, "end_seq": 1, **dict.fromkeys(ACCOUNT, 0), "delivered": 1},
+        ]
         self.assertEqual(str(self.verdict(m.trailer())), "exact")
 
 
@@ -527,51 +658,123 @@ class Tables(unittest.TestCase):
     REGION = ("depth", "start", "dur", "name", "flags")
 
     def test_nested_regions_and_ends_at_a_depth(self):
-        m = Maker().thread(1).run(1, [("region_begin", 1010, "a"), ("region_begin", 1020, "b"), ("region_begin", 1030, "c"),
-                                      ("region_end_at", 1040, "b", 1), ("region_begin", 1050, "d"), ("region_end_at", 1060, "x", 4),
-                                      ("region_end", 1070), ("region_end", 1080)]).end()
-        self.assertEqual(rows(tables_of(m)["region"], *self.REGION),
-                         [(0, 10, 70, "a", 0), (1, 20, 20, "b", 0), (1, 50, 20, "d", 0), (2, 30, 10, "c", 0)])
+        m = (
+            Maker()
+            .thread(1)
+            .run(
+                1,
+                [
+                    ("region_begin", 1010, "a"),
+                    ("region_begin", 1020, "b"),
+                    ("region_begin", 1030, "c"),
+                    ("region_end_at", 1040, "b", 1),
+                    ("region_begin", 1050, "d"),
+                    ("region_end_at", 1060, "x", 4),
+                    ("region_end", 1070),
+                    ("region_end", 1080),
+                ],
+            )
+            .end()
+        )
+        self.assertEqual(
+            rows(tables_of(m)["region"], *self.REGION),
+            [(0, 10, 70, "a", 0), (1, 20, 20, "b", 0), (1, 50, 20, "d", 0), (2, 30, 10, "c", 0)],
+        )
 
     def test_regions_that_began_before_the_window_or_are_still_open(self):
-        m = Maker().thread(1).run(1, [("region_end_open", 1010, "loop", 1), ("region_end_open", 1030, "main", 2), ("region_begin", 1040, "n")])
+        m = (
+            Maker()
+            .thread(1)
+            .run(
+                1,
+                [
+                    ("region_end_open", 1010, "loop", 1),
+                    ("region_end_open", 1030, "main", 2),
+                    ("region_begin", 1040, "n"),
+                ],
+            )
+        )
         m.thread(2).run(2, [("region_end", 1050)], regions=[(0, "old", 900), (3, "deep", 950)]).end()
-        self.assertEqual(rows(tables_of(m)["region"], *self.REGION),
-                         [(-2, 0, 30, "main", 1), (-1, 0, 10, "loop", 1), (0, 0, 10000, "old", 3), (0, 40, 9960, "n", 2),
-                          (3, 0, 50, "deep", 1)])
+        self.assertEqual(
+            rows(tables_of(m)["region"], *self.REGION),
+            [
+                (-2, 0, 30, "main", 1),
+                (-1, 0, 10, "loop", 1),
+                (0, 0, 10000, "old", 3),
+                (0, 40, 9960, "n", 2),
+                (3, 0, 50, "deep", 1),
+            ],
+        )
 
     def test_regions_across_a_gap(self):
-        m = Maker().thread(1).run(1, [("region_begin", 1010, "a"), ("region_begin", 1020, "b"), ("region_begin", 1025, "c")])
+        m = (
+            Maker()
+            .thread(1)
+            .run(1, [("region_begin", 1010, "a"), ("region_begin", 1020, "b"), ("region_begin", 1025, "c")])
+        )
         m.loss(1, 9, when=(30, 80)).run(1, [("region_end", 1100)], regions=[(0, "a", 1010), (1, "new", 1060)]).end()
-        self.assertEqual(rows(tables_of(m)["region"], *self.REGION),
-                         [(0, 10, 9990, "a", 2), (1, 20, 40, "b", 2), (1, 60, 40, "new", 0), (2, 25, 35, "c", 2)])
+        self.assertEqual(
+            rows(tables_of(m)["region"], *self.REGION),
+            [(0, 10, 9990, "a", 2), (1, 20, 40, "b", 2), (1, 60, 40, "new", 0), (2, 25, 35, "c", 2)],
+        )
         self.assertEqual(rows(tables_of(m)["lost"], "start", "dur", "count", "reason"), [(30, 50, 9, "full")])
 
     def test_a_region_carries_the_task_it_began_under(self):
-        m = Maker().thread(1).run(1, [("task_begin", 1001, 9, 0, "q"), ("region_begin", 1010, "a"), ("task_enter", 1020, 9),
-                                      ("region_begin", 1030, "b"), ("task_enter", 1040, 0), ("region_end", 1050), ("region_end", 1060)]).end()
+        m = (
+            Maker()
+            .thread(1)
+            .run(
+                1,
+                [
+                    ("task_begin", 1001, 9, 0, "q"),
+                    ("region_begin", 1010, "a"),
+                    ("task_enter", 1020, 9),
+                    ("region_begin", 1030, "b"),
+                    ("task_enter", 1040, 0),
+                    ("region_end", 1050),
+                    ("region_end", 1060),
+                ],
+            )
+            .end()
+        )
         self.assertEqual(rows(tables_of(m)["region"], "name", "task"), [("a", 0), ("b", 9)])
         self.assertEqual(rows(tables_of(m)["work"], "start", "dur", "task", "flags"), [(20, 20, 9, 0)])
 
     def test_tasks_from_before_the_window_keep_their_start(self):
         m = Maker().thread(1).tasks((5, 0, "request", 400, 1)).thread(2)
-        m.run(1, [("task_enter", 1010, 0)], task=(5, 0, "request", 400)).run(2, [("task_end", 1020, 5, 0, "request", 400, 0)]).end()
-        self.assertEqual(rows(tables_of(m)["task"], "id", "kind", "start", "dur", "status", "lane", "end_lane", "flags"),
-                         [(5, "request", -600, 620, 0, (71, 801, "thread", 0), (71, 802, "thread", 0), 1)])
+        m.run(1, [("task_enter", 1010, 0)], task=(5, 0, "request", 400)).run(
+            2, [("task_end", 1020, 5, 0, "request", 400, 0)]
+        ).end()
+        self.assertEqual(
+            rows(tables_of(m)["task"], "id", "kind", "start", "dur", "status", "lane", "end_lane", "flags"),
+            [(5, "request", -600, 620, 0, (71, 801, "thread", 0), (71, 802, "thread", 0), 1)],
+        )
         self.assertEqual(rows(tables_of(m)["work"], "start", "dur", "task", "flags"), [(0, 10, 5, 1)])
 
     def test_a_failed_task_with_attributes_and_trace(self):
         tables = tables_of(rich())
         query = [row for row in tables["task"] if row["kind"] == "query"][0]
-        self.assertEqual({key: query[key] for key in ("parent", "start", "dur", "status", "code", "text", "trace", "flags")},
-                         {"parent": 5, "start": 50, "dur": 20, "status": 1, "code": -5, "text": "timed out",
-                          "trace": "0123456789abcdeffedcba9876543210", "flags": 0})
+        self.assertEqual(
+            {key: query[key] for key in ("parent", "start", "dur", "status", "code", "text", "trace", "flags")},
+            {
+                "parent": 5,
+                "start": 50,
+                "dur": 20,
+                "status": 1,
+                "code": -5,
+                "text": "timed out",
+                "trace": "0123456789abcdeffedcba9876543210",
+                "flags": 0,
+            },
+        )
         self.assertEqual(rows(tables["attr"], "task", "key"), [(9, "rows"), (9, "table")])
         self.assertEqual([row["value"] for row in tables["attr"]], [-(1 << 63), "users"])
 
     def test_an_unended_task_has_status_2(self):
         m = Maker().thread(1).run(1, [("task_begin", 1100, 9, 0, "q")]).end()
-        self.assertEqual(rows(tables_of(m)["task"], "start", "dur", "status", "end_lane", "flags"), [(100, 9900, 2, None, 2)])
+        self.assertEqual(
+            rows(tables_of(m)["task"], "start", "dur", "status", "end_lane", "flags"), [(100, 9900, 2, None, 2)]
+        )
 
     def test_time_goes_back(self):
         self.assertIn((310, "back in time"), rows(tables_of(rich())["instant"], "at", "name"))
@@ -583,16 +786,38 @@ class Tables(unittest.TestCase):
 
     def test_handlers_have_a_lane_of_their_own(self):
         lanes = rows(tables_of(rich())["instant"], "at", "lane", "task")
-        self.assertEqual([row for row in lanes if row[1][2] == "signal"],
-                         [(62, (71, 801, "signal", 0), 9), (64, (71, 801, "signal", 0), 9)])
+        self.assertEqual(
+            [row for row in lanes if row[1][2] == "signal"],
+            [(62, (71, 801, "signal", 0), 9), (64, (71, 801, "signal", 0), 9)],
+        )
 
     def test_waits_and_phases_whose_begin_or_end_is_missing(self):
-        m = Maker().thread(1).run(1, [("queue_wait_end", 1010, 3, "q", 1), ("gc_end", 1020, "mark"), ("queue_wait_begin", 1030, 3, "q", 2),
-                                      ("queue_wait_begin", 1040, 4, "q", 1), ("gc_begin", 1050, "sweep")]).end()
-        self.assertEqual(rows(tables_of(m)["wait"], "start", "dur", "object", "why", "flags"),
-                         [(0, 10, ("queue", "q", 0), "full", 1), (30, 9970, ("queue", "q", 0), "empty", 2),
-                          (40, 9960, ("queue", "q", 1), "full", 2)])
-        self.assertEqual(rows(tables_of(m)["gc"], "start", "dur", "phase", "flags"), [(0, 20, "mark", 1), (50, 9950, "sweep", 2)])
+        m = (
+            Maker()
+            .thread(1)
+            .run(
+                1,
+                [
+                    ("queue_wait_end", 1010, 3, "q", 1),
+                    ("gc_end", 1020, "mark"),
+                    ("queue_wait_begin", 1030, 3, "q", 2),
+                    ("queue_wait_begin", 1040, 4, "q", 1),
+                    ("gc_begin", 1050, "sweep"),
+                ],
+            )
+            .end()
+        )
+        self.assertEqual(
+            rows(tables_of(m)["wait"], "start", "dur", "object", "why", "flags"),
+            [
+                (0, 10, ("queue", "q", 0), "full", 1),
+                (30, 9970, ("queue", "q", 0), "empty", 2),
+                (40, 9960, ("queue", "q", 1), "full", 2),
+            ],
+        )
+        self.assertEqual(
+            rows(tables_of(m)["gc"], "start", "dur", "phase", "flags"), [(0, 20, "mark", 1), (50, 9950, "sweep", 2)]
+        )
 
     def test_the_clock_is_interpolated_between_pairs_and_extrapolated_beyond(self):
         m = Maker(hz=500000000).clock(BASE + 100, 5200).clock(BASE + 50, 5300).clock(BASE + 200, 5500).thread(1)
@@ -623,11 +848,30 @@ DOCUMENT = """{"format":"tracetap","version":1,"capture":{"t0_unix_ns":"17000000
 
 def documented():
     """The capture of which DOCUMENT is the viewer JSON."""
-    return Maker().thread(1).run(1, [
-        ("region_begin", 1010, "a"), ("task_begin", 1012, 900, 0, "q"), ("task_attr_str", 1013, 900, "a", "v\u00e9"), ("task_enter", 1015, 900),
-        ("region_begin", 1020, "b"), ("region_end", 1030), ("region_begin", 1040, "b"), ("region_end", 1050), ("task_enter", 1095, 0),
-        ("task_end", 1096, 900, 0, "q", 1012, 0), ("region_end", 1100), ("counter", 1101, "c", 5), ("counter", 1102, "c", 6),
-        ("counter", 1103, "c", 5)]).end()
+    return (
+        Maker()
+        .thread(1)
+        .run(
+            1,
+            [
+                ("region_begin", 1010, "a"),
+                ("task_begin", 1012, 900, 0, "q"),
+                ("task_attr_str", 1013, 900, "a", "v\u00e9"),
+                ("task_enter", 1015, 900),
+                ("region_begin", 1020, "b"),
+                ("region_end", 1030),
+                ("region_begin", 1040, "b"),
+                ("region_end", 1050),
+                ("task_enter", 1095, 0),
+                ("task_end", 1096, 900, 0, "q", 1012, 0),
+                ("region_end", 1100),
+                ("counter", 1101, "c", 5),
+                ("counter", 1102, "c", 6),
+                ("counter", 1103, "c", 5),
+            ],
+        )
+        .end()
+    )
 
 
 class Comparing(unittest.TestCase):
@@ -643,15 +887,36 @@ class Comparing(unittest.TestCase):
         self.assertEqual(self.compare(DOCUMENT), (0, ""))
 
     def test_every_changed_number_is_found(self):
-        changes = [('"t0":20', '"t0":22'), ('"dur":10,"name":1', '"dur":12,"name":1'), ('"name":1,"task":4', '"name":0,"task":4'),
-                   ('"name":1,"task":4', '"name":1,"task":-1'), ('"depth":1', '"depth":2'), ('"flags":0}\n],', '"flags":1}\n],'),
-                   ('"dur":80', '"dur":78'), ('"start":12', '"start":10'), ('"status":0', '"status":1'), ('"end_lane":7', '"end_lane":-1'),
-                   ('"parent":-1', '"parent":4'), ('"code":0', '"code":1'), ('"text":-1', '"text":0'), ('"trace":""', '"trace":"00"'),
-                   ('["v\\u00e9"]', '["v"]'), ('"key":0', '"key":1'), ('"v":[5,6,5]', '"v":[5,6,7]'), ('"dt":[0,1,1]', '"dt":[0,1,3]'),
-                   ('"tid":801', '"tid":802'), ('"name":"worker"', '"name":"other"'), ('"pid":71,"exe"', '"pid":72,"exe"'),
-                   ('"events":14', '"events":15'), ('"reason":"window"', '"reason":"bytes"'), ('"truncated":false', '"truncated":true'),
-                   ('"identity":"exact"', '"identity":"one is missing"'), ('"dur_ns":10000,"reason"', '"dur_ns":10002,"reason"'),
-                   ('"sample":""', '"sample":"1"'), ('"off: not asked for"', '"on"')]
+        changes = [
+            ('"t0":20', '"t0":22'),
+            ('"dur":10,"name":1', '"dur":12,"name":1'),
+            ('"name":1,"task":4', '"name":0,"task":4'),
+            ('"name":1,"task":4', '"name":1,"task":-1'),
+            ('"depth":1', '"depth":2'),
+            ('"flags":0}\n],', '"flags":1}\n],'),
+            ('"dur":80', '"dur":78'),
+            ('"start":12', '"start":10'),
+            ('"status":0', '"status":1'),
+            ('"end_lane":7', '"end_lane":-1'),
+            ('"parent":-1', '"parent":4'),
+            ('"code":0', '"code":1'),
+            ('"text":-1', '"text":0'),
+            ('"trace":""', '"trace":"00"'),
+            ('["v\\u00e9"]', '["v"]'),
+            ('"key":0', '"key":1'),
+            ('"v":[5,6,5]', '"v":[5,6,7]'),
+            ('"dt":[0,1,1]', '"dt":[0,1,3]'),
+            ('"tid":801', '"tid":802'),
+            ('"name":"worker"', '"name":"other"'),
+            ('"pid":71,"exe"', '"pid":72,"exe"'),
+            ('"events":14', '"events":15'),
+            ('"reason":"window"', '"reason":"bytes"'),
+            ('"truncated":false', '"truncated":true'),
+            ('"identity":"exact"', '"identity":"one is missing"'),
+            ('"dur_ns":10000,"reason"', '"dur_ns":10002,"reason"'),
+            ('"sample":""', '"sample":"1"'),
+            ('"off: not asked for"', '"on"'),
+        ]
         for old, new in changes:
             if old not in DOCUMENT:
                 continue
@@ -666,13 +931,20 @@ class Comparing(unittest.TestCase):
             if '"t":"str"' in lines[index]:
                 continue
             with self.subTest(lines[index][:24]):
-                fewer = "".join(lines[:index] + lines[index + 1:])
-                more = "".join(lines[: index + 1] + [lines[index]] + lines[index + 1:])
+                fewer = "".join(lines[:index] + lines[index + 1 :])
+                more = "".join(lines[: index + 1] + [lines[index]] + lines[index + 1 :])
                 self.assertEqual((self.compare(fewer)[0], self.compare(more)[0]), (1, 1))
 
     def test_the_written_form_is_checked(self):
-        for old, new in [('"dur":10,"name":1', '"dur":[10,10],"name":1'), ('"dt":[0,20]', '"dt":[0,5]'), ('"dt":[0,20]', '"dt":[0]'),
-                         ('"base":3', '"base":4'), ('"name":3', '"name":4'), ('"chunks":[\n', '"chunks":['), ('\\u00e9', '\u00e9')]:
+        for old, new in [
+            ('"dur":10,"name":1', '"dur":[10,10],"name":1'),
+            ('"dt":[0,20]', '"dt":[0,5]'),
+            ('"dt":[0,20]', '"dt":[0]'),
+            ('"base":3', '"base":4'),
+            ('"name":3', '"name":4'),
+            ('"chunks":[\n', '"chunks":['),
+            ("\\u00e9", "\u00e9"),
+        ]:
             with self.subTest(f"{old!r} -> {new!r}"):
                 self.assertEqual(self.compare(DOCUMENT.replace(old, new, 1))[0], 1)
 
@@ -688,7 +960,9 @@ class Comparing(unittest.TestCase):
     def test_a_cut_capture_is_compared_too(self):
         cut = documented()
         cut.blocks = cut.blocks[:-2]
-        document = DOCUMENT.replace('"reason":"window","truncated":false,"identity":"exact"', '"reason":"cut","truncated":true,"identity":"cut"')
+        document = DOCUMENT.replace(
+            '"reason":"window","truncated":false,"identity":"exact"', '"reason":"cut","truncated":true,"identity":"cut"'
+        )
         document = document.replace('{"dur_ns":10000,"reason"', '{"dur_ns":103,"reason"')
         self.assertEqual(self.compare(document, cut), (0, ""))
 
@@ -699,16 +973,20 @@ class Command(unittest.TestCase):
             capture.write(rich().bytes() if data is None else data)
             capture.flush()
             script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "reader.py")
-            return subprocess.run([sys.executable, "-B", script, capture.name, *args], capture_output=True, text=True, check=False)
+            return subprocess.run(
+                [sys.executable, "-B", script, capture.name, *args], capture_output=True, text=True, check=False
+            )
 
     def test_the_command_prints_what_it_is_asked_for(self):
         self.assertEqual(json.loads(self.call("--json").stdout)["by_kind"]["instant"], 4)
-        self.assertIn("1/0 seq 5 at 1040: counter name=\"depth\" value=-3", self.call("--events").stdout)
+        self.assertIn('1/0 seq 5 at 1040: counter name="depth" value=-3', self.call("--events").stdout)
         self.assertIn("region", json.loads(self.call("--viewer").stdout)["tables"])
         self.assertEqual(self.call("--validate").stdout, "exact\n")
 
     def test_the_command_says_what_is_no_capture(self):
-        self.assertEqual((self.call(data=b"hello").returncode, self.call("--validate", data=b"hello").returncode), (2, 1))
+        self.assertEqual(
+            (self.call(data=b"hello").returncode, self.call("--validate", data=b"hello").returncode), (2, 1)
+        )
 
 
 @unittest.skipUnless(TOOL, "TTAP_VALIDATE does not name the C validator")
@@ -730,21 +1008,37 @@ class Counters(unittest.TestCase):
 
     def test_a_stream_of_one_counter_proves_its_losses(self):
         m = Maker().thread(1).run(1, self.count(0, 4)).loss(1, 4).run(1, self.count(9, 11)).loss(1, 2).end()
-        self.assertEqual(self.tiles(m), (["exact"], [
-            "tile.3 thread 1: 8 delivered, 0 to 11, 4 missing, 0 twice, 0 out of order, covered, window 0 to 14"]))
+        self.assertEqual(
+            self.tiles(m),
+            (
+                ["exact"],
+                ["tile.3 thread 1: 8 delivered, 0 to 11, 4 missing, 0 twice, 0 out of order, covered, window 0 to 14"],
+            ),
+        )
 
     def test_a_window_may_begin_anywhere_and_after_a_loss(self):
         m = Maker().thread(1).loss(1, 3).run(1, self.count(1003, 1004)).end()
-        self.assertEqual(self.tiles(m)[1], [
-            "tile.3 thread 1: 2 delivered, 1003 to 1004, 0 missing, 0 twice, 0 out of order, covered, window 1000 to 1005"])
+        self.assertEqual(
+            self.tiles(m)[1],
+            [
+                "tile.3 thread 1: 2 delivered, 1003 to 1004, 0 missing, 0 twice, 0 out of order, covered, window 1000 to 1005"
+            ],
+        )
 
     def test_a_hidden_loss_is_found(self):
-        self.assertEqual(self.tiles(Maker().thread(1).run(1, self.count(0, 4)).run(1, self.count(6, 7)).end())[0][1], "tile-hole")
-        self.assertEqual(self.tiles(Maker().thread(1).run(1, self.count(0, 4)).loss(1, 1).run(1, self.count(7, 8)).end())[0][1], "tile-hole")
+        self.assertEqual(
+            self.tiles(Maker().thread(1).run(1, self.count(0, 4)).run(1, self.count(6, 7)).end())[0][1], "tile-hole"
+        )
+        self.assertEqual(
+            self.tiles(Maker().thread(1).run(1, self.count(0, 4)).loss(1, 1).run(1, self.count(7, 8)).end())[0][1],
+            "tile-hole",
+        )
 
     def test_an_invented_loss_is_found(self):
-        self.assertEqual(self.tiles(Maker().thread(1).run(1, self.count(0, 4)).loss(1, 1).run(1, self.count(5, 7)).end())[0][1],
-                         "tile-invented")
+        self.assertEqual(
+            self.tiles(Maker().thread(1).run(1, self.count(0, 4)).loss(1, 1).run(1, self.count(5, 7)).end())[0][1],
+            "tile-invented",
+        )
 
     def test_a_loss_in_the_wrong_place_does_not_cover_a_hole(self):
         m = Maker().thread(1).run(1, self.count(0, 4)).loss(1, 2).run(1, [*self.count(5, 6), ("instant", 1050, "x")])
@@ -753,22 +1047,49 @@ class Counters(unittest.TestCase):
 
     def test_a_loss_is_not_spent_twice(self):
         other = ("instant", 1050, "x")
-        m = Maker().thread(1).run(1, [("counter", 1001, "tile.3", 0), ("counter", 1002, "tile.3", 2), ("counter", 1003, "tile.3", 4), other],
-                                  filtered=1).end()
+        m = (
+            Maker()
+            .thread(1)
+            .run(
+                1,
+                [("counter", 1001, "tile.3", 0), ("counter", 1002, "tile.3", 2), ("counter", 1003, "tile.3", 4), other],
+                filtered=1,
+            )
+            .end()
+        )
         self.assertEqual(self.tiles(m)[0][1], "tile-hole")
-        m = Maker().thread(1).run(1, [("counter", 1001, "tile.3", 0), ("counter", 1002, "tile.3", 2), ("counter", 1003, "tile.3", 4), other],
-                                  filtered=2).end()
+        m = (
+            Maker()
+            .thread(1)
+            .run(
+                1,
+                [("counter", 1001, "tile.3", 0), ("counter", 1002, "tile.3", 2), ("counter", 1003, "tile.3", 4), other],
+                filtered=2,
+            )
+            .end()
+        )
         self.assertEqual(self.tiles(m)[0], ["exact"])
 
     def test_other_events_in_the_stream_may_be_what_was_lost(self):
-        m = Maker().thread(1).run(1, [*self.count(0, 4), ("instant", 1050, "x")]).loss(1, 9).run(1, self.count(7, 8)).end()
-        self.assertEqual(self.tiles(m), (["exact"], [
-            "tile.3 thread 1: 7 delivered, 0 to 8, 2 missing, 0 twice, 0 out of order, covered"]))
+        m = (
+            Maker()
+            .thread(1)
+            .run(1, [*self.count(0, 4), ("instant", 1050, "x")])
+            .loss(1, 9)
+            .run(1, self.count(7, 8))
+            .end()
+        )
+        self.assertEqual(
+            self.tiles(m),
+            (["exact"], ["tile.3 thread 1: 7 delivered, 0 to 8, 2 missing, 0 twice, 0 out of order, covered"]),
+        )
 
     def test_filtered_events_may_be_others_and_then_prove_nothing(self):
         m = Maker().thread(1).run(1, self.count(0, 2), filtered=2).run(1, self.count(3, 4)).end()
-        self.assertEqual(self.tiles(m), (["exact"], [
-            "tile.3 thread 1: 5 delivered, 0 to 4, 0 missing, 0 twice, 0 out of order, covered"]))
+        self.assertEqual(
+            self.tiles(m),
+            (["exact"], ["tile.3 thread 1: 5 delivered, 0 to 4, 0 missing, 0 twice, 0 out of order, covered"]),
+        )
 
     def test_values_twice_and_out_of_order_are_found(self):
         m = Maker().thread(1).run(1, self.count(0, 4)).run(1, self.count(4, 5)).end()
@@ -778,10 +1099,24 @@ class Counters(unittest.TestCase):
 
     def test_a_counter_on_both_levels_of_a_thread_is_compared_in_total(self):
         odd = [("counter", 1003, "tile.3", 2), ("counter", 1008, "tile.3", 5)]
-        m = Maker().thread(1).run(1, [*self.count(0, 1), *self.count(3, 4, at=1004)]).run(1, odd, level=1).loss(1, 1).end()
+        m = (
+            Maker()
+            .thread(1)
+            .run(1, [*self.count(0, 1), *self.count(3, 4, at=1004)])
+            .run(1, odd, level=1)
+            .loss(1, 1)
+            .end()
+        )
         self.assertEqual(self.tiles(m)[0], ["exact"])
         odd[1] = ("counter", 1008, "tile.3", 7)
-        m = Maker().thread(1).run(1, [*self.count(0, 1), *self.count(3, 4, at=1004)]).run(1, odd, level=1).loss(1, 1).end()
+        m = (
+            Maker()
+            .thread(1)
+            .run(1, [*self.count(0, 1), *self.count(3, 4, at=1004)])
+            .run(1, odd, level=1)
+            .loss(1, 1)
+            .end()
+        )
         self.assertEqual(self.tiles(m)[0][1], "tile-hole")
 
     def test_a_counter_on_two_threads_is_refused(self):
@@ -795,7 +1130,14 @@ class Counters(unittest.TestCase):
         self.assertEqual(self.tiles(m.run(1, self.count(9, 9)).end())[0][1], "tile-hole")
 
     def test_several_counters_on_several_threads(self):
-        m = Maker().thread(1).thread(2).run(2, self.count(0, 2, name="tile.12")).run(1, self.count(5, 6, name="tile.1")).end()
+        m = (
+            Maker()
+            .thread(1)
+            .thread(2)
+            .run(2, self.count(0, 2, name="tile.12"))
+            .run(1, self.count(5, 6, name="tile.1"))
+            .end()
+        )
         self.assertEqual([tile.split(" ")[0] for tile in self.tiles(m)[1]], ["tile.1", "tile.12"])
 
     def test_names_that_only_look_like_tiles_are_not_checked(self):
