@@ -48,10 +48,11 @@ export function value(n) {
 
 /** @param {number} part @param {number} whole */
 export function percent(part, whole) {
+    if (part > 0 && part / whole < 0.001) return '< 0.1 %';
     return whole > 0 ? `${((100 * part) / whole).toFixed(part / whole < 0.1 ? 1 : 0)} %` : '–';
 }
 
-/** Control characters have pictures of their own; those that turn the direction of writing are named, so that a name cannot rearrange what is around it. */
+/** Controls, marks that turn the direction of writing, and halves of characters are shown by number, so that a name cannot rearrange what is around it. */
 const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
 /**
@@ -62,9 +63,7 @@ export function visible(s, max = 300) {
     const cut = s.length > max ? s.slice(0, max) : s;
     const seen = cut.replace(UNSEEN, (c) => {
         const code = c.charCodeAt(0);
-        if (code < 0x20) return String.fromCharCode(0x2400 + code);
-        if (code === 0x7f) return '\u2421';
-        return `‹${code.toString(16).toUpperCase().padStart(4, '0')}›`;
+        return `‹${code.toString(16).toUpperCase().padStart(code < 256 ? 2 : 4, '0')}›`;
     });
     return s.length > max ? `${seen}… (${count(s.length)} characters)` : seen || '(no name)';
 }

@@ -9,6 +9,8 @@ const HEIGHT = 168;
 const BOTTOM = 34;
 const TOP = 16;
 const WIDTH = 960;
+/** Fewer bars do not get broader than this many would. */
+const BARS_LEAST = 12;
 
 /**
  * @param {string} label @param {Bar[]} bars @param {[number, number]|null} selected @param {{title: string, at: number}[]} lines percentiles
@@ -17,17 +19,17 @@ const WIDTH = 960;
 export function histogramView(label, bars, selected, lines, choose) {
     const most = bars.reduce((m, b) => Math.max(m, b.n), 1);
     const total = bars.reduce((m, b) => m + b.n, 0);
-    const w = WIDTH / bars.length;
+    const w = WIDTH / Math.max(bars.length, BARS_LEAST);
     const isSelected = (/** @type {Bar} */ b) => selected !== null && b.from >= selected[0] && b.to <= selected[1];
     const nodes = bars.map((bar, k) => barNode(bar, k * w, w, most, isSelected(bar), () => choose(isSelected(bar) ? null : bar)));
     const every = Math.max(1, Math.ceil(bars.length / 11));
     const labels = bars.filter((_, k) => k % every === 0).map((bar, k) => s('text', { x: k * every * w + 2, y: HEIGHT - 18 }, bar.from === 0 ? '0' : short(bar.from)));
     const marks = lines.filter((l) => Number.isFinite(l.at)).map((l) => {
         const x = xOf(bars, l.at, w);
-        return s('g', null, s('line', { x1: x, x2: x, y1: TOP - 2, y2: HEIGHT - BOTTOM, 'stroke-dasharray': '3 3' }), s('text', { x: Math.min(x + 3, WIDTH - 28), y: TOP + 5 }, l.title));
+        return s('g', { 'pointer-events': 'none' }, s('line', { x1: x, x2: x, y1: TOP - 2, y2: HEIGHT - BOTTOM, 'stroke-dasharray': '3 3' }), s('text', { x: Math.min(x + 3, WIDTH - 28), y: 11 }, l.title));
     });
     const svg = s('svg', { class: 'hist', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'group', 'aria-label': label },
-        s('line', { x1: 0, x2: WIDTH, y1: HEIGHT - BOTTOM + 0.5, y2: HEIGHT - BOTTOM + 0.5 }), marks, nodes, labels);
+        s('line', { x1: 0, x2: WIDTH, y1: HEIGHT - BOTTOM + 0.5, y2: HEIGHT - BOTTOM + 0.5 }), nodes, marks, labels);
     const twin = h('details', null, h('summary', null, 'As a table'), h('div', { class: 'scroll' }, h('table', { 'aria-label': label },
         h('thead', null, h('tr', null, ['From', 'To', 'Count', 'Share'].map((t) => h('th', { scope: 'col', class: 'num' }, t)))),
         h('tbody', null, bars.map((b) => h('tr', null, h('td', { class: 'num' }, duration(b.from)), h('td', { class: 'num' }, duration(b.to)), h('td', { class: 'num' }, count(b.n)), h('td', { class: 'num' }, percent(b.n, total))))))));

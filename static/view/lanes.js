@@ -7,7 +7,7 @@
 /** @typedef {{kind: 'lane', id: number, lane: Lane, y: number, height: number, rows: RowBox[], marksY: number, title: string}
  *        | {kind: 'series', id: number, series: import('../data/types.js').Series, y: number, height: number, title: string}} LaneBox */
 
-export const ROW_HEIGHT = { work: 13, wait: 9, gc: 9, region: 17, lost: 0 };
+export const ROW_HEIGHT = { work: 13, wait: 13, gc: 9, region: 17, lost: 0 };
 export const MARKS_HEIGHT = 12;
 const SERIES_HEIGHT = 34;
 const LANE_PAD = 4;

@@ -650,13 +650,13 @@ export class Timeline {
             if (!this.table.hidden) this.fillTable();
             this.keep();
         }
-        this.lanesLabel.textContent = `${count(this.layout.boxes.length)} lanes`;
+        this.lanesLabel.textContent = `${count(this.layout.boxes.length)} ${this.layout.boxes.length === 1 ? 'lane' : 'lanes'}`;
     }
 
     drawBar() {
         this.viewText.textContent = `${instant(Math.max(0, this.view.t0), this.view.span / 1000)} + ${duration(this.view.span)}`;
         this.emptyButton.hidden = this.layout.emptyCount === 0 && !this.showEmpty;
-        this.emptyButton.textContent = this.showEmpty ? 'Hide idle threads' : `${count(this.layout.emptyCount)} idle threads`;
+        this.emptyButton.textContent = this.showEmpty ? 'Hide idle threads' : `${count(this.layout.emptyCount)} idle ${this.layout.emptyCount === 1 ? 'thread' : 'threads'}`;
         this.emptyButton.setAttribute('aria-pressed', String(this.showEmpty));
         this.unhideButton.hidden = this.layout.hiddenCount === 0;
         this.unhideButton.textContent = `Show ${count(this.layout.hiddenCount)} hidden`;
