@@ -1,9 +1,12 @@
 /* ttap-text: captures as text and back, for people who write or read test captures.
  *
- *      ttap-text to-wire FILE.txt OUT        ttap-text to-text FILE OUT        ("-": standard input or output) */
+ *      ttap-text to-wire FILE.txt OUT     ttap-text to-text FILE OUT     ttap-text to-json FILE OUT     ("-": standard input or output)
+ *
+ * to-json takes either. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "convert.h"
 #include "text_capture.h"
 
 static char *input(const char *path, size_t *len)
@@ -30,13 +33,43 @@ static int to_text(const char *bytes, size_t len, FILE *out)
     return text_capture_to_text(bytes, len, out) ? 0 : 1;
 }
 
+static int write_out(void *arg, const void *bytes, size_t len)
+{
+    return fwrite(bytes, 1, len, arg) == len ? 0 : -1;
+}
+
+static int to_json(const char *bytes, size_t len, FILE *out)
+{
+    struct wire wire = {0};
+    char error[TEXT_CAPTURE_ERROR_BYTES];
+    bool native = len >= 8 && memcmp(bytes, "TRACETAP", 8) == 0;
+    if (native)
+        wire_bytes(&wire, bytes, len);
+    else if (!text_capture_to_wire(bytes, len, &wire, error)) {
+        fprintf(stderr, "ttap-text: %s\n", error);
+        return 1;
+    }
+    struct ttap__convert *convert = ttap__convert_new("json", write_out, out);
+    int rc = convert ? 0 : 1;
+    if (convert) {
+        ttap__convert_feed(convert, wire.bytes, wire.len); /* a damaged capture has a document, too */
+        rc = ttap__convert_finish(convert) ? 1 : 0;
+    }
+    ttap__convert_free(convert);
+    wire_free(&wire);
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
     int (*direction)(const char *, size_t, FILE *) = NULL;
     if (argc == 4)
-        direction = strcmp(argv[1], "to-wire") == 0 ? to_wire : strcmp(argv[1], "to-text") == 0 ? to_text : NULL;
+        direction = strcmp(argv[1], "to-wire") == 0   ? to_wire
+                    : strcmp(argv[1], "to-text") == 0 ? to_text
+                    : strcmp(argv[1], "to-json") == 0 ? to_json
+                                                      : NULL;
     if (!direction) {
-        fprintf(stderr, "usage: ttap-text to-wire FILE.txt OUT | to-text FILE OUT   (- for standard input or output)\n");
+        fprintf(stderr, "usage: ttap-text to-wire FILE.txt OUT | to-text FILE OUT | to-json FILE OUT   (- for standard input or output)\n");
         return 2;
     }
     size_t len;

@@ -303,3 +303,16 @@ struct ttap__sums ttap__account_sums(const struct ttap__account *account)
     sums.events = sums.delivered + sums.filtered + ttap__lost_sum(sums.lost);
     return sums;
 }
+
+struct ttap__sums ttap__account_said(const struct ttap__account *account)
+{
+    const struct ttap__trailer *trailer = &account->trailer;
+    if (!account->ended)
+        return ttap__account_sums(account);
+    struct ttap__sums sums = {.events = trailer->events,
+                              .delivered = trailer->delivered,
+                              .filtered = trailer->filtered,
+                              .sampled_out = trailer->sampled_out};
+    memcpy(sums.lost, trailer->lost, sizeof sums.lost);
+    return sums;
+}

@@ -43,8 +43,10 @@ void ttap__account_row(struct ttap__account *account, const struct ttap__account
 void ttap__account_trailer(struct ttap__account *account, const struct ttap__trailer *trailer, uint64_t blocks, uint64_t bytes);
 /** "exact", or a sentence that says what does not add up. @problem: why reading stopped, or "". Call once, at the end. */
 const char *ttap__account_identity(struct ttap__account *account, const char *problem);
-/** The account to show: the sums of the blocks and, for sampled_out, of the ACCOUNT rows. */
+/** The sums of the blocks and, for sampled_out, of the ACCOUNT rows. */
 struct ttap__sums ttap__account_sums(const struct ttap__account *account);
+/** What the capture says of itself: the trailer's sums; without a trailer those of its blocks. */
+struct ttap__sums ttap__account_said(const struct ttap__account *account);
 uint64_t ttap__lost_sum(const uint64_t lost[TTAP__LOSS_REASONS + 1]);
 void ttap__account_free(struct ttap__account *account);
 

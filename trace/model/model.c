@@ -470,7 +470,7 @@ static const char *reason_name(const struct ttap__model *model)
 
 static int end_tell(struct ttap__model *model, int64_t end_ns)
 {
-    struct ttap__sums sums = ttap__account_sums(&model->account);
+    struct ttap__sums sums = ttap__account_said(&model->account); /* identity tells whether to believe it */
     struct ttap__end_row row = {.dur_ns = end_ns,
                                 .reason = reason_name(model),
                                 .identity = ttap__account_identity(&model->account, ttap__reader_problem(model->reader)),
