@@ -5,7 +5,7 @@ Written from docs/format.md alone, with nothing but the standard library, so tha
 wrong together.
 
       bytes --> Capture (this file) --+--> summary, events                 --json, --events
-                                      +--> rows of section 7               --viewer, --compare-json (reader_tables, _compare)
+                                      +--> rows of section 7               --viewer, --compare-json (reader_tables)
                                       +--> does everything add up?         --validate               (reader_check)
 
 Invariants:
@@ -57,30 +57,30 @@ ACCOUNT_COLUMNS = ["delivered", "filtered", *LOST_COLUMNS, "sampled_out"]
     GC_END,
 ) = range(1, 22)
 
-# What version 1.0 gives each kind. One that lacks any of these fields means nothing to us and is skipped by its fields.
-FIELDS_1_0 = [
-    "name:n",
-    "",
-    "name:n depth:u",
-    "name:n level:u",
-    "name:n",
-    "category:n text:s",
-    "name:n value:i",
-    "task:k parent:k kind:n",
-    "task:k parent:k kind:n start:t status:u",
-    "task:k",
-    "task:k parent:k kind:n start:t",
-    "task:k key:n value:i",
-    "task:k key:n text:s",
-    "task:k code:i text:s",
-    "task:k trace_hi:x trace_lo:x span:x",
-    "queue:u name:n depth:u",
-    "queue:u name:n depth:u",
-    "queue:u name:n why:u",
-    "queue:u name:n why:u",
-    "phase:n",
-    "phase:n",
-]
+# The kinds of version 1.0. One of that number with another name, or without one of these fields, means nothing to us
+# and is skipped by its fields.
+KINDS_1_0 = [line.partition(" ")[::2] for line in """\
+region_begin name:n
+region_end
+region_end_at name:n depth:u
+region_end_open name:n level:u
+instant name:n
+log category:n text:s
+counter name:n value:i
+task_begin task:k parent:k kind:n
+task_end task:k parent:k kind:n start:t status:u
+task_enter task:k
+task_enter_full task:k parent:k kind:n start:t
+task_attr_int task:k key:n value:i
+task_attr_str task:k key:n text:s
+task_fail task:k code:i text:s
+task_trace task:k trace_hi:x trace_lo:x span:x
+queue_enqueue queue:u name:n depth:u
+queue_dequeue queue:u name:n depth:u
+queue_wait_begin queue:u name:n why:u
+queue_wait_end queue:u name:n why:u
+gc_begin phase:n
+gc_end phase:n""".split("\n")]
 
 
 class NotACapture(Exception):
@@ -152,8 +152,10 @@ class Kind:
     means: int = 0  # its number, when it is one of ours
 
     def __post_init__(self):
-        known = 1 <= self.number <= len(FIELDS_1_0) and self.fields is not None
-        if known and set(parse_fields(FIELDS_1_0[self.number - 1])) <= set(self.fields):
+        if not 1 <= self.number <= len(KINDS_1_0) or self.fields is None:
+            return
+        name, fields = KINDS_1_0[self.number - 1]
+        if self.name == name and set(parse_fields(fields)) <= set(self.fields):
             self.means = self.number
 
 

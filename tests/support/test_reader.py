@@ -486,6 +486,11 @@ class OtherVersions(Checked):
         self.assertEqual(str(self.verdict(m)), "exact")
         self.assertEqual((len(tables_of(m)["instant"]), len(tables_of(m)["counter"])), (1, 0))
 
+    def test_a_known_number_under_another_name_is_not_that_kind(self):
+        m = Maker(kinds=[(2, "rewind", "")]).thread(1)
+        m.run(1, [("rewind", 1001), ("instant", 1002, "a")]).end()
+        self.assertEqual(str(self.verdict(m)), "exact")
+
     def test_a_kind_whose_fields_cannot_be_understood_damages_only_blocks_that_use_it(self):
         for fields in ["a:q", "a", "a:uu", "a:u  b:u", "a:u "]:
             with self.subTest(fields):

@@ -43,18 +43,22 @@ __extension__ typedef __int128 signed_wide;
 
 static const char *const label_names[LABELS] = {"name", "value", "task", "depth", "level"};
 
-/* Fields of version 1.0 by kind, of the kinds looked into here. A kind in the header's table that lacks one of them
- * means nothing. */
-static const char *const fields_1_0[] = {
-    [REGION_BEGIN] = "name:n",
-    [REGION_END] = "",
-    [REGION_END_AT] = "name:n depth:u",
-    [REGION_END_OPEN] = "name:n level:u",
-    [COUNTER] = "name:n value:i",
-    [TASK_BEGIN] = "task:k parent:k kind:n",
-    [TASK_END] = "task:k parent:k kind:n start:t status:u",
-    [TASK_ENTER] = "task:k",
-    [TASK_ENTER_FULL] = "task:k parent:k kind:n start:t",
+/* The kinds of version 1.0 looked into here, by number. One of that number with another name, or without one of these
+ * fields, means nothing. */
+struct kind_1_0 {
+    const char *name, *fields;
+};
+
+static const struct kind_1_0 kinds_1_0[] = {
+    [REGION_BEGIN] = {"region_begin", "name:n"},
+    [REGION_END] = {"region_end", ""},
+    [REGION_END_AT] = {"region_end_at", "name:n depth:u"},
+    [REGION_END_OPEN] = {"region_end_open", "name:n level:u"},
+    [COUNTER] = {"counter", "name:n value:i"},
+    [TASK_BEGIN] = {"task_begin", "task:k parent:k kind:n"},
+    [TASK_END] = {"task_end", "task:k parent:k kind:n start:t status:u"},
+    [TASK_ENTER] = {"task_enter", "task:k"},
+    [TASK_ENTER_FULL] = {"task_enter_full", "task:k parent:k kind:n start:t"},
 };
 
 /* Piles and maps */
@@ -336,7 +340,7 @@ static bool add_field(struct reading *r, struct kind_row *row, struct slice part
     return true;
 }
 
-static void add_kind(struct reading *r, uint64_t number, struct slice description)
+static void add_kind(struct reading *r, uint64_t number, struct slice name, struct slice description)
 {
     if (number > 255)
         return; /* no event can be of it */
@@ -344,8 +348,8 @@ static void add_kind(struct reading *r, uint64_t number, struct slice descriptio
     struct slice rest = description;
     while (description.size && rest.bytes)
         row.readable = add_field(r, &row, next_part(&rest)) && row.readable;
-    bool ours = number < sizeof(fields_1_0) / sizeof(*fields_1_0) && fields_1_0[number];
-    if (row.readable && ours && has_fields_1_0(description, fields_1_0[number]))
+    const struct kind_1_0 *ours = number < sizeof(kinds_1_0) / sizeof(*kinds_1_0) ? &kinds_1_0[number] : NULL;
+    if (row.readable && ours && ours->name && slice_is(name, ours->name) && has_fields_1_0(description, ours->fields))
         row.means = (uint8_t)number;
     r->kinds[number] = row;
 }
@@ -360,10 +364,10 @@ static void read_header(struct reading *r, struct cursor *c)
     get_string(c);
     for (uint64_t rows = get_count(c); rows && !c->failed; rows--) {
         uint64_t number = get_varint(c);
-        get_string(c);
+        struct slice name = get_string(c);
         struct slice description = get_string(c);
         if (!c->failed)
-            add_kind(r, number, description);
+            add_kind(r, number, name, description);
     }
     for (uint64_t rows = get_count(c); rows && !c->failed; rows--) {
         get_string(c);
