@@ -68,14 +68,14 @@ void ttap__clock_pair(struct ttap__clock_pair *out)
         out->ticks = before + best_width / 2;
         out->mono_ns = ttap__ns_of(&mono);
         out->wall_ns = ttap__ns_of(&wall);
-        if (ttap__clock_kind == TTAP__CLOCK_MONOTONIC)
+        if (__atomic_load_n(&ttap__clock_kind, __ATOMIC_RELAXED) == TTAP__CLOCK_MONOTONIC)
             out->ticks = out->mono_ns;
     }
 }
 
 uint64_t ttap__clock_ticks_per_second(void)
 {
-    if (ttap__clock_kind == TTAP__CLOCK_MONOTONIC)
+    if (__atomic_load_n(&ttap__clock_kind, __ATOMIC_RELAXED) == TTAP__CLOCK_MONOTONIC)
         return 1000000000u;
 #if defined(__aarch64__)
     uint64_t hz;

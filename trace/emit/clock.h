@@ -39,9 +39,9 @@ static inline uint64_t ttap__mono_ns(void)
 static inline int ttap__ticks_are_counter(void)
 {
 #if defined(__x86_64__)
-    return __builtin_expect(ttap__clock_kind == 1, 1);
+    return __builtin_expect(__atomic_load_n(&ttap__clock_kind, __ATOMIC_RELAXED) == 1, 1);
 #elif defined(__aarch64__)
-    return __builtin_expect(ttap__clock_kind == 3, 1);
+    return __builtin_expect(__atomic_load_n(&ttap__clock_kind, __ATOMIC_RELAXED) == 3, 1);
 #endif
 }
 
