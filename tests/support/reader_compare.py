@@ -79,7 +79,7 @@ class Document:
 
     def _check_lines(self, document):
         head, opened, rest = document.partition('"chunks":[\n')
-        lines = rest.rstrip("\n").split("\n")
+        lines = rest.strip("\n").split("\n")  # without chunks an empty line may stand in their place
         if not opened or not lines[-1].startswith("]"):
             raise Malformed('the head does not end in a line with "chunks":[, or no line closes the chunks')
         if len(lines) != len(self.document["chunks"]) + 1:

@@ -17,6 +17,7 @@ import reader as r
 OPEN_START, OPEN_END = 1, 2
 WAIT_WHY = {1: "full", 2: "empty"}
 TIMED = {"region", "work", "wait", "gc", "lost"}  # tables with start and dur, clipped to the window
+JSON_EXACT = 1 << 53  # beyond this a viewer's numbers are not exact, so no pid or tid of a document is
 POINTS = {"log", "instant", "counter", "depth"}  # tables with a time only
 
 
@@ -128,7 +129,7 @@ class Tables:
     def _lane(self, thread, level):
         if (thread, level) not in self.lanes:
             row = self.capture.threads.get(thread, r.Thread(thread, 0, 0, b""))
-            head = (row.pid, row.tid, "signal" if level else "thread")
+            head = (min(row.pid, JSON_EXACT), min(row.tid, JSON_EXACT), "signal" if level else "thread")
             rank = sum(key[:3] == head for key in self.lane_names)
             self.lanes[thread, level] = (*head, rank)
             self.lane_names[self.lanes[thread, level]] = r.text(row.name)
