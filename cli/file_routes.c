@@ -218,3 +218,11 @@ static void handle_capture(struct ttap__request *req, void *arg)
     else
         reply_document(req, file);
 }
+
+static const char *const capture_params[] = {"format", NULL};
+
+const struct ttap__route cli_file_routes[CLI_FILE_ROUTE_COUNT] = {
+    {"/debug/trace/status", TTAP__GET, handle_status, NULL, 0, 0},
+    {"/debug/trace/captures", TTAP__GET, handle_captures, NULL, 0, 0},
+    {"/debug/trace/captures/{id}", TTAP__GET, handle_capture, capture_params, 0, 0},
+};

@@ -12,7 +12,7 @@ struct cli_served_file {
     const char *name; /* for downloads; safe in a header */
 };
 
-enum { CLI_FILE_ROUTE_COUNT = 5 };
+enum { CLI_FILE_ROUTE_COUNT = 3 };
 /** The routes; the server's arg must be a struct cli_served_file. */
 extern const struct ttap__route cli_file_routes[CLI_FILE_ROUTE_COUNT];
 

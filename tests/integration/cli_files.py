@@ -92,13 +92,12 @@ def a_foreign_file_is_refused_by_the_name_of_what_it_is():
 
 
 def stat_shows_hostile_names_harmlessly():
-    cli.write("hostile.txt", rb'''header duration_ns=10000
+    cli.capture_file("hostile.trace", rb'''header duration_ns=10000
 threads thread=1 tid=801 name="evil\x1b[2J\xff"
 thread 1 at 1000: instant name="a\x1b[31m"
 clock ticks=10000 mono_ns=10000
 end reason=window at=10000
 ''')
-    cli.capture_file("hostile.trace", cli.os.path.abspath("hostile.txt"))
     assert b"\033" not in cli.run("stat", "hostile.trace").expect(0).out
     assert cli.stat("hostile.trace")["threads"][0]["name"] == "evil\x1b[2J\ufffd"
 

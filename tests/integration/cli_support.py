@@ -21,7 +21,7 @@ import urllib.request
 from service import PATIENCE_S, Skip, wait_until  # noqa: F401  for the tests
 
 BIN = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else "."
-TRACES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "traces")
+SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 TIMEOUT_S = 60  # against hangs only
 
 
@@ -125,9 +125,35 @@ def read(name):
         return file.read()
 
 
-def capture_file(name="two.trace", text="two_workers_and_a_queue.txt"):
-    """A small native capture made from tests/traces."""
-    subprocess.run([os.environ["TTAP_TEXT"], "to-wire", os.path.join(TRACES, text), name], check=True, timeout=TIMEOUT_S)
+# One request handed from an acceptor to a worker through a queue: 6 and 11 events.
+TWO_WORKERS = b"""header duration_ns=10000
+threads thread=1 tid=801 name="acceptor"
+threads thread=2 tid=802 name="worker"
+thread 1 at 1000: task_begin task=7 kind="GET /a"
+thread 1 at 1010: task_enter task=7
+thread 1 at 1020: region_begin name="parse"
+thread 1 at 1500: region_end
+thread 1 at 1520: queue_enqueue queue=1 name="jobs" depth=1
+thread 1 at 1530: task_enter task=0
+thread 2 at 900: queue_wait_begin queue=1 name="jobs" why=2
+thread 2 at 1600: queue_wait_end queue=1 name="jobs" why=2
+thread 2 at 1610: queue_dequeue queue=1 name="jobs" depth=0
+thread 2 at 1620: task_enter_full task=7 parent=0 kind="GET /a" start=1000
+thread 2 at 1700: region_begin name="db.query"
+thread 2 at 1800: log category="db" text="slow"
+thread 2 at 2700: region_end
+thread 2 at 2800: task_attr_int task=7 key="rows" value=3
+thread 2 at 2900: task_end task=7 kind="GET /a" start=1000
+thread 2 at 2910: task_enter task=0
+thread 2 at 2950: counter name="served" value=1
+clock ticks=10000 mono_ns=10000
+end reason=window at=10000
+"""
+
+
+def capture_file(name="two.trace", text=TWO_WORKERS):
+    """A small native capture, made of its text form."""
+    subprocess.run([os.environ["TTAP_TEXT"], "to-wire", "-", name], input=text, check=True, timeout=TIMEOUT_S)
     return name
 
 

@@ -82,7 +82,7 @@ def help_tells_of_every_command_and_every_option():
 
 
 def every_option_of_the_help_is_in_the_manual():
-    with open(cli.os.path.join(cli.TRACES, "..", "..", "docs", "cli.md"), encoding="utf-8") as file:
+    with open(cli.os.path.join(cli.SOURCES, "docs", "cli.md"), encoding="utf-8") as file:
         manual = file.read()
     for command in COMMANDS:
         text = cli.run("help", command).expect(0).out.decode()
@@ -91,7 +91,7 @@ def every_option_of_the_help_is_in_the_manual():
 
 
 def the_version_is_that_of_the_library():
-    with open(cli.os.path.join(cli.TRACES, "..", "..", "include", "tracetap", "tracetap.h"), encoding="utf-8") as file:
+    with open(cli.os.path.join(cli.SOURCES, "include", "tracetap", "tracetap.h"), encoding="utf-8") as file:
         version = re.search(r'TTAP_VERSION_STRING "([^"]+)"', file.read()).group(1)
     assert cli.run("--version").expect(0).out.decode() == f"tracetap {version}\n"
 
