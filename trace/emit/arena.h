@@ -55,10 +55,13 @@ struct ttap__chunk {
 };
 _Static_assert(sizeof(struct ttap__chunk) == TTAP__CHUNK_BYTES, "a chunk's head and cells fill it");
 
-/* published: chunk index + 1 | serial | cells used. 0: the stream has no chunk. */
+/* published: chunk index + 1 | serial | handed over | cells used. 0: the stream has no chunk. Handed over: the chunk is on the full list, or
+ * was; it is not this stream's to give back. That lasts only while there is no other chunk to take. */
 #define TTAP__PUB_USED_BITS 10
 #define TTAP__PUB_SERIAL_BITS 30
-#define TTAP__PUB_USED(p) ((uint32_t)((p) & ((1u << TTAP__PUB_USED_BITS) - 1)))
+#define TTAP__PUB_HANDED_OVER UINT64_C(512)
+#define TTAP__PUB_USED(p) ((uint32_t)((p) & (TTAP__PUB_HANDED_OVER - 1)))
+_Static_assert(TTAP__CHUNK_CELLS < TTAP__PUB_HANDED_OVER, "the flag is above the largest count");
 #define TTAP__PUB_SERIAL(p) ((uint32_t)((p) >> TTAP__PUB_USED_BITS) & ((1u << TTAP__PUB_SERIAL_BITS) - 1))
 #define TTAP__PUB_CHUNK(p) ((uint32_t)((p) >> (TTAP__PUB_USED_BITS + TTAP__PUB_SERIAL_BITS)))
 #define TTAP__PUB(chunk, serial) \
@@ -81,6 +84,7 @@ _Static_assert(sizeof(struct ttap_task) == 56, "a task is whole words");
 
 /* What the drainer has taken note of; written by the drainer alone. */
 struct ttap__slot_drained {
+    uint64_t uid;          /* whose events next_seq counts */
     uint64_t next_seq;     /* of the stream's next event, since the thread began */
     uint64_t lost_full, lost_nested, sampled_out; /* of the owner's counters */
     uint64_t last_ticks;   /* of the last event, or the session's start */
@@ -217,6 +221,9 @@ void ttap__refresh(struct ttap__record *rec, struct ttap__stream *s, uint64_t ga
 bool ttap__take_chunk(struct ttap__record *rec, struct ttap__stream *s);
 
 void ttap__chunk_release(uint32_t index);
+
+/* The chunk of a stream that stood at @published and is over: to the free list, unless it was handed over. */
+void ttap__chunk_give_back(uint64_t published);
 
 /* All full chunks, oldest first, linked by next; 0 if none. Drainer only. */
 uint32_t ttap__full_chunks_take(void);

@@ -41,6 +41,12 @@ void ttap__chunk_release(uint32_t index)
     list_push(&ttap__arena_base->free_chunks, index);
 }
 
+void ttap__chunk_give_back(uint64_t published)
+{
+    if (!(published & TTAP__PUB_HANDED_OVER))
+        ttap__chunk_release(TTAP__PUB_CHUNK(published) - 1);
+}
+
 uint32_t ttap__full_chunks_take(void)
 {
     uint64_t *head = &ttap__arena_base->full_chunks;
@@ -92,6 +98,8 @@ static void hand_over(struct ttap__arena *arena, struct ttap__stream *s)
 {
     uint32_t index = TTAP__PUB_CHUNK(s->publish) - 1;
     ttap__store(&ttap__chunks[index].used, TTAP__PUB_USED(s->publish));
+    s->publish |= TTAP__PUB_HANDED_OVER;
+    ttap__store_release(&s->shared->published, s->publish); /* before the list has it: else both might give it back */
     list_push(&arena->full_chunks, index);
     s->cell = s->end = NULL;
 }

@@ -34,8 +34,12 @@ static uint32_t store(struct ttap__arena *arena, uint32_t hash, const char *text
         return 0;
     uint32_t id = __atomic_add_fetch(&arena->names_made, 1, __ATOMIC_RELAXED);
     uint32_t offset = __atomic_fetch_add(&arena->name_text_used, (uint32_t)len, __ATOMIC_RELAXED);
-    if (id > TTAP_NAMES_MAX || offset + len > TTAP__NAME_TEXT_BYTES)
+    if (id > TTAP_NAMES_MAX)
         return 0;
+    if (offset + len > TTAP__NAME_TEXT_BYTES) {
+        ttap__store_release(&arena->name[id].len_plus_1, 1); /* empty, for good: send_names() waits for those that are not ready */
+        return 0;
+    }
     for (size_t i = 0; i < len; i++)
         arena->name_text[offset + i] = text[i];
     struct ttap__name_entry *entry = &arena->name[id];

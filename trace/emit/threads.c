@@ -137,7 +137,7 @@ static void slot_init(struct ttap__slot *slot, uint64_t uid)
     ttap__store(&slot->pid, ttap__getpid());
     ttap__store(&slot->tid, ttap__gettid());
     ttap__store(&slot->name[0], 0);
-    ttap__store(&slot->name_version, ttap__load(&slot->name_version) + 2);
+    ttap__store(&slot->name_version, (ttap__load(&slot->name_version) | 1) + 1); /* odd: its last owner was cancelled while writing */
     for (size_t i = 0; i < TTAP__TASK_WORDS; i++)
         ttap__store(&slot->task[i], 0);
     ttap__store(&slot->uid, uid);
@@ -201,7 +201,7 @@ void ttap__refresh(struct ttap__record *rec, struct ttap__stream *s, uint64_t ga
         uint64_t left = ttap__load(&s->shared->published);
         if (left) { /* we were preempted when the last session stopped, so the drainer left us our chunk */
             ttap__store(&s->shared->published, 0);
-            ttap__chunk_release(TTAP__PUB_CHUNK(left) - 1);
+            ttap__chunk_give_back(left);
         }
         s->session = session;
         s->cell = s->end = NULL;
@@ -239,6 +239,9 @@ void ttap__thread_exit(void *record)
     uint32_t index = rec->slot_index;
     ttap__tls_silent = SILENT_DYING;
     ttap__tls = &ttap__no_record;
+    /* Cancelled in the middle of an event: it will not be finished, and the next owner must not find itself inside it. */
+    ttap__store_release(&slot->stream[0].busy, 0);
+    ttap__store_release(&slot->stream[1].busy, 0);
     if (!has_something_to_drain(slot)) {
         ttap__slot_release(index);
         return;
@@ -264,6 +267,8 @@ void ttap__emit_after_fork(void)
     uint32_t made = arena->slots_made;
     for (uint32_t i = 0; i < made; i++)
         arena->slot[i] = (struct ttap__slot){0};
+    for (uint32_t id = 1; id <= arena->names_made && id <= TTAP_NAMES_MAX; id++)
+        arena->name[id].len_plus_1 += !arena->name[id].len_plus_1; /* whoever was writing it does not exist here: empty */
     arena->free_chunks = arena->full_chunks = 0;
     arena->chunks_made = arena->chunks_limit = 0;
     arena->free_slots = arena->ended_slots = 0;
