@@ -195,6 +195,17 @@ static void pack_for_view(struct ttap__stream_id id, unsigned view, const struct
     }
 }
 
+/* What was noted of a stream; its numbers begin at 0 with each thread, also when a slot changed hands without an account to close. */
+static struct ttap__slot_drained *drained_of(struct ttap__stream_id id)
+{
+    struct ttap__slot_drained *d = &ttap__arena_base->slot[id.slot].drained[id.level];
+    if (d->uid != id.uid) {
+        d->uid = id.uid;
+        d->next_seq = 0;
+    }
+    return d;
+}
+
 static void drain_cells(struct ttap__stream_id id, struct ttap__chunk *chunk, unsigned from, unsigned to)
 {
     struct ttap__slot_drained *d = &ttap__arena_base->slot[id.slot].drained[id.level];
@@ -241,7 +252,7 @@ static void drain_full_chunk(struct ttap__chunk *chunk)
     struct ttap__stream_id id = {ttap__load(&chunk->slot), ttap__load(&chunk->level), ttap__load(&chunk->uid)};
     if (id.slot >= TTAP__THREADS_MAX || id.level > 1 || !is_current(chunk, id) || ttap__load(&ttap__arena_base->slot[id.slot].uid) != id.uid)
         return; /* of a session that is over: its account is closed */
-    struct ttap__slot_drained *d = &ttap__arena_base->slot[id.slot].drained[id.level];
+    struct ttap__slot_drained *d = drained_of(id);
     unsigned used = ttap__load(&chunk->used);
     drain_cells(id, chunk, d->used, used <= TTAP__CHUNK_CELLS ? used : TTAP__CHUNK_CELLS);
     d->serial = ttap__load(&chunk->serial);
@@ -276,10 +287,10 @@ static void drain_stream(uint32_t slot_index, uint32_t level)
 {
     struct ttap__slot *slot = &ttap__arena_base->slot[slot_index];
     struct ttap__slot_stream *s = &slot->stream[level];
-    struct ttap__slot_drained *d = &slot->drained[level];
     if (!ttap__load(&s->dirty))
         return;
     struct ttap__stream_id id = {slot_index, level, ttap__load(&slot->uid)};
+    struct ttap__slot_drained *d = drained_of(id);
     /* Counters first, position second: see the head of this file. */
     uint64_t lost_full = ttap__load_acquire(&s->lost_full);
     uint64_t lost_nested = ttap__load_acquire(&s->lost_nested);
@@ -317,7 +328,7 @@ static void reclaim_chunk(struct ttap__slot_stream *s)
     if (!position)
         return;
     ttap__store(&s->published, 0);
-    ttap__chunk_release(TTAP__PUB_CHUNK(position) - 1);
+    ttap__chunk_give_back(position);
 }
 
 static void forget_slot(struct ttap__slot *slot)
@@ -404,10 +415,15 @@ static bool map_chunks(void)
     return true;
 }
 
-/* Chunks that were left with preempted emitters when the last session stopped, and whose owners have finished since. */
+/* Chunks that were left with preempted emitters when the last session stopped, and whose owners have finished since; or that these handed
+ * over. The list must be empty before the area changes or is given back: its numbers mean nothing afterwards. */
 static void reclaim_left_chunks(void)
 {
     struct ttap__arena *arena = ttap__arena_base;
+    for (uint32_t at = ttap__full_chunks_take(), next; at; at = next) {
+        next = ttap__load(&ttap__chunks[at - 1].next);
+        ttap__chunk_release(at - 1);
+    }
     uint32_t made = ttap__load_acquire(&arena->slots_made);
     for (uint32_t i = 0; i < made; i++)
         for (int level = 0; level < 2; level++)
@@ -427,10 +443,6 @@ static int start_session(void)
         return -ENOMEM;
     uint32_t limit = ttap__budget_chunks();
     ttap__store(&arena->chunks_limit, limit < engine.chunks_mapped ? limit : engine.chunks_mapped);
-    for (uint32_t at = ttap__full_chunks_take(), next; at; at = next) { /* handed over after the last session's end */
-        next = ttap__load(&ttap__chunks[at - 1].next);
-        ttap__chunk_release(at - 1);
-    }
     for (uint32_t at = ttap__ended_slots_take(), next; at; at = next) {
         next = ttap__load(&arena->slot[at - 1].next);
         bury(at - 1);
@@ -439,12 +451,13 @@ static int start_session(void)
     for (uint32_t i = 0; i < made; i++) {
         struct ttap__slot *slot = &arena->slot[i];
         for (int level = 0; level < 2; level++) {
-            uint64_t next_seq = slot->drained[level].next_seq;
-            slot->drained[level] = (struct ttap__slot_drained){.next_seq = next_seq,
-                                                               .lost_full = ttap__load(&slot->stream[level].lost_full),
-                                                               .lost_nested = ttap__load(&slot->stream[level].lost_nested),
-                                                               .sampled_out = ttap__load(&slot->stream[level].sampled_out),
-                                                               .last_ticks = ttap__ticks()};
+            struct ttap__slot_drained *d = &slot->drained[level];
+            *d = (struct ttap__slot_drained){.uid = d->uid,
+                                             .next_seq = d->next_seq,
+                                             .lost_full = ttap__load(&slot->stream[level].lost_full),
+                                             .lost_nested = ttap__load(&slot->stream[level].lost_nested),
+                                             .sampled_out = ttap__load(&slot->stream[level].sampled_out),
+                                             .last_ticks = ttap__ticks()};
         }
     }
     engine.norecord_seen = ttap__load(&arena->lost_norecord);
@@ -637,9 +650,14 @@ static void give_reason(struct ttap__sub *sub, enum ttap__end why)
 }
 
 /* An emitter closed the gate because we had not ticked for so long. */
+static bool lease_is_over(void)
+{
+    return engine.in_session && !(ttap__load(&ttap_gate) & TTAP__GATE_GROUPS);
+}
+
 static void notice_lease(void)
 {
-    if (!engine.in_session || (ttap__load(&ttap_gate) & TTAP__GATE_GROUPS))
+    if (!lease_is_over())
         return;
     for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
         give_reason(sub, TTAP__END_LEASE);
@@ -676,6 +694,8 @@ static void stop_all_done(void)
 
 static void tick(void)
 {
+    if (lease_is_over())
+        record_and_deliver(); /* its windows end before newcomers open the gate again: nobody counts what comes in between */
     accept_joins();
     bool stop_all = stop_all_asked();
     if (stop_all)
