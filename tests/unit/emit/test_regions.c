@@ -154,6 +154,24 @@ static void deeper_than_64_is_recorded_and_finds_its_way_back(void)
     recording_free(&r);
 }
 
+/* Heads list 64 regions. The plain end of a deeper one that an earlier block began once closed one of those that were listed. */
+static void deep_regions_from_earlier_blocks_close_nothing_that_is_listed(void)
+{
+    start();
+    for (int i = 0; i < 200; i++)
+        TTAP_REGION_BEGIN("deep");
+    for (int i = 0; i < 2000; i++)
+        TTAP_INSTANT("filler");
+    for (int i = 0; i < 200; i++)
+        TTAP_REGION_END("deep");
+    CU_ASSERT(recording_stop(&r));
+    CU_ASSERT(recording_count(&r, TTAP__REGION_END, NULL) == 64);
+    CU_ASSERT(recording_count(&r, TTAP__REGION_END_AT, "deep") == 136);
+    for (size_t i = 0; i < r.events_count; i++)
+        CU_ASSERT(r.events[i].kind != TTAP__REGION_END_AT || r.events[i].a[1] == 64);
+    recording_free(&r);
+}
+
 static void the_heads_of_later_blocks_tell_what_is_open(void)
 {
     start();
@@ -206,6 +224,7 @@ static CU_TestInfo statements[] = {
     {"a longjmp loop stays exact and readable", a_longjmp_loop_stays_exact_and_readable},
     {"recursion with equal names pairs innermost first", recursion_with_equal_names_pairs_innermost_first},
     {"deeper than 64 is recorded and finds its way back", deeper_than_64_is_recorded_and_finds_its_way_back},
+    {"deep regions from earlier blocks close nothing that is listed", deep_regions_from_earlier_blocks_close_nothing_that_is_listed},
     {"the heads of later blocks tell what is open", the_heads_of_later_blocks_tell_what_is_open},
     {"mixed ends close what their name says", mixed_ends_close_what_their_name_says},
     {"a group that is not asked for is not recorded", a_group_that_is_not_asked_for_is_not_recorded},
