@@ -21,6 +21,7 @@
 #include "cli.h"
 #include "convert.h"
 #include "kinds.h"
+#include "output.h"
 #include "text.h"
 
 enum {
@@ -65,19 +66,9 @@ static int make_file(void)
 static int write_file(void *arg, const void *bytes, size_t len)
 {
     struct cli_document *document = arg;
-    const char *p = bytes;
 
-    while (len > 0) {
-        ssize_t written = write(document->fd, p, len);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -errno;
-        p += written;
-        len -= (size_t)written;
-        document->bytes += (uint64_t)written;
-    }
-    return 0;
+    document->bytes += len;
+    return cli_write_all(document->fd, bytes, len);
 }
 
 static int pass_on(struct maker *maker, const void *bytes, size_t len)

@@ -68,21 +68,28 @@ int cli_output_open_new(struct cli_output *output, const char *name)
     return -EEXIST;
 }
 
-int cli_output_write(struct cli_output *output, const void *bytes, size_t len)
+int cli_write_all(int fd, const void *bytes, size_t len)
 {
     const char *p = bytes;
 
     while (len > 0) {
-        ssize_t written = write(output->fd, p, len);
+        ssize_t written = write(fd, p, len);
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0)
             return -errno;
         p += written;
         len -= (size_t)written;
-        output->bytes += (uint64_t)written;
     }
     return 0;
+}
+
+int cli_output_write(struct cli_output *output, const void *bytes, size_t len)
+{
+    int result = cli_write_all(output->fd, bytes, len);
+
+    output->bytes += result ? 0 : len;
+    return result;
 }
 
 static int close_output(struct cli_output *output)

@@ -27,6 +27,8 @@ int cli_output_write(struct cli_output *output, const void *bytes, size_t len);
 int cli_output_commit(struct cli_output *output);
 /** Close and remove what was written. */
 void cli_output_discard(struct cli_output *output);
+/** All of it, to any descriptor. 0, or a negative errno. */
+int cli_write_all(int fd, const void *bytes, size_t len);
 /** What to call it in messages. */
 const char *cli_output_name(const struct cli_output *output);
 /** Free the names; the file must be committed or discarded, or never opened. */

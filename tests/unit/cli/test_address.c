@@ -1,10 +1,10 @@
 /* test_address.c - what people type becomes the URL they meant, or an error. */
-#include <CUnit/Basic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "address.h"
+#include "statements.h"
 
 static const struct cli_param none[] = {{NULL, NULL}};
 
@@ -100,7 +100,7 @@ static void loopback_is_known_by_its_names(void)
     CU_ASSERT_FALSE(cli_address_is_loopback("http://localhost.example.org/"));
 }
 
-static CU_TestInfo tests[] = {
+static CU_TestInfo statements[] = {
     {"short forms are completed", short_forms_are_completed},
     {"whole URLs keep what they say", whole_urls_keep_what_they_say},
     {"parameters are added and encoded", parameters_are_added_and_encoded},
@@ -111,4 +111,7 @@ static CU_TestInfo tests[] = {
     CU_TEST_INFO_NULL,
 };
 
-#include "cli_suite.h"
+int main(void)
+{
+    return run_statements(statements);
+}

@@ -1,10 +1,10 @@
 /* test_file_name.c - whatever a server says, the name stays in this folder and looks like a file's. */
-#include <CUnit/Basic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "file_name.h"
+#include "statements.h"
 
 static void becomes(const char *header, const char *expected)
 {
@@ -80,7 +80,7 @@ static void numbers_go_before_the_extension(void)
     CU_ASSERT_FALSE(cli_file_name_numbered(longest, 2, out));
 }
 
-static CU_TestInfo tests[] = {
+static CU_TestInfo statements[] = {
     {"the proposed name is taken", the_proposed_name_is_taken},
     {"without a usable name there is a plain one", without_a_usable_name_there_is_a_plain_one},
     {"folders and leading dots are dropped", folders_and_leading_dots_are_dropped},
@@ -90,4 +90,7 @@ static CU_TestInfo tests[] = {
     CU_TEST_INFO_NULL,
 };
 
-#include "cli_suite.h"
+int main(void)
+{
+    return run_statements(statements);
+}

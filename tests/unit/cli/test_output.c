@@ -1,5 +1,4 @@
 /* test_output.c - a file is there under its name only when it is whole. Runs in a folder of its own. */
-#include <CUnit/Basic.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -7,6 +6,7 @@
 #include <unistd.h>
 
 #include "output.h"
+#include "statements.h"
 
 static bool exists(const char *name)
 {
@@ -107,7 +107,7 @@ static void what_cannot_be_opened_is_an_error(void)
     cli_output_free(&output);
 }
 
-static CU_TestInfo tests[] = {
+static CU_TestInfo statements[] = {
     {"the name appears at the end", the_name_appears_at_the_end},
     {"discarding leaves the old file", discarding_leaves_the_old_file},
     {"a chosen name replaces", a_chosen_name_replaces},
@@ -139,4 +139,7 @@ static void leave_folder(void)
     rmdir(folder);
 }
 
-#include "cli_suite.h"
+int main(void)
+{
+    return run_statements(statements);
+}

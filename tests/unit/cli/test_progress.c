@@ -1,8 +1,8 @@
 /* test_progress.c - the line on the terminal, at chosen moments. */
-#include <CUnit/Basic.h>
 #include <string.h>
 
 #include "progress.h"
+#include "statements.h"
 
 static void shows(double elapsed_s, double window_s, struct cli_progress_figures figures, const char *expected)
 {
@@ -44,7 +44,7 @@ static void a_short_line_is_cut(void)
     }
 }
 
-static CU_TestInfo tests[] = {
+static CU_TestInfo statements[] = {
     {"before the first byte it says so", before_the_first_byte_it_says_so},
     {"the bar fills with the window", the_bar_fills_with_the_window},
     {"what is not known is not shown", what_is_not_known_is_not_shown},
@@ -52,4 +52,7 @@ static CU_TestInfo tests[] = {
     CU_TEST_INFO_NULL,
 };
 
-#include "cli_suite.h"
+int main(void)
+{
+    return run_statements(statements);
+}

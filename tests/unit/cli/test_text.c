@@ -1,8 +1,8 @@
 /* test_text.c - hostile text stays text, and figures read as people write them. */
-#include <CUnit/Basic.h>
 #include <string.h>
 
 #include "text.h"
+#include "statements.h"
 
 static void escapes_to(const char *in, size_t len, const char *expected)
 {
@@ -83,7 +83,7 @@ static void figures_have_separators_and_units(void)
     CU_ASSERT_STRING_EQUAL(cli_text_duration(UINT64_MAX, out), "18446744073.710 s");
 }
 
-static CU_TestInfo tests[] = {
+static CU_TestInfo statements[] = {
     {"plain text and UTF-8 pass", plain_text_and_utf8_pass},
     {"control characters are shown, not sent", control_characters_are_shown_not_sent},
     {"broken UTF-8 is shown byte by byte", broken_utf8_is_shown_byte_by_byte},
@@ -93,4 +93,7 @@ static CU_TestInfo tests[] = {
     CU_TEST_INFO_NULL,
 };
 
-#include "cli_suite.h"
+int main(void)
+{
+    return run_statements(statements);
+}
