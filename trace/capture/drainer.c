@@ -156,6 +156,8 @@ static void follow_chunk(struct ttap__follow *follow, const struct ttap__chunk *
 
 static void lost(struct ttap__stream_id id, enum ttap__loss why, struct ttap__slot_drained *d, uint64_t count, uint64_t to_ticks)
 {
+    if ((int64_t)(to_ticks - d->last_ticks) < 0)
+        to_ticks = d->last_ticks; /* clocks of two CPUs */
     for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
         ttap__sub_lost(sub, id, why, d->next_seq, count, d->last_ticks, to_ticks);
     d->next_seq += count;
@@ -206,20 +208,38 @@ static struct ttap__slot_drained *drained_of(struct ttap__stream_id id)
     return d;
 }
 
+static void count_sampled_out(struct ttap__stream_id id, struct ttap__slot_drained *d, uint64_t sampled_out)
+{
+    if (sampled_out <= d->sampled_out)
+        return;
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
+        ttap__sub_sampled_out(sub, id, d->next_seq, sampled_out - d->sampled_out);
+    ttap__store(&engine.sampled_out, engine.sampled_out + (sampled_out - d->sampled_out));
+    d->sampled_out = sampled_out;
+}
+
+/* What the head of a chunk tells about the time before it. */
+static void begin_chunk(struct ttap__stream_id id, struct ttap__slot_drained *d, struct ttap__follow *follow, const struct ttap__chunk *chunk)
+{
+    uint64_t lost_before = ttap__load(&chunk->lost_before);
+    bool gap = lost_before > d->lost_full;
+    if (gap || ttap__load(&chunk->serial) == 1)
+        follow_chunk(follow, chunk); /* else the events told: the chunk may have been taken while a new task was being entered */
+    if (gap) {
+        ttap__follow_gap(follow, ttap__load(&chunk->depth));
+        lost(id, TTAP__LOSS_FULL, d, lost_before - d->lost_full, ttap__load(&chunk->base_ticks));
+        d->lost_full = lost_before;
+    }
+    count_sampled_out(id, d, ttap__load(&chunk->sampled_before));
+}
+
 static void drain_cells(struct ttap__stream_id id, struct ttap__chunk *chunk, unsigned from, unsigned to)
 {
     struct ttap__slot_drained *d = &ttap__arena_base->slot[id.slot].drained[id.level];
     uint64_t base_ticks = ttap__load(&chunk->base_ticks);
     struct ttap__follow *follow = follow_of(id.slot, id.level);
-    if (!from) {
-        uint64_t lost_before = ttap__load(&chunk->lost_before);
-        if (lost_before > d->lost_full || ttap__load(&chunk->serial) == 1)
-            follow_chunk(follow, chunk); /* else the events told: the chunk may have been taken while a new task was being entered */
-        if (lost_before > d->lost_full) {
-            lost(id, TTAP__LOSS_FULL, d, lost_before - d->lost_full, base_ticks);
-            d->lost_full = lost_before;
-        }
-    }
+    if (!from)
+        begin_chunk(id, d, follow, chunk);
     if (from >= to)
         return;
     struct position start = {d->next_seq, d->lost_nested, d->last_ticks}, end = start;
@@ -294,7 +314,6 @@ static void drain_stream(uint32_t slot_index, uint32_t level)
     /* Counters first, position second: see the head of this file. */
     uint64_t lost_full = ttap__load_acquire(&s->lost_full);
     uint64_t lost_nested = ttap__load_acquire(&s->lost_nested);
-    uint64_t sampled_out = ttap__load_acquire(&s->sampled_out);
     uint64_t position = ttap__load_acquire(&s->published); /* release: ttap__emission_publish(), ttap__take_chunk() */
     if (position && catch_up(d, TTAP__PUB_SERIAL(position))) {
         struct ttap__chunk *chunk = &ttap__chunks[TTAP__PUB_CHUNK(position) - 1];
@@ -312,12 +331,8 @@ static void drain_stream(uint32_t slot_index, uint32_t level)
         lost(id, TTAP__LOSS_NESTED, d, lost_nested - d->lost_nested, now_ticks);
         d->lost_nested = lost_nested;
     }
-    if (sampled_out > d->sampled_out) {
-        for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
-            ttap__sub_sampled_out(sub, id, d->next_seq, sampled_out - d->sampled_out);
-        ttap__store(&engine.sampled_out, engine.sampled_out + (sampled_out - d->sampled_out));
-        d->sampled_out = sampled_out;
-    }
+    /* Position first: what was left out between two events of this run must be counted before the next run's head. */
+    count_sampled_out(id, d, ttap__load_acquire(&s->sampled_out));
 }
 
 /* ---- Draining all ---- */

@@ -106,6 +106,13 @@ static void drop_stale(struct ttap__follow *f, uint32_t depth)
         f->regions--;
 }
 
+void ttap__follow_gap(struct ttap__follow *f, uint32_t depth)
+{
+    drop_stale(f, depth);
+    if (depth <= TTAP__REGION_STACK)
+        f->regions_beyond = 0;
+}
+
 static void pack_region_begin(struct packer *p, uint64_t ticks, uint64_t arg)
 {
     struct ttap__follow *f = p->f;

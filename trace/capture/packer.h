@@ -46,6 +46,9 @@ struct ttap__run {
     unsigned char events[TTAP__PACKED_BYTES_MAX];
 };
 
+/* Some of the stream's events are missing here; the regions that were open before and surely still are, are those above @depth. */
+void ttap__follow_gap(struct ttap__follow *follow, uint32_t depth);
+
 /* Pack up to @cells cells of a chunk for @view, moving @follow along. Stops early at a mark or damage. */
 void ttap__pack(struct ttap__run *run, struct ttap__follow *follow, const struct ttap__view *view, const uint64_t *cell, unsigned cells,
                 uint64_t chunk_base_ticks);

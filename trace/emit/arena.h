@@ -50,7 +50,9 @@ struct ttap__chunk {
     uint64_t base_ticks;   /* 64-bit time at which it was taken; cells carry the low 56 bits */
     uint64_t lost_before;  /* the stream's lost_full when it was taken */
     uint64_t task[5];      /* the thread's current task then: id, parent, draw << 32 | kind, root kind, start */
-    uint64_t unused_[5];
+    uint64_t sampled_before; /* the stream's sampled_out then */
+    uint32_t depth;        /* regions that were open when the chunk before this one ended and still are */
+    uint32_t unused_[7];
     uint64_t cells[TTAP__CHUNK_CELLS * 2];
 };
 _Static_assert(sizeof(struct ttap__chunk) == TTAP__CHUNK_BYTES, "a chunk's head and cells fill it");
@@ -112,6 +114,7 @@ struct ttap__stream {
     uint64_t publish;       /* the value to store into shared->published, for everything written so far */
     uint64_t epoch;         /* high half of the gate when ttap__refresh() last ran */
     uint32_t depth;         /* open regions */
+    uint32_t low_depth;     /* the least depth since the last cell was written; kept only while cells are being lost */
     uint32_t serial;        /* of the chunk at hand */
     uint32_t session;
     uint32_t level;

@@ -102,6 +102,7 @@ static void hand_over(struct ttap__arena *arena, struct ttap__stream *s)
     ttap__store_release(&s->shared->published, s->publish); /* before the list has it: else both might give it back */
     list_push(&arena->full_chunks, index);
     s->cell = s->end = NULL;
+    s->low_depth = s->depth;
 }
 
 bool ttap__take_chunk(struct ttap__record *rec, struct ttap__stream *s)
@@ -126,6 +127,8 @@ bool ttap__take_chunk(struct ttap__record *rec, struct ttap__stream *s)
     ttap__store(&chunk->uid, rec->slot->uid);
     ttap__store(&chunk->base_ticks, now_ticks);
     ttap__store(&chunk->lost_before, s->shared->lost_full);
+    ttap__store(&chunk->sampled_before, s->shared->sampled_out);
+    ttap__store(&chunk->depth, s->low_depth < s->depth ? s->low_depth : s->depth);
     struct ttap_task task = ttap__slot_task(rec->slot);
     ttap__store(&chunk->task[0], task.id);
     ttap__store(&chunk->task[1], task.parent);
@@ -135,6 +138,6 @@ bool ttap__take_chunk(struct ttap__record *rec, struct ttap__stream *s)
     s->cell = chunk->cells;
     s->end = chunk->cells + 2 * TTAP__CHUNK_CELLS;
     s->publish = TTAP__PUB(found, s->serial);
-    ttap__store_release(&s->shared->published, s->publish); /* acquire: stream_position() in drainer.c */
+    ttap__store_release(&s->shared->published, s->publish); /* acquire: drain_stream() in drainer.c */
     return true;
 }

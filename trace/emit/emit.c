@@ -49,10 +49,12 @@ static __attribute__((noinline)) void region_begin_unusual(struct ttap_name *nam
     }
     if (!ttap__emission_start(&e, TTAP_GROUP_REGION))
         return;
-    uint64_t depth = e.s->depth++;
-    if (ttap__emission_muted(&e))
+    if (ttap__emission_muted(&e)) {
+        e.s->depth++;
         return;
-    uint64_t *cell = ttap__emission_reserve(&e, 1);
+    }
+    uint64_t *cell = ttap__emission_reserve(&e, 1); /* before the depth changes: a new chunk notes how many are open */
+    uint64_t depth = e.s->depth++;
     if (!cell)
         return;
     ttap__emission_write_head(cell, TTAP__REGION_BEGIN, depth << 32 | id);
@@ -93,12 +95,16 @@ static __attribute__((noinline)) void region_end_unusual(struct ttap_name *name)
     }
     if (!ttap__emission_start(&e, TTAP_GROUP_REGION))
         return;
-    uint64_t arg = ending(e.s, id);
-    if (ttap__emission_muted(&e))
+    if (ttap__emission_muted(&e)) {
+        ending(e.s, id);
         return;
+    }
     uint64_t *cell = ttap__emission_reserve(&e, 1);
-    if (!cell)
+    uint64_t arg = ending(e.s, id);
+    if (!cell) {
+        e.s->low_depth = e.s->depth < e.s->low_depth ? e.s->depth : e.s->low_depth;
         return;
+    }
     ttap__emission_write_head(cell, TTAP__REGION_END, arg);
     ttap__emission_publish(&e, 1);
 }

@@ -207,10 +207,10 @@ void ttap__refresh(struct ttap__record *rec, struct ttap__stream *s, uint64_t ga
         s->cell = s->end = NULL;
         s->publish = 0;
         s->serial = 0;
-        s->depth = 0;
+        s->depth = s->low_depth = 0;
         ttap__store(&s->shared->dirty, 1);
     } else if (s->epoch < ttap__load(&arena->clean_epoch)) {
-        s->depth = 0; /* regions were not followed for a while */
+        s->depth = s->low_depth = 0; /* regions were not followed for a while */
     }
     s->epoch = epoch;
     struct ttap_task task = ttap__slot_task(rec->slot);
