@@ -72,6 +72,7 @@ function addCells(line, seg, level, v0, nsPerPx) {
     const { pyramid } = seg;
     const { width, cover, most, hue } = line;
     const step = Math.max(seg.t1 - seg.t0, 1e-9) / cells / nsPerPx;
+    const scale = 1 / 255;
     const origin = (seg.t0 - v0) / nsPerPx;
     const first = Math.max(0, Math.floor(-origin / step));
     const last = Math.min(cells, Math.ceil((width - origin) / step));
@@ -81,9 +82,9 @@ function addCells(line, seg, level, v0, nsPerPx) {
         const h = pyramid[base + 2 * c];
         const from = origin + c * step;
         const x = Math.floor(from);
-        const share = (amount * step) / 255;
-        const over = from + step - (x + 1);
-        const right = over > 1e-6 ? (share * over) / step : 0;
+        const share = amount * step * scale;
+        const over = from + step - x - 1;
+        const right = over > 1e-6 ? amount * over * scale : 0;
         const left = share - right;
         if (x >= 0 && x < width) {
             cover[x] += left;

@@ -23,10 +23,31 @@ export function pyramidBytes(n) {
     return 2 * ((1 << (finestLevel(n) + 1)) - 1);
 }
 
-const covered = new Float64Array(256); // per hue, of the cell at hand; all zero between cells
-const touched = new Uint8Array(256);
+const covered = new Float64Array(256); // per hue, of the cell at hand; valid where stamp says so
+const stamp = new Float64Array(256);   // the cell, counted over all calls, that covered[hue] belongs to
+const touched = new Uint8Array(256);   // the hues of the cell at hand
+let cellCount = 0;
+
+/** @param {Uint8Array} out @param {number} at byte of the cell @param {number} hues @param {number} width of the cell, in ns */
+function writeCell(out, at, hues, width) {
+    let total = 0;
+    let most = -1;
+    let mostHue = 0;
+    for (let k = 0; k < hues; k++) {
+        const c = covered[touched[k]];
+        total += c;
+        if (c > most) {
+            most = c;
+            mostHue = touched[k];
+        }
+    }
+    const share = (255 * total) / width;
+    out[at] = mostHue;
+    out[at + 1] = share < 1 ? 1 : share > 254.5 ? 255 : (share + 0.5) | 0;
+}
 
 /**
+ * One pass over the slices, one cell at hand. Cells that a slice fills from edge to edge belong to it alone and are written at once.
  * @param {Uint8Array} out pyramidBytes(n) zeroed bytes
  * @param {number} level
  * @param {number} n
@@ -39,49 +60,45 @@ const touched = new Uint8Array(256);
 function buildLevel(out, level, n, start, dur, hue, t0, t1) {
     const cells = 1 << level;
     const width = (t1 - t0) / cells;
+    const inverse = cells / (t1 - t0);
     const base = 2 * (cells - 1);
-    let cell = 0;
+    let cell = -1;
     let hues = 0;
-    const flush = () => {
-        let total = 0;
-        let most = -1;
-        let mostHue = 0;
-        for (let k = 0; k < hues; k++) {
-            const h = touched[k];
-            const c = covered[h];
-            total += c;
-            if (c > most) {
-                most = c;
-                mostHue = h;
-            }
-            covered[h] = 0;
-        }
-        if (hues > 0) {
-            out[base + 2 * cell] = mostHue;
-            out[base + 2 * cell + 1] = Math.max(1, Math.min(255, Math.round((255 * total) / width)));
-        }
-        hues = 0;
-    };
     for (let i = 0; i < n; i++) {
         const from = start[i] - t0;
-        const to = Math.max(from + dur[i], from);
-        const first = Math.min(cells - 1, Math.floor(from / width));
-        let last = Math.min(cells - 1, Math.floor(to / width));
-        if (last > first && to <= last * width) last--; /* ends exactly where that cell begins */
+        const to = from + dur[i];
         const h = hue[i];
-        for (let c = Math.max(first, cell); c <= last; c++) {
-            if (c !== cell) {
-                flush();
-                cell = c;
-            }
-            const piece = Math.min(to, (c + 1) * width) - Math.max(from, c * width);
-            let known = false;
-            for (let k = 0; k < hues && !known; k++) known = touched[k] === h;
-            if (!known) touched[hues++] = h;
-            covered[h] += Math.max(piece, 0);
+        const first = Math.max(cell, Math.min(cells - 1, (from * inverse) | 0));
+        if (first !== cell) {
+            if (hues > 0) writeCell(out, base + 2 * cell, hues, width);
+            cell = first;
+            hues = 0;
+            cellCount++;
         }
+        const end = (cell + 1) * width;
+        const piece = (to < end ? to : end) - (from > cell * width ? from : cell * width);
+        if (stamp[h] !== cellCount) {
+            stamp[h] = cellCount;
+            covered[h] = piece > 0 ? piece : 0;
+            touched[hues++] = h;
+        } else if (piece > 0) covered[h] += piece;
+        if (to <= end || cell === cells - 1) continue;
+        writeCell(out, base + 2 * cell, hues, width);
+        let last = Math.min(cells - 1, (to * inverse) | 0);
+        if (to <= last * width) last--; /* ends exactly where that cell begins */
+        for (cell++; cell < last; cell++) {
+            out[base + 2 * cell] = h;
+            out[base + 2 * cell + 1] = 255;
+        }
+        cell = Math.max(last, first);
+        hues = 0;
+        cellCount++;
+        if (last === first) continue;
+        stamp[h] = cellCount;
+        covered[h] = to - cell * width;
+        touched[hues++] = h;
     }
-    flush();
+    if (hues > 0) writeCell(out, base + 2 * cell, hues, width);
 }
 
 /**

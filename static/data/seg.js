@@ -105,26 +105,31 @@ export class SegBuilder {
         return this.n === SEG_SLICES;
     }
 
+    /** Only files of other makers need this. */
+    sort() {
+        const order = Uint16Array.from({ length: this.n }, (_, i) => i).sort((a, b) => this.start[a] - this.start[b] || this.dur[b] - this.dur[a]);
+        for (const column of [this.start, this.dur, this.name, this.task, this.flags, this.hue, ...(this.hasExtra ? [this.extra] : [])]) {
+            const old = column.slice(0, this.n);
+            for (let k = 0; k < this.n; k++) column[k] = old[order[k]];
+        }
+    }
+
     /** What was gathered, packed; the builder is empty again. @returns {PackedSeg} */
     seal() {
         const n = this.n;
-        const order = Uint16Array.from({ length: n }, (_, i) => i);
-        if (!this.sorted) order.sort((a, b) => this.start[a] - this.start[b] || this.dur[b] - this.dur[a]);
+        if (!this.sorted) this.sort();
         const wideDur = this.durMax >= U32_LIMIT;
         const packed = { n, buffer: new ArrayBuffer(packedBytes(n, wideDur, this.hasExtra)), wideDur, hasExtra: this.hasExtra };
         const seg = unpackSeg(packed);
+        seg.start.set(this.start.subarray(0, n));
+        seg.dur.set(this.dur.subarray(0, n));
+        if (seg.extra) seg.extra.set(this.extra.subarray(0, n));
+        seg.name.set(this.name.subarray(0, n));
+        seg.task.set(this.task.subarray(0, n));
+        seg.flags.set(this.flags.subarray(0, n));
+        seg.hue.set(this.hue.subarray(0, n));
         let t1 = 0;
-        for (let k = 0; k < n; k++) {
-            const i = order[k];
-            seg.start[k] = this.start[i];
-            seg.dur[k] = this.dur[i];
-            if (seg.extra) seg.extra[k] = this.extra[i];
-            seg.name[k] = this.name[i];
-            seg.task[k] = this.task[i];
-            seg.flags[k] = this.flags[i];
-            seg.hue[k] = this.hue[i];
-            t1 = Math.max(t1, seg.start[k] + seg.dur[k]);
-        }
+        for (let i = 0; i < n; i++) t1 = Math.max(t1, this.start[i] + this.dur[i]);
         markWide(seg);
         buildPyramid(seg.pyramid, n, seg.start, seg.dur, seg.hue, seg.start[0], t1);
         this.n = 0;
@@ -144,10 +149,13 @@ function markWide(seg) {
         for (let i = 0; i < n; i++) wide[i] = i;
         return;
     }
-    const byDur = Float64Array.from(dur).sort();
-    const least = byDur[n - room + 1]; /* one place less than there are: the latest gets its own */
-    let at = 0;
-    wide[at++] = latest;
-    for (let i = 0; i < n && at < room; i++) if (i !== latest && dur[i] >= least) wide[at++] = i;
-    while (at < room) wide[at++] = latest;
+    /* insertion into a short sorted list: nearly every slice fails the first comparison */
+    wide[0] = latest;
+    let kept = 1;
+    for (let i = 0; i < n; i++) {
+        if (i === latest || (kept === room && dur[i] <= dur[wide[kept - 1]])) continue;
+        let k = kept < room ? kept++ : kept - 1;
+        for (; k > 1 && dur[wide[k - 1]] < dur[i]; k--) wide[k] = wide[k - 1];
+        wide[k] = i;
+    }
 }

@@ -6,7 +6,7 @@ import { LineSplitter } from './stream.js';
 import { Decoder, DecodeError } from './decode.js';
 
 /** A batch is handed over at most this often: seldom enough to be cheap, often enough for lanes to appear as they arrive. */
-const BATCH_MS = 60;
+const BATCH_MS = 100;
 
 /** @param {unknown} message @param {Transferable[]} [move] */
 const post = (message, move = []) => /** @type {{postMessage(m: unknown, t: Transferable[]): void}} */ (/** @type {unknown} */ (self)).postMessage(message, move);

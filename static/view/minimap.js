@@ -16,6 +16,10 @@ export class Minimap {
         this.canvas = h('canvas', { class: 'tl-mini', role: 'img', 'aria-label': 'Overview: busy threads over the whole capture; drag to move the view' });
         this.busy = new Float32Array(0);
         this.madeFor = '';
+        this.turns = 0;
+        this.still = document.createElement('canvas');
+        /** @type {unknown[]} */
+        this.stillOf = [];
         /** @type {Float64Array} */
         this.hits = new Float64Array(0);
         this.dragging = false;
@@ -55,11 +59,41 @@ export class Minimap {
                 paintRow(line, row.segs, a, px);
                 for (let x = 0; x < width; x++) sum[x] += Math.min(1, line.cover[x]);
             }
+            this.turns++;
             if (from + ROWS_A_TURN < rows.length) setTimeout(() => turn(from + ROWS_A_TURN), 0);
             else if (from > 0) this.changed();
         };
         turn(0);
         this.busy = sum;
+    }
+
+    /** What does not move with the view is drawn once. @param {number} width @param {number} dpr @param {(t: number) => number} x */
+    drawStill(width, dpr, x) {
+        const p = palette();
+        const now = [this.busy, this.turns, this.hits, p, dpr];
+        if (now.every((v, k) => v === this.stillOf[k])) return;
+        this.stillOf = now;
+        sizeCanvas(this.still, width, HEIGHT);
+        const g = context(this.still);
+        g.setTransform(dpr, 0, 0, dpr, 0, 0);
+        g.fillStyle = p.get('panel');
+        g.fillRect(0, 0, width, HEIGHT);
+        const most = this.busy.reduce((m, v) => Math.max(m, v), 1);
+        g.fillStyle = p.get('series');
+        g.globalAlpha = 0.55;
+        for (let k = 0; k < this.busy.length; k++) {
+            const height = (this.busy[k] / most) * (HEIGHT - 9);
+            if (height > 0) g.fillRect(k, HEIGHT - 3 - Math.max(1, height), 1, Math.max(1, height));
+        }
+        g.globalAlpha = 1;
+        g.fillStyle = p.get('state-full');
+        let last = -2;
+        for (const t of this.hits) {
+            const at = Math.round(x(t));
+            if (at === last) continue;
+            g.fillRect(at, 0, 1, 5);
+            last = at;
+        }
     }
 
     /** @param {import('../data/model.js').Model} model @param {number} width */
@@ -72,24 +106,8 @@ export class Minimap {
         const [a, b] = this.view.bounds();
         const x = (/** @type {number} */ t) => ((t - a) / (b - a)) * width;
         g.setTransform(dpr, 0, 0, dpr, 0, 0);
-        g.fillStyle = p.get('panel');
-        g.fillRect(0, 0, width, HEIGHT);
-        const most = this.busy.reduce((m, v) => Math.max(m, v), 1);
-        g.fillStyle = p.get('series');
-        g.globalAlpha = 0.55;
-        for (let k = 0; k < this.busy.length; k++) {
-            const hgt = (this.busy[k] / most) * (HEIGHT - 9);
-            if (hgt > 0) g.fillRect(k, HEIGHT - 3 - Math.max(1, hgt), 1, Math.max(1, hgt));
-        }
-        g.globalAlpha = 1;
-        g.fillStyle = p.get('state-full');
-        let last = -2;
-        for (const t of this.hits) {
-            const at = Math.round(x(t));
-            if (at === last) continue;
-            g.fillRect(at, 0, 1, 5);
-            last = at;
-        }
+        this.drawStill(width, dpr, x);
+        g.drawImage(this.still, 0, 0, width, HEIGHT);
         const from = x(this.view.t0);
         const to = Math.max(from + 3, x(this.view.t1));
         g.fillStyle = p.get('sunken');

@@ -27,7 +27,13 @@ function rgbOf(hex) {
 /** @returns {Palette} */
 function read() {
     const style = getComputedStyle(document.documentElement);
-    const get = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`).trim();
+    /** Asked for with every label, and the style engine is slow to answer. @type {Map<string, string>} */
+    const known = new Map();
+    const get = (/** @type {string} */ name) => {
+        let colour = known.get(name);
+        if (colour === undefined) known.set(name, (colour = style.getPropertyValue(`--${name}`).trim()));
+        return colour;
+    };
     const [light, dark, chroma] = ['slice-light', 'slice-dark', 'slice-chroma'].map((v) => Number(get(v)));
     /** @type {[number, number, number][]} */
     const rgb = new Array(HUES);

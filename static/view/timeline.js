@@ -61,6 +61,7 @@ export class Timeline {
         this.height = 0;
         this.frame = 0;
         this.baseDirty = true;
+        this.overlaid = false; /* something is on the overlay */
         this.keepTimer = 0;
         this.pendingSelect = options.params.sel ?? '';
         /** @type {{search: Search, times: Float64Array, k: number}|null} */
@@ -109,6 +110,7 @@ export class Timeline {
         this.listen();
         if (options.params.q) this.runSearch(options.params.q, false);
         this.showSide();
+        if (this.pendingSelect) this.restoreSelection();
         this.invalidate();
     }
 
@@ -354,15 +356,18 @@ export class Timeline {
 
     /** Selects, and moves so that it can be seen. @param {Pick} pick */
     goTo(pick) {
-        const box = pick.lane ? this.layout.laneBox(pick.lane.id) : null;
         if (pick.slice) this.view.reveal(pick.slice.seg.start[pick.slice.i], pick.slice.seg.start[pick.slice.i] + pick.slice.seg.dur[pick.slice.i]);
         else if (pick.lane) this.view.reveal(pick.lane.marks.t[pick.mark], pick.lane.marks.t[pick.mark]);
-        if (box) {
-            const y = (pick.slice ? this.layout.boxOf(pick.slice.row)?.row.y : undefined) ?? box.y;
-            if (y < this.body.scrollTop + 10 || y + 30 > this.body.scrollTop + this.height) this.body.scrollTop = y - this.height / 2;
-        }
+        this.scrollTo(pick);
         this.select(pick);
         this.invalidate();
+    }
+
+    /** @param {Pick} pick */
+    scrollTo(pick) {
+        const y = (pick.slice ? this.layout.boxOf(pick.slice.row)?.row.y : undefined) ?? (pick.lane ? this.layout.laneBox(pick.lane.id)?.y : undefined);
+        if (y === undefined) return;
+        if (y < this.body.scrollTop + 10 || y + 30 > this.body.scrollTop + this.height) this.body.scrollTop = y - this.height / 2;
     }
 
     showSide() {
@@ -582,7 +587,7 @@ export class Timeline {
         if (!this.model.loading) this.wantedView = null;
         this.layout = new Layout(this.model, this.choices());
         this.layoutOf = this.model.version;
-        if (!this.selected && !this.range) this.showSide();
+        if (!this.selected && !this.range && !this.model.loading) this.showSide();
         if (this.pendingSelect) this.restoreSelection();
         if (!this.model.loading && this.options.params.q) this.runSearch(this.options.params.q, false);
         this.invalidate();
@@ -594,7 +599,9 @@ export class Timeline {
         const slice = row ? sliceAt(row, Number(start)) : null;
         if (slice && slice.seg.start[slice.i] === Number(start)) {
             this.pendingSelect = '';
-            this.select({ slice, lane: this.model.lane(slice.row.lane), mark: -1 });
+            const pick = { slice, lane: this.model.lane(slice.row.lane), mark: -1 };
+            this.select(pick);
+            requestAnimationFrame(() => requestAnimationFrame(() => this.scrollTo(pick))); /* only now has it a height */
         } else if (!this.model.loading) this.pendingSelect = '';
     }
 
@@ -619,6 +626,9 @@ export class Timeline {
         if (this.width === 0) return;
         if (this.baseDirty) this.drawBase();
         this.baseDirty = false;
+        const something = this.hover !== null || this.selected !== null || this.range !== null || this.cursorX >= 0;
+        if (!something && !this.overlaid) return;
+        this.overlaid = something;
         const dpr = sizeCanvas(this.over, this.width, this.height);
         drawOverlay(context(this.over), { layout: this.layout, scrollTop: this.body.scrollTop, t0: this.view.t0, t1: this.view.t1, width: this.width, height: this.height, dpr,
             hover: this.hover, selected: this.selected, range: this.range, cursorX: this.cursorX });

@@ -1,0 +1,523 @@
+// pages.test.mjs - the pages in a real Chromium, against the stand-in, or with TTAP_BASE_URL against a live endpoint.
+//
+// What needs a known capture opens one as a file, so that it holds at any endpoint. Every test ends by asking what went wrong
+// meanwhile: console errors, policy reports, dialogs, requests off origin. There must be nothing.
+
+import test, { after, afterEach, before } from 'node:test';
+import assert from 'node:assert/strict';
+import zlib from 'node:zlib';
+import { StandIn } from '../support/server.mjs';
+import { openBrowser } from '../support/browser.mjs';
+import { hostileCapture, hostileNames, knownCapture, MS } from '../support/captures.mjs';
+
+const live = process.env.TTAP_BASE_URL;
+/** @type {StandIn} */
+let standIn;
+/** @type {Awaited<ReturnType<typeof openBrowser>>} */
+let b;
+let base = '';
+
+before(async () => {
+    standIn = new StandIn();
+    base = live ?? (await standIn.listen());
+    b = await openBrowser();
+});
+after(async () => {
+    await b?.close();
+    standIn.close();
+});
+afterEach(() => {
+    const wrongs = b.wrongs.splice(0);
+    assert.deepEqual(wrongs, []);
+});
+
+/** @param {string|Buffer} content @param {string} [name] */
+async function openFile(content, name = 'known.json') {
+    await b.goto(`${base}#/`);
+    await b.page.locator('input[type=file]').setInputFiles({ name, mimeType: 'application/json', buffer: Buffer.from(content) });
+}
+
+async function openKnown() {
+    await openFile(knownCapture().text());
+    await b.page.getByRole('application', { name: /Timeline/ }).waitFor();
+    await settled();
+}
+
+/** Two frames after loading has ended. */
+async function settled() {
+    await b.page.locator('.banner.info progress').waitFor({ state: 'detached' });
+    await b.page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(null)))));
+}
+
+const side = () => b.page.getByRole('complementary', { name: 'Details' });
+
+/** Where a time and a row of a lane lie on the page. The layout is the product's; times and lanes are the capture's. */
+async function place(lane, table, depth, t) {
+    return b.page.evaluate(async ({ lane: l, table: tb, depth: d, t: time }) => {
+        const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector('.tl-canvas'));
+        const names = [...document.querySelectorAll('.tl-name')];
+        const name = /** @type {HTMLElement} */ (names.find((n) => /** @type {HTMLElement} */ (n).title === l));
+        const box = canvas.getBoundingClientRect();
+        const { ROW_HEIGHT } = await import('./view/lanes.js');
+        const order = JSON.parse(document.documentElement.dataset.rows ?? '{}')[l];
+        let y = name.getBoundingClientRect().top + 4;
+        for (const [rt, rd] of order) {
+            if (rt === tb && rd === d) { y += ROW_HEIGHT[rt] / 2 - 1; break; }
+            y += ROW_HEIGHT[rt];
+        }
+        const x = box.left + ((time / 1e9 + 0.02) / 1.04) * box.width;
+        return { x, y, cx: x - box.left, cy: y - box.top };
+    }, { lane, table, depth, t });
+}
+
+/** Rows of the known capture, lane by lane, top down. */
+const ROWS = { 'worker-1': [['work', 0], ['wait', 0], ['gc', 0], ['region', 0], ['region', 1]], 'worker-2': [['work', 0], ['wait', 0], ['region', 0]], 'worker-10': [['work', 0], ['region', -1], ['region', 0]] };
+
+async function tellRows() {
+    await b.page.evaluate((rows) => { document.documentElement.dataset.rows = JSON.stringify(rows); }, ROWS);
+}
+
+/** @returns {Promise<[number, number, number]>} */
+async function pixel(lane, table, depth, t) {
+    const { cx, cy } = await place(lane, table, depth, t);
+    return b.page.evaluate(({ x, y }) => {
+        const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector('.tl-canvas'));
+        const dpr = canvas.width / canvas.getBoundingClientRect().width;
+        const d = canvas.getContext('2d').getImageData(Math.round(x * dpr), Math.round(y * dpr), 1, 1).data;
+        return [d[0], d[1], d[2]];
+    }, { x: cx, y: cy });
+}
+
+const near = (a, c) => a.every((v, i) => Math.abs(v - c[i]) <= 3);
+
+test('the first page tells what the tracer does, and offers a capture', async () => {
+    await b.goto(base);
+    const { page } = b;
+    await page.getByRole('button', { name: 'Start capture' }).waitFor();
+    await page.getByRole('region', { name: 'Status' }).getByText('annotations').waitFor();
+    assert.equal(await page.getByLabel('Seconds').inputValue(), '5');
+    assert.ok((await page.getByRole('checkbox').count()) >= 6);
+    assert.match(await page.getByRole('textbox', { name: 'curl command' }).innerText(), /curl -OJ '.*\/debug\/trace\?seconds=5&format=json'/);
+    await page.getByLabel('Seconds').fill('2');
+    await page.getByRole('checkbox', { name: 'gc' }).uncheck();
+    assert.match(await page.getByRole('textbox', { name: 'curl command' }).innerText(), /seconds=2&events=task,region,log,counter,queue&format=json/);
+});
+
+test('a capture is started, watched, stopped, opened and deleted', async () => {
+    await b.goto(base);
+    const { page } = b;
+    await page.getByLabel('Seconds').fill('20');
+    await page.getByRole('checkbox', { name: 'gc' }).uncheck();
+    await page.getByRole('button', { name: 'Start capture' }).click();
+    await page.getByRole('progressbar', { name: 'Recording' }).waitFor();
+    await page.getByText(/1\d\.\d+ s left/).waitFor();
+    assert.ok(await page.getByRole('button', { name: 'Start capture' }).isDisabled());
+    if (!live) assert.deepEqual(standIn.bodies.at(-1), { seconds: 20, events: ['task', 'region', 'log', 'counter', 'queue'] });
+    await page.getByRole('button', { name: 'Stop now' }).click();
+    const open = page.getByRole('link', { name: /is ready: open it/ });
+    await open.waitFor();
+    const id = (await open.innerText()).match(/\d+/)[0];
+    await open.click();
+    await page.getByRole('application', { name: /Timeline/ }).waitFor();
+    await settled();
+    assert.match(page.url(), new RegExp(`#/timeline\\?cap=${id}`));
+    assert.ok((await page.locator('.tl-name').count()) > 0);
+    await page.getByRole('navigation').getByRole('link', { name: 'Capture' }).click();
+    await page.getByRole('link', { name: `Download capture ${id} as json` }).waitFor();
+    await page.getByRole('button', { name: `Delete capture ${id}` }).click();
+    await page.getByRole('button', { name: `Delete capture ${id}` }).waitFor({ state: 'detached' });
+});
+
+test('a refused capture says why, with the service\'s own words', { skip: live ? 'stand-in only' : false }, async () => {
+    await b.goto(base);
+    await b.page.getByLabel('Seconds').evaluate((i) => { i.removeAttribute('max'); });
+    await b.page.getByLabel('Seconds').fill('400');
+    await b.page.getByRole('button', { name: 'Start capture' }).click();
+    await b.page.getByText('allowed is more than 0, up to 300').waitFor();
+    b.wrongs.splice(0, b.wrongs.length, ...b.wrongs.filter((w) => !/status of 400/.test(w)));
+});
+
+test('the colour at a place and time is the colour of what happened there', async () => {
+    for (const theme of /** @type {const} */ (['light', 'dark'])) {
+        await b.page.emulateMedia({ colorScheme: theme });
+        await openKnown();
+        await tellRows();
+        const colours = await b.page.evaluate(async () => {
+            const { palette } = await import('./view/palette.js');
+            const { hueOfText, HUE } = await import('./data/hues.js');
+            const p = palette();
+            const hex = (v) => [1, 3, 5].map((i) => parseInt(p.get(v).slice(i, i + 2), 16));
+            return { handle: p.rgb[hueOfText('handle_request')], parse: p.rgb[hueOfText('parse')], query: p.rgb[hueOfText('db.query')], full: p.rgb[HUE.waitFull], empty: p.rgb[HUE.waitEmpty], gc: p.rgb[HUE.gc], bg: hex('bg') };
+        });
+        const probes = [['worker-1', 'region', 0, 450, 'handle'], ['worker-1', 'region', 0, 550, 'bg'], ['worker-1', 'region', 0, 90, 'bg'], ['worker-1', 'region', 1, 190, 'parse'], ['worker-1', 'region', 1, 225, 'bg'], ['worker-1', 'region', 1, 440, 'query'],
+            ['worker-1', 'gc', 0, 725, 'gc'], ['worker-2', 'region', 0, 880, 'handle'], ['worker-2', 'wait', 0, 500, 'empty'], ['worker-10', 'region', -1, 280, 'query'], ['worker-10', 'region', 0, 140, 'parse'], ['worker-10', 'region', 0, 210, 'bg']];
+        for (const [lane, table, depth, ms, what] of probes) {
+            const got = await pixel(lane, table, depth, ms * MS);
+            assert.ok(near(got, colours[what]), `${theme}: ${lane} ${table} ${depth} at ${ms} ms is ${got}, not ${what} ${colours[what]}`);
+        }
+    }
+    await b.page.emulateMedia({ colorScheme: 'light' });
+});
+
+test('at twice the pixel density the colours are where they were', async () => {
+    const fine = await openBrowser({ scale: 2 });
+    const before_ = b;
+    try {
+        b = fine;
+        await openKnown();
+        await tellRows();
+        const query = await b.page.evaluate(async () => (await import('./view/palette.js')).palette().rgb[(await import('./data/hues.js')).hueOfText('db.query')]);
+        assert.ok(near(await pixel('worker-1', 'region', 1, 440 * MS), query));
+        assert.deepEqual(fine.wrongs, []);
+    } finally {
+        b = before_;
+        await fine.close();
+    }
+});
+
+test('lost ranges are hatched, and open ends are torn', async () => {
+    await openKnown();
+    await tellRows();
+    const count = await b.page.evaluate(() => {
+        const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector('.tl-canvas'));
+        const name = /** @type {HTMLElement} */ ([...document.querySelectorAll('.tl-name')].find((n) => /** @type {HTMLElement} */ (n).title === 'worker-10'));
+        const g = canvas.getContext('2d');
+        const y = name.getBoundingClientRect().top - canvas.getBoundingClientRect().top + 20;
+        const x = (t) => ((t + 0.02) / 1.04) * canvas.width;
+        const row = g.getImageData(x(0.4), y, x(0.5) - x(0.4), 1).data;
+        let red = 0;
+        for (let i = 0; i < row.length; i += 4) if (row[i] > row[i + 2] + 40) red++;
+        return { red, width: row.length / 4 };
+    });
+    assert.ok(count.red > count.width * 0.15 && count.red < count.width * 0.85, JSON.stringify(count));
+});
+
+test('a click selects; the panel tells name, duration, self time, task and log', async () => {
+    await openKnown();
+    await tellRows();
+    const at = await place('worker-1', 'region', 0, 220 * MS);
+    await b.page.mouse.move(at.x, at.y);
+    await b.page.locator('.tl-tip').getByText('handle_request').waitFor();
+    await b.page.mouse.click(at.x, at.y);
+    await side().getByRole('heading', { name: 'handle_request' }).waitFor();
+    const text = await side().innerText();
+    for (const part of ['400.0 ms', '100.0 ms (25 %)', '0.100000000 s', 'GET /a #0', '/a?x=1', 'retry after 20 ms', 'worker-1']) assert.ok(text.includes(part), `${part} in ${text}`);
+    await b.page.waitForFunction(() => location.hash.includes('sel=1,region,0,100000000'));
+    await side().getByRole('link', { name: 'GET /a #0' }).first().click();
+    await b.page.getByRole('heading', { name: '#0' }).waitFor();
+    assert.match(await b.page.getByRole('region', { name: 'Where the time went' }).innerText(), /400\.0 ms \(100 %\)[^]*jobs full[^]*30\.00 ms/);
+});
+
+test('everything on the timeline works with keys alone', async () => {
+    await openKnown();
+    const { page } = b;
+    assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('role')), 'application');
+    const view = () => page.locator('.tl-view').innerText();
+    const all = await view();
+    await page.keyboard.press('w');
+    await page.waitForFunction((t) => document.querySelector('.tl-view')?.textContent !== t, all);
+    await page.keyboard.press('d');
+    await page.keyboard.press('0');
+    await page.waitForFunction((t) => document.querySelector('.tl-view')?.textContent === t, all);
+    await page.keyboard.press('ArrowRight');
+    await side().getByRole('heading', { name: 'GET /a #0' }).waitFor();
+    for (const key of ['ArrowDown', 'ArrowDown']) await page.keyboard.press(key);
+    await side().getByRole('heading', { name: 'parse' }).waitFor();
+    await page.keyboard.press('ArrowRight');
+    await side().getByRole('heading', { name: 'db.query' }).waitFor();
+    await page.keyboard.press('z');
+    await page.waitForFunction((t) => document.querySelector('.tl-view')?.textContent !== t, all);
+    await page.keyboard.press('Backspace');
+    await page.waitForFunction((t) => document.querySelector('.tl-view')?.textContent === t, all);
+    await page.keyboard.press('p');
+    await page.waitForFunction(() => document.querySelector('.tl-name')?.classList.contains('pinned') || document.querySelector('.tl-name.pinned') !== null);
+    await page.keyboard.press('r');
+    await side().getByRole('heading', { name: 'Range' }).waitFor();
+    await side().getByRole('cell', { name: 'handle_request' }).waitFor();
+    await page.keyboard.press('Escape');
+    await side().getByText('Legend').waitFor();
+    await page.keyboard.press('t');
+    await page.getByRole('region', { name: 'Slices in view' }).getByRole('button', { name: 'db.query' }).first().waitFor();
+    await page.keyboard.press('t');
+    await page.keyboard.press('?');
+    const help = page.getByRole('dialog', { name: 'Keys' });
+    await help.getByText('Zoom in').waitFor();
+    await page.keyboard.press('Escape');
+    await help.waitFor({ state: 'detached' });
+    await page.keyboard.press('3');
+    await page.getByRole('heading', { name: 'Tasks', exact: true }).waitFor();
+});
+
+test('Tab reaches every control, and each has a name', async () => {
+    await openKnown();
+    const unnamed = await b.page.evaluate(() => [...document.querySelectorAll('button, input, select, a[href], [tabindex="0"]')].filter((e) => !(e.getAttribute('aria-label') || e.textContent?.trim() || e.closest('label'))).map((e) => e.outerHTML.slice(0, 120)));
+    assert.deepEqual(unnamed, []);
+    await b.page.evaluate(() => /** @type {HTMLElement} */ (document.activeElement)?.blur());
+    const seen = new Set();
+    for (let i = 0; i < 40; i++) {
+        await b.page.keyboard.press('Tab');
+        seen.add(await b.page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent ?? ''));
+    }
+    for (const name of ['Show all (0)', 'Search names, tasks and logs', 'Next hit (N)', 'Table', 'Details', 'Keys and help']) assert.ok(seen.has(name), `${name} in ${[...seen].join(' | ')}`);
+});
+
+test('a search counts its hits, goes from one to the next, and comes back', async () => {
+    await openKnown();
+    const { page } = b;
+    await page.keyboard.press('/');
+    await page.keyboard.type('query');
+    await page.keyboard.press('Enter');
+    await page.getByText('1 of 2').waitFor();
+    await side().getByRole('heading', { name: 'db.query' }).waitFor();
+    assert.match(await side().innerText(), /300\.0 ms[^]*worker-10/);
+    await page.keyboard.press('n');
+    await page.getByText('2 of 2').waitFor();
+    assert.match(await side().innerText(), /200\.0 ms[^]*worker-1/);
+    await page.keyboard.press('n');
+    await page.getByText('1 of 2').waitFor();
+    await page.keyboard.press('Shift+N');
+    await page.getByText('2 of 2').waitFor();
+    await page.keyboard.press('/');
+    await page.keyboard.type('no such thing');
+    await page.keyboard.press('Enter');
+    await page.getByText('nothing found').waitFor();
+});
+
+test('wheel, drag and the overview move the view, and never out of the capture', async () => {
+    await openKnown();
+    const { page } = b;
+    const canvas = await page.locator('.tl-canvas').first().boundingBox();
+    const [cx, cy] = [canvas.x + canvas.width / 2, canvas.y + canvas.height / 2];
+    await page.mouse.move(cx, cy);
+    await page.keyboard.down('Control');
+    for (let i = 0; i < 12; i++) await page.mouse.wheel(0, -120);
+    await page.keyboard.up('Control');
+    await page.waitForFunction(() => /t=/.test(location.hash));
+    const range = () => page.evaluate(() => /t=(-?[\d.]+)-(-?[\d.]+)/.exec(location.hash)?.slice(1, 3).map(Number));
+    const [a, z] = await range();
+    assert.ok(z - a < 0.1 && a < 0.5 && z > 0.5 - 0.05, `${a} ${z}`);
+    await page.mouse.down();
+    await page.mouse.move(cx + 5000, cy, { steps: 4 });
+    await page.mouse.up();
+    await page.waitForTimeout(350);
+    for (let i = 0; i < 30; i++) await page.keyboard.press('a');
+    await page.waitForTimeout(350);
+    const [left] = await range();
+    assert.ok(left >= -0.0201, String(left));
+    const mini = await page.locator('.tl-mini').boundingBox();
+    await page.mouse.click(mini.x + mini.width * 0.75, mini.y + 20);
+    await page.waitForTimeout(350);
+    const [c, d] = await range();
+    assert.ok(c < 0.76 && d > 0.76 - 0.001, `${c} ${d}`);
+    await page.keyboard.press('Home');
+    await page.waitForFunction(() => !/[?&]t=/.test(location.hash));
+});
+
+test('shift and drag select a range, and its totals appear', async () => {
+    await openKnown();
+    await tellRows();
+    const from = await place('worker-2', 'region', 0, 150 * MS);
+    const to = await place('worker-2', 'region', 0, 350 * MS);
+    await b.page.keyboard.down('Shift');
+    await b.page.mouse.move(from.x, from.y);
+    await b.page.mouse.down();
+    await b.page.mouse.move(to.x, to.y, { steps: 5 });
+    await b.page.mouse.up();
+    await b.page.keyboard.up('Shift');
+    await side().getByRole('cell', { name: 'db.query' }).waitFor();
+    assert.match(await side().innerText(), /Range[^]*(199|200|201)\.\d ms/);
+});
+
+test('tasks: by kind, a bar of the histogram, one task, its parent', async () => {
+    await openKnown();
+    const { page } = b;
+    await page.getByRole('navigation').getByRole('link', { name: 'Tasks' }).click();
+    const table = page.getByRole('table', { name: 'Tasks by kind' });
+    assert.match(await table.getByRole('row', { name: /GET \/a/ }).innerText(), /2\s+300\.0 ms\s+400\.0 ms\s+400\.0 ms\s+400\.0 ms\s+700\.0 ms\s+1\s+0/);
+    await table.getByRole('button', { name: /Count/ }).click();
+    assert.equal(await table.getByRole('columnheader', { name: /Count/ }).getAttribute('aria-sort'), 'descending');
+    await table.getByRole('link', { name: 'GET /a' }).click();
+    await page.getByRole('heading', { name: '2 of 2 tasks' }).waitFor();
+    await page.getByRole('button', { name: /: 1$/ }).first().press('Enter');
+    await page.getByRole('heading', { name: '1 of 2 tasks' }).waitFor();
+    await page.getByRole('button', { name: 'Show all durations' }).click();
+    await page.getByLabel('Status').selectOption('1');
+    await page.getByRole('heading', { name: '1 of 2 tasks' }).waitFor();
+    assert.match(await page.getByRole('table', { name: 'Tasks' }).innerText(), /failed, code -110[^]*upstream timed out/);
+    await page.getByRole('link', { name: '#1', exact: true }).click();
+    await page.getByRole('heading', { name: '#1' }).waitFor();
+    await page.getByRole('region', { name: 'Threads it touched' }).getByText('worker-2').waitFor();
+    await page.getByRole('link', { name: 'GET /a #0' }).click();
+    await page.getByRole('region', { name: 'Child tasks' }).getByText('GET /a #1').waitFor();
+    await page.goBack();
+    await page.getByRole('heading', { name: '#1' }).waitFor();
+    await page.getByRole('link', { name: 'Show in the timeline' }).click();
+    await page.waitForFunction(() => /t=0\.588/.test(location.hash));
+});
+
+test('regions: by name, then the longest of one name, then the timeline', async () => {
+    await openKnown();
+    const { page } = b;
+    await page.getByRole('navigation').getByRole('link', { name: 'Regions' }).click();
+    const row = page.getByRole('table', { name: 'Regions by name' }).getByRole('row', { name: /handle_request/ });
+    assert.match(await row.innerText(), /3\s+800\.0 ms\s+500\.0 ms/);
+    await row.getByRole('link').click();
+    await page.getByRole('heading', { name: '3 regions' }).waitFor();
+    await page.getByText('As a table').click();
+    await page.getByRole('table', { name: 'Durations' }).waitFor();
+    await page.getByRole('table', { name: 'Longest' }).getByRole('link').first().click();
+    await side().getByRole('heading', { name: 'handle_request' }).waitFor();
+});
+
+test('hostile names are text wherever they appear', async () => {
+    await openFile(hostileCapture().text(), '<img src=x onerror=alert(1)>.json');
+    await b.page.getByRole('application', { name: /Timeline/ }).waitFor();
+    await settled();
+    const { page } = b;
+    const safe = async () => {
+        assert.equal(await page.locator('main img, main script, main iframe, body > img').count(), 0);
+        assert.equal(await page.evaluate(() => [...document.querySelectorAll('*')].flatMap((e) => [...e.attributes]).filter((a) => a.name.startsWith('on')).length), 0);
+        const longest = await page.evaluate(() => Math.max(...[...document.querySelectorAll('main *')].map((e) => (e.childElementCount === 0 ? (e.textContent ?? '').length : 0))));
+        assert.ok(longest < 5000, `a text of ${longest} characters`);
+    };
+    await page.keyboard.press('t');
+    for (let i = 0; i < 30; i++) await page.keyboard.press(i % 7 === 6 ? 'ArrowDown' : 'ArrowRight');
+    await safe();
+    for (const name of hostileNames(40).slice(0, 28)) {
+        await page.getByRole('searchbox').fill(name.slice(0, 500));
+        await page.getByRole('searchbox').press('Enter');
+    }
+    await page.waitForTimeout(400);
+    await safe();
+    for (const hash of ['#/tasks?cap=file', '#/tasks?cap=file&kind=22', '#/task?cap=file&id=22', '#/task?cap=file&id=0', '#/regions?cap=file', '#/regions?cap=file&name=1', '#/tasks?cap=file&kind=<b>', '#/task?cap=file&id=__proto__']) {
+        await page.evaluate((h) => { location.hash = h; }, hash);
+        await page.waitForTimeout(150);
+        await safe();
+    }
+});
+
+test('a packed file opens as a plain one does', async () => {
+    await openFile(zlib.gzipSync(knownCapture().text()), 'known.json.gz');
+    await b.page.getByRole('application', { name: /Timeline/ }).waitFor();
+    await settled();
+    assert.equal(await b.page.locator('.tl-name').count(), 5);
+});
+
+test('a file dropped on the page opens', async () => {
+    await b.goto(base);
+    await b.page.getByRole('button', { name: 'Open a file…' }).waitFor();
+    await b.page.evaluate((text) => {
+        const data = new DataTransfer();
+        data.items.add(new File([text], 'dropped.json'));
+        window.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));
+    }, knownCapture().text());
+    await b.page.getByRole('application', { name: /Timeline/ }).waitFor();
+    await b.page.getByText('dropped.json').first().waitFor();
+});
+
+test('a cut file shows what it has and says that it was cut', async () => {
+    const text = knownCapture().text();
+    await openFile(text.slice(0, text.indexOf('"t":"log"') + 20));
+    await b.page.getByText('This capture is incomplete.').waitFor();
+    await b.page.getByText(/ends in the middle of line \d+/).waitFor();
+    assert.ok((await b.page.locator('.tl-name').count()) >= 3);
+    await openFile(zlib.gzipSync(text).subarray(0, 900), 'cut.json.gz');
+    await b.page.getByText('This capture is incomplete.').waitFor();
+    await openFile(knownCapture().text({ end: { truncated: true, reason: 'cut', identity: 'thread 2 lost 5 more than it says' }, account: { lost_queue: 120 } }));
+    for (const words of ['This capture was cut.', 'thread 2 lost 5 more than it says', '120 events were lost.']) await b.page.getByText(words).waitFor();
+});
+
+test('foreign files get a clear answer, the native one the exact command', async () => {
+    await openFile('TRACETAP\x01\x00\x00\x00\x00\x00\x00\x00\x01TTB', "it's.trace");
+    await b.page.getByText("tracetap view 'it'\\''s.trace'").waitFor();
+    const cases = [['{"traceEvents":[]}', /Chrome trace/], ['\x0a\x0b\x0c binary \x00\xff'.repeat(50), /not a tracetap capture/], ['', /empty/], ['{"format":"tracetap","version":9,"chunks":[\n]}', /version 9/], ['\x1f\x8bnot gzip at all', /failed/]];
+    for (const [content, words] of cases) {
+        await openFile(Buffer.from(content, 'latin1'), 'other.bin');
+        await b.page.getByRole('alert').getByText(words).waitFor();
+    }
+    await b.page.getByRole('link', { name: 'To the captures' }).click();
+    await b.page.getByRole('button', { name: 'Start capture' }).waitFor();
+});
+
+test('a capture that is gone says so, and leads back', async () => {
+    await b.goto(`${base}#/timeline?cap=999999`);
+    await b.page.getByRole('alert').getByText(/999999/).first().waitFor();
+    b.wrongs.splice(0, b.wrongs.length, ...b.wrongs.filter((w) => !/status of 404/.test(w)));
+    await b.page.getByRole('link', { name: 'To the captures' }).click();
+    await b.page.getByRole('button', { name: 'Start capture' }).waitFor();
+});
+
+test('an address leads to the same view again', async () => {
+    await openKnown();
+    await b.page.evaluate(() => { location.hash = '#/timeline?cap=file&t=0.200000000-0.400000000&sel=1,region,1,250000000&q=parse&hide=3'; });
+    await side().getByRole('heading', { name: 'db.query' }).waitFor();
+    await b.page.getByText('2 hits').waitFor();
+    assert.match(await b.page.locator('.tl-view').innerText(), /^0\.2000 s \+ 200\.0 ms$/);
+    assert.equal(await b.page.getByTitle('worker-2', { exact: true }).count(), 0);
+    await b.page.waitForTimeout(400);
+    assert.match(await b.page.evaluate(() => location.hash), /t=0\.200000000-0\.400000000&sel=1,region,1,250000000&q=parse&hide=3/);
+});
+
+test('the theme switch wins over the system, and comes back to it', async () => {
+    await b.goto(base);
+    const theme = () => b.page.evaluate(() => document.documentElement.dataset.theme);
+    const button = b.page.getByRole('button', { name: /Theme/ });
+    assert.equal(await theme(), 'light');
+    await button.click();
+    await button.click();
+    assert.equal(await theme(), 'dark');
+    assert.equal(await button.innerText(), 'Theme: dark');
+    await button.click();
+    assert.equal(await theme(), 'light');
+});
+
+test('at 360 pixels the pages do not scroll sideways', async () => {
+    await openKnown();
+    await b.page.setViewportSize({ width: 360, height: 740 });
+    for (const hash of ['#/', '#/tasks?cap=file', '#/tasks?cap=file&kind=3', '#/task?cap=file&id=0', '#/regions?cap=file', '#/regions?cap=file&name=0', '#/timeline?cap=file']) {
+        await b.page.evaluate((h) => { location.hash = h; }, hash);
+        await b.page.waitForTimeout(250);
+        const [inner, doc] = await b.page.evaluate(() => [innerWidth, document.documentElement.scrollWidth]);
+        assert.ok(doc <= inner, `${hash}: ${doc} > ${inner}`);
+    }
+    await b.page.setViewportSize({ width: 1400, height: 860 });
+});
+
+test('a service with a token asks for it, and takes it from the address without leaving it there', { skip: live ? 'stand-in only' : false }, async () => {
+    const guarded = new StandIn({ token: 'se cret', prefix: '/behind/a/proxy' });
+    const address = await guarded.listen();
+    guarded.add(knownCapture().text());
+    try {
+        await b.goto(address);
+        await b.page.getByText('This service asks for a token.').waitFor();
+        b.wrongs.splice(0, b.wrongs.length, ...b.wrongs.filter((w) => !/status of 401/.test(w)));
+        await b.page.getByLabel('Token').fill('se cret');
+        await b.page.getByRole('button', { name: 'Use token' }).click();
+        await b.page.getByRole('button', { name: 'Start capture' }).waitFor();
+        await b.goto(`${address}#/timeline?cap=1&token=se%20cret`);
+        await b.page.getByRole('application', { name: /Timeline/ }).waitFor();
+        assert.ok(!b.page.url().includes('cret'), b.page.url());
+        await b.page.getByRole('navigation').getByRole('link', { name: 'Capture' }).click();
+        const download = b.page.waitForEvent('download');
+        await b.page.getByRole('link', { name: 'Download capture 1 as json' }).click();
+        assert.equal((await download).suggestedFilename(), 'svc-71.json');
+    } finally {
+        await b.page.goto('about:blank');
+        guarded.close();
+    }
+});
+
+test('a file served by the command opens at once', { skip: live ? 'stand-in only' : false }, async () => {
+    const viewing = new StandIn({ mode: 'file' });
+    viewing.add(knownCapture().text());
+    try {
+        await b.goto(await viewing.listen());
+        await b.page.getByRole('application', { name: /Timeline/ }).waitFor();
+        await b.page.getByRole('navigation').getByRole('link', { name: 'Capture' }).click();
+        await b.page.getByRole('region', { name: 'Status' }).getByText('Recorded by').waitFor();
+        assert.equal(await b.page.getByRole('button', { name: 'Start capture' }).count(), 0);
+    } finally {
+        await b.page.goto('about:blank'); /* it would go on asking */
+        viewing.close();
+    }
+});

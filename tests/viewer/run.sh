@@ -1,0 +1,27 @@
+#!/bin/sh
+# run.sh - one of the viewer's tests: unit, size, types, browser, speed [SLICES], service PROGRAM. 77: skipped, and why is printed.
+cd "$(dirname "$0")" || exit 1
+
+skip() {
+    echo "skipped: $1"
+    exit 77
+}
+need_node() {
+    command -v node >/dev/null || skip "node is not installed"
+    [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || skip "node 20 or newer is needed, this is $(node --version)"
+}
+need_package() { [ -d "node_modules/$1" ] || skip "the npm package $1 is missing: npm ci --prefix tests/viewer"; }
+need_chromium() { [ -x "${TTAP_CHROMIUM:-/usr/bin/chromium}" ] || skip "there is no ${TTAP_CHROMIUM:-/usr/bin/chromium}; set TTAP_CHROMIUM"; }
+
+need_node
+what=$1
+shift
+case $what in
+unit) exec node --test unit/ ;;
+size) exec node --test static.test.mjs ;;
+types) need_package typescript && exec node node_modules/typescript/bin/tsc -p . ;;
+browser) need_package playwright-core && need_chromium && exec node --test --test-timeout=380000 browser/pages.test.mjs ;;
+speed) need_package playwright-core && need_chromium && exec node browser/speed.mjs "$@" ;;
+service) need_package playwright-core && need_chromium && exec node browser/service.mjs "$@" ;;
+*) echo "unknown test: $what"; exit 1 ;;
+esac
