@@ -745,6 +745,7 @@ static bool note_is_new(struct ttap__json *json, struct ttap__text key)
 static int on_note(void *arg, struct ttap__text key, struct ttap__text value)
 {
     struct ttap__json *json = arg;
+    key.len = strnlen(key.bytes, key.len); /* parsers that keep keys as C strings refuse a NUL in one */
     if (!note_is_new(json, key))
         return json->rc;
     if (json->notes_begun)
