@@ -77,7 +77,7 @@ static bool type_is_json(const char *type)
 static bool body_is_json(const struct ttap__request *req)
 {
     bool takes_body = req->route && req->route->body_max_bytes && (req->method == TTAP__POST || req->method == TTAP__PUT);
-    return !(takes_body || req->has_body) || !req->route || type_is_json(req->head.content_type);
+    return !takes_body || type_is_json(req->head.content_type);
 }
 
 static const struct rule {

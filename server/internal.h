@@ -14,6 +14,7 @@
 #include <microhttpd.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/types.h>
 
 #include "server.h"
@@ -104,7 +105,7 @@ struct ttap__request {
     struct ttap__server *server;
     struct MHD_Connection *connection;
     struct slot *slot;                  /* NULL: mounted */
-    const struct listener *listener;    /* NULL: mounted */
+    struct listener *listener;          /* NULL: mounted */
     bool begun, answered, has_body, peer_ok, http_1_0;
     bool raw;                           /* libmicrohttpd would not send a reply now: it is written past it */
     bool close;                         /* this connection ends with the reply */
@@ -184,7 +185,9 @@ bool ttap__control_stop(struct ttap__server *server);
 void ttap__on_connection(void *listener, struct MHD_Connection *connection, void **socket_context, enum MHD_ConnectionNotificationCode what);
 /** A connection's request is complete, or it waits for the next one. */
 void ttap__slot_answering(struct ttap__server *server, struct slot *slot);
-void ttap__slot_waiting(struct ttap__server *server, struct slot *slot);
+void ttap__slot_waiting(struct listener *listener, struct slot *slot);
+/** Its reply is a stream, which ends by rules of its own. @slot may be NULL. */
+void ttap__slot_streaming(struct ttap__server *server, struct slot *slot);
 /** With the lock: shut what has waited too long, or what must make room; returns when to look again. */
 uint64_t ttap__slots_look(struct listener *listener, uint64_t now_ns);
 
@@ -196,8 +199,16 @@ void ttap__listen_unlink(struct ttap__server *server);
 /* ---- daemon.c ---- */
 /** Start libmicrohttpd on a listener's socket, which is its own from then on. */
 int ttap__daemon_start(struct listener *listener, char *error, size_t error_size);
+
+/* ---- threads.c ---- */
+/** Around anything that starts threads: they inherit the mask, and then never run the service's handlers. */
+void ttap__signals_block(sigset_t *before);
+void ttap__signals_restore(const sigset_t *before);
+/** 0 or an errno. */
+int ttap__thread_start(pthread_t *thread, void *(*run)(void *arg), void *arg);
 /** Mark the calling thread as ours, so that a fault inside libmicrohttpd parks it and spares the service. */
 void ttap__thread_is_ours(void);
+void ttap__on_panic(void *arg, const char *file, unsigned line, const char *reason);
 
 /* ---- server.c ---- */
 /** The parts that listening and mounted servers share. */

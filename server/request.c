@@ -228,6 +228,6 @@ void ttap__on_completed(void *arg, struct MHD_Connection *connection, void **con
     (void)why;
     *con_cls = NULL;
     if (req && req->slot)
-        ttap__slot_waiting(req->server, req->slot);
+        ttap__slot_waiting(req->listener, req->slot);
     ttap__request_free(req);
 }

@@ -2,7 +2,9 @@
  *
  * Knows nothing of traces: it could serve another project. One daemon thread (poll), one control thread that watches for clients
  * that left and for deadlines. Handlers run on the daemon thread and must not block: long answers are streams.
- * This file is the contract; the room's owner may refine it, keeping both sides in step.
+ *
+ * Added to the first draft: ttap__mount_*, and in assets.h ttap__assets_reply(). Said more exactly: gone() may also come from the daemon's
+ * thread, and read() goes on after it unless the client has left; *out is NULL again before arg is freed.
  */
 #ifndef TTAP_SERVER_SERVER_H
 #define TTAP_SERVER_SERVER_H
@@ -58,7 +60,9 @@ enum { TTAP__STREAM_WAIT = 0, TTAP__STREAM_END = -1, TTAP__STREAM_ERROR = -2 /* 
 struct ttap__stream_ops {
     /** Fill up to @max bytes. Returns how many, or a TTAP__STREAM_ value. Daemon thread; never blocks. After WAIT it is called again once ttap__stream_wake() ran. */
     long (*read)(void *arg, void *buf, size_t max);
-    /** The client left, stalled too long, or the server stops: stop producing. Control thread; within 100 ms of the event; at most once; must not block. May be called while read runs. */
+    /** The client left, stalled too long, or the server stops: stop producing. Control thread, or daemon thread where a write failed; within 100 ms of
+     *  the event; at most once; must not block nor call reply functions. May be called while read runs. If the client is still there read goes on being
+     *  called, for 1 s (250 ms when the server stops), so that a last trailer gets through. */
     void (*gone)(void *arg);
     /** The last call: free @arg. */
     void (*free)(void *arg);
@@ -91,5 +95,23 @@ int ttap__server_start(const struct ttap__server_config *config, struct ttap__se
 uint16_t ttap__server_port(const struct ttap__server *server);
 /** Calls gone on every stream, ends them, stops; <= 2 s. */
 void ttap__server_stop(struct ttap__server *server);
+
+/* ---- Inside a libmicrohttpd daemon of somebody else: the same routes and rules ---- */
+struct MHD_Connection;
+struct ttap__mount_config {
+    bool may_suspend;        /* the daemon allows it, and ttap__mount_free() will run before it is stopped. False: TTAP__ROUTE_STREAMS answers 501; other streams
+                              * are read without suspending, so their read() should block for some milliseconds before it says WAIT */
+    bool access_by_host;     /* leave out peer, Host, Sec-Fetch-Site, Origin and token */
+    const char *stream_hint; /* for the 501; copied */
+};
+/** A server without listeners: of @config only routes, arg, hosts, token_file, log and connections_max (streams at once) apply. Errors as ttap__server_start(). */
+int ttap__mount_new(const struct ttap__server_config *config, const struct ttap__mount_config *how, struct ttap__server **out, char *error, size_t error_size);
+/** 1: the request was ours, and *@result is what the access handler must return. 0: not ours, nothing was touched. @result is an enum MHD_Result. */
+int ttap__mount_handle(struct ttap__server *server, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+                       const char *data, size_t *data_size, void **con_cls, int *result);
+/** A request ended: frees ours if it was cut before it was complete; anything else in *@con_cls is left alone. Allowed after ttap__mount_free(). */
+void ttap__mount_completed(void **con_cls);
+/** End our streams and free; <= 2 s. The daemon must still run. False: a stream did not end, and @server is left behind. */
+bool ttap__mount_free(struct ttap__server *server);
 
 #endif

@@ -1,0 +1,185 @@
+/* slots.c - the connections of our own listeners: how long they may wait, and which makes room.
+ *
+ *      accepted --WAITING--> request complete --ANSWERING--> reply sent --WAITING (idle)--> ...
+ *
+ * libmicrohttpd's timeout is one of inactivity: a byte a second holds a connection for ever. So the time from accept to a complete
+ * request is bounded here. From three quarters of the slots on, whoever has waited longest is shut, so that silent clients
+ * cannot keep an honest one out; one younger than 250 ms is spared, for its request may be on the way.
+ */
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#define IDLE_NS (10000 * TTAP__NS_PER_MS)   /* between two requests of a connection */
+#define ANSWER_NS (60000 * TTAP__NS_PER_MS) /* to take a whole reply that is not a stream */
+#define SPARED_NS (250 * TTAP__NS_PER_MS)
+enum { SEND_BUFFER_BYTES = 65536 };         /* else the kernel takes megabytes for a client that reads nothing */
+
+/* ---- Where a connection is, told by MHD's thread ---- */
+
+static bool peer_is_own_user(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && (peer.uid == geteuid() || peer.uid == 0);
+}
+
+static bool is_crowded(const struct listener *listener)
+{
+    return listener->slots_used * 4 >= listener->slot_count * 3;
+}
+
+static void set_waiting(struct listener *listener, struct slot *slot, uint64_t allowed_ns)
+{
+    slot->waiting_since_ns = ttap__now_ns();
+    slot->deadline_ns = slot->waiting_since_ns + allowed_ns;
+    ttap__control_arm(listener->server, is_crowded(listener) ? 0 : slot->deadline_ns);
+}
+
+static struct slot *take_slot(struct listener *listener, int fd)
+{
+    for (unsigned i = 0; i < listener->slot_count; i++) {
+        struct slot *slot = &listener->slots[i];
+        if (slot->fd >= 0)
+            continue;
+        *slot = (struct slot){.fd = -1, .peer_ok = listener->is_unix && peer_is_own_user(fd)};
+        __atomic_store_n(&slot->fd, fd, __ATOMIC_RELEASE);
+        listener->slots_used++;
+        return slot;
+    }
+    return NULL; /* not reached: libmicrohttpd accepts no more than there are slots */
+}
+
+static void on_started(struct listener *listener, int fd, void **socket_context)
+{
+    const int bytes = SEND_BUFFER_BYTES;
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    pthread_mutex_lock(&listener->server->lock);
+    struct slot *slot = take_slot(listener, fd);
+    if (slot)
+        set_waiting(listener, slot, listener->server->head_deadline_ns);
+    pthread_mutex_unlock(&listener->server->lock);
+    *socket_context = slot;
+}
+
+/* The socket is still open now: nobody can shut down a number that means something else. */
+static void on_closed(struct listener *listener, struct slot *slot)
+{
+    if (!slot)
+        return;
+    pthread_mutex_lock(&listener->server->lock);
+    __atomic_store_n(&slot->fd, -1, __ATOMIC_RELEASE);
+    listener->slots_used--;
+    pthread_mutex_unlock(&listener->server->lock);
+}
+
+void ttap__on_connection(void *arg, struct MHD_Connection *connection, void **socket_context, enum MHD_ConnectionNotificationCode what)
+{
+    ttap__thread_is_ours();
+    if (what == MHD_CONNECTION_NOTIFY_STARTED)
+        on_started(arg, MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd, socket_context);
+    else
+        on_closed(arg, *socket_context);
+}
+
+static void set_answering(struct ttap__server *server, struct slot *slot, uint64_t deadline_ns)
+{
+    if (!slot)
+        return;
+    pthread_mutex_lock(&server->lock);
+    slot->waiting_since_ns = 0;
+    slot->served = true;
+    slot->deadline_ns = deadline_ns;
+    ttap__control_arm(server, deadline_ns);
+    pthread_mutex_unlock(&server->lock);
+}
+
+void ttap__slot_answering(struct ttap__server *server, struct slot *slot)
+{
+    set_answering(server, slot, ttap__now_ns() + ANSWER_NS);
+}
+
+void ttap__slot_streaming(struct ttap__server *server, struct slot *slot)
+{
+    set_answering(server, slot, UINT64_MAX);
+}
+
+void ttap__slot_waiting(struct listener *listener, struct slot *slot)
+{
+    pthread_mutex_lock(&listener->server->lock);
+    set_waiting(listener, slot, IDLE_NS);
+    pthread_mutex_unlock(&listener->server->lock);
+}
+
+/* ---- What the control thread does about it ---- */
+
+static void shut(struct slot *slot)
+{
+    slot->shut = true;
+    shutdown(slot->fd, SHUT_RDWR);
+}
+
+static bool is_live(const struct slot *slot)
+{
+    return slot->fd >= 0 && !slot->shut;
+}
+
+static uint64_t shut_late(struct listener *listener, uint64_t now_ns)
+{
+    uint64_t next_ns = UINT64_MAX;
+    for (unsigned i = 0; i < listener->slot_count; i++) {
+        struct slot *slot = &listener->slots[i];
+        if (is_live(slot) && now_ns >= slot->deadline_ns)
+            shut(slot);
+        else if (is_live(slot) && slot->deadline_ns < next_ns)
+            next_ns = slot->deadline_ns;
+    }
+    return next_ns;
+}
+
+/* How many are waiting (@idle: between requests), or how many live in all; and the one that has waited longest. */
+static unsigned count_waiting(struct listener *listener, bool idle, unsigned *live, struct slot **longest)
+{
+    unsigned count = 0;
+    *live = 0;
+    *longest = NULL;
+    for (unsigned i = 0; i < listener->slot_count; i++) {
+        struct slot *slot = &listener->slots[i];
+        *live += is_live(slot);
+        if (!is_live(slot) || !slot->waiting_since_ns || (idle && !slot->served))
+            continue;
+        count++;
+        if (!*longest || slot->waiting_since_ns < (*longest)->waiting_since_ns)
+            *longest = slot;
+    }
+    return count;
+}
+
+static void shut_idle(struct listener *listener)
+{
+    struct slot *longest;
+    unsigned live;
+    while (count_waiting(listener, true, &live, &longest) > TTAP__IDLE_KEPT)
+        shut(longest);
+}
+
+static uint64_t make_room(struct listener *listener, uint64_t now_ns)
+{
+    struct slot *longest;
+    unsigned live;
+    while (count_waiting(listener, false, &live, &longest) && live * 4 >= listener->slot_count * 3) {
+        if (now_ns < longest->waiting_since_ns + SPARED_NS)
+            return longest->waiting_since_ns + SPARED_NS;
+        shut(longest);
+    }
+    return UINT64_MAX;
+}
+
+uint64_t ttap__slots_look(struct listener *listener, uint64_t now_ns)
+{
+    uint64_t late_ns = shut_late(listener, now_ns);
+    shut_idle(listener);
+    uint64_t room_ns = make_room(listener, now_ns);
+    return late_ns < room_ns ? late_ns : room_ns;
+}
