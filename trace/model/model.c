@@ -185,7 +185,7 @@ static int on_loss(void *arg, const struct ttap__loss_row *loss)
     int64_t from_ns = ttap__ns(&model->time, loss->from_ticks), to_ns = see(model, loss->to_ticks);
     if (loss->lost == 0)
         return done(model);
-    struct ttap__lane *lane = loss->thread && loss->level < 2 ? lane_of(model, loss->thread, loss->level) : NULL;
+    struct ttap__lane *lane = loss->thread ? lane_of(model, loss->thread, loss->level) : NULL;
     struct ttap__lost_row row = {.lane = lane ? (int32_t)lane->number : -1,
                                  .reason = loss_reason(model, loss->reason),
                                  .start_ns = from_ns > 0 ? from_ns : 0,

@@ -459,10 +459,19 @@ static int task_row(struct ttap__reader *reader, struct cursor *cursor, bool del
     return deliver && reader->calls->task ? reader->calls->task(reader->arg, &row) : 0;
 }
 
+/* A stream's level: there are two. */
+static uint8_t level_read(struct cursor *cursor)
+{
+    uint8_t level = byte(cursor);
+    if (level > 1)
+        cursor->bad = true;
+    return level;
+}
+
 static int loss_row(struct ttap__reader *reader, struct cursor *cursor, bool deliver)
 {
     struct ttap__loss_row row = {.thread = varint(cursor)};
-    row.level = byte(cursor);
+    row.level = level_read(cursor);
     row.reason = byte(cursor);
     row.first_seq = varint(cursor);
     row.lost = varint(cursor);
@@ -475,7 +484,7 @@ static int loss_row(struct ttap__reader *reader, struct cursor *cursor, bool del
 static int account_row(struct ttap__reader *reader, struct cursor *cursor, bool deliver)
 {
     struct ttap__account_row row = {.thread = varint(cursor)};
-    row.level = byte(cursor);
+    row.level = level_read(cursor);
     row.start_seq = varint(cursor);
     row.end_seq = varint(cursor);
     row.delivered = varint(cursor);
