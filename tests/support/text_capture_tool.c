@@ -2,12 +2,136 @@
  *
  *      ttap-text to-wire FILE.txt OUT     ttap-text to-text FILE OUT     ttap-text to-json FILE OUT     ("-": standard input or output)
  *
- * to-json takes either. */
+ * to-json takes either.
+ *
+ *      ttap-text spans COUNT OUT     a native capture of COUNT regions on 50 threads, four deep, for measuring readers:
+ *                                    `ttap-text spans 5000000 - | time ttap-text to-json - /dev/null` */
 #include <stdlib.h>
 #include <string.h>
 
 #include "convert.h"
 #include "text_capture.h"
+
+enum { THREADS = 50, NAMES = 20, DEPTH = 4, CHUNK_EVENTS = 2000 }; /* a chunk of the engine packs to about this many */
+
+struct spans {
+    struct wire wire; /* what is not yet written */
+    uint64_t bytes, blocks, seq[THREADS + 1], time[THREADS + 1];
+    unsigned random;
+    FILE *out;
+};
+
+static void spans_flush(struct spans *spans)
+{
+    fwrite(spans->wire.bytes, 1, spans->wire.len, spans->out);
+    spans->bytes += spans->wire.len;
+    spans->wire.len = 0;
+}
+
+static void varints(struct wire *wire, unsigned count, uint64_t value)
+{
+    for (; count > 0; count--)
+        wire_varint(wire, value);
+}
+
+static void spans_tables(struct spans *spans)
+{
+    char text[32];
+    wire_preamble(&spans->wire, 1, 0);
+    wire_plain_header(&spans->wire);
+    wire_block_open(&spans->wire, 3);
+    wire_varint(&spans->wire, NAMES);
+    for (unsigned id = 1; id <= NAMES; id++) {
+        snprintf(text, sizeof text, "region_%u", id);
+        wire_varint(&spans->wire, id);
+        wire_text(&spans->wire, text);
+    }
+    wire_block_close(&spans->wire);
+    wire_block_open(&spans->wire, 4);
+    wire_varint(&spans->wire, THREADS);
+    for (unsigned thread = 1; thread <= THREADS; thread++) {
+        snprintf(text, sizeof text, "worker-%u", thread);
+        wire_varint(&spans->wire, thread);
+        wire_varint(&spans->wire, 71);
+        wire_varint(&spans->wire, 800 + thread);
+        wire_text(&spans->wire, text);
+    }
+    wire_block_close(&spans->wire);
+    spans->blocks = 3;
+}
+
+/* A begin or end, after a time that takes one byte as often as two. */
+static void spans_event(struct spans *spans, unsigned thread, bool begin)
+{
+    spans->random = spans->random * 1103515245 + 12345;
+    unsigned delta = (spans->random >> 16) % 3000;
+    spans->time[thread] += delta;
+    wire_u8(&spans->wire, begin ? 1 : 2);
+    wire_varint(&spans->wire, delta);
+    if (begin)
+        wire_varint(&spans->wire, 1 + (spans->random >> 20) % NAMES);
+}
+
+static void spans_chunk(struct spans *spans, unsigned thread)
+{
+    wire_block_open(&spans->wire, 5);
+    wire_varint(&spans->wire, thread);
+    wire_u8(&spans->wire, 0);
+    wire_varint(&spans->wire, spans->seq[thread]);
+    wire_varint(&spans->wire, spans->time[thread]);
+    wire_varint(&spans->wire, 0);
+    wire_varint(&spans->wire, CHUNK_EVENTS);
+    wire_varint(&spans->wire, 0);
+    wire_varint(&spans->wire, spans->seq[thread]);
+    varints(&spans->wire, 6, 0); /* nothing filtered, lost or sampled out before; no task, no open ends, no regions */
+    for (unsigned i = 0; i < CHUNK_EVENTS; i++)
+        spans_event(spans, thread, i / DEPTH % 2 == 0);
+    wire_block_close(&spans->wire);
+    spans->seq[thread] += CHUNK_EVENTS;
+    spans->blocks++;
+    spans_flush(spans);
+}
+
+static void spans_end(struct spans *spans)
+{
+    uint64_t events = 0, end = 0;
+    wire_block_open(&spans->wire, 8);
+    wire_varint(&spans->wire, THREADS);
+    for (unsigned thread = 1; thread <= THREADS; thread++) {
+        wire_varint(&spans->wire, thread);
+        wire_u8(&spans->wire, 0);
+        wire_varint(&spans->wire, 0);
+        varints(&spans->wire, 2, spans->seq[thread]);
+        varints(&spans->wire, 7, 0);
+        events += spans->seq[thread];
+        end = spans->time[thread] > end ? spans->time[thread] : end;
+    }
+    wire_block_close(&spans->wire);
+    spans->blocks++;
+    spans_flush(spans);
+    wire_block_open(&spans->wire, 9);
+    wire_varint(&spans->wire, 1);
+    varints(&spans->wire, 3, end);
+    wire_varint(&spans->wire, THREADS);
+    varints(&spans->wire, 2, events);
+    varints(&spans->wire, 8, 0); /* filtered, five losses, sampled out, the drainer's time */
+    wire_varint(&spans->wire, spans->blocks);
+    wire_varint(&spans->wire, spans->bytes);
+    wire_block_close(&spans->wire);
+    spans_flush(spans);
+}
+
+static int spans_write(long count, FILE *out)
+{
+    struct spans spans = {.random = 1, .out = out};
+    spans_tables(&spans);
+    spans_flush(&spans);
+    for (unsigned thread = 0; count > 0; count -= CHUNK_EVENTS / 2, thread++)
+        spans_chunk(&spans, thread % THREADS + 1);
+    spans_end(&spans);
+    wire_free(&spans.wire);
+    return 0;
+}
 
 static char *input(const char *path, size_t *len)
 {
@@ -68,8 +192,12 @@ int main(int argc, char **argv)
                     : strcmp(argv[1], "to-text") == 0 ? to_text
                     : strcmp(argv[1], "to-json") == 0 ? to_json
                                                       : NULL;
+    if (argc == 4 && strcmp(argv[1], "spans") == 0) {
+        FILE *spans_out = strcmp(argv[3], "-") == 0 ? stdout : fopen(argv[3], "wb");
+        return !spans_out || spans_write(atol(argv[2]), spans_out) || fclose(spans_out) != 0;
+    }
     if (!direction) {
-        fprintf(stderr, "usage: ttap-text to-wire FILE.txt OUT | to-text FILE OUT | to-json FILE OUT   (- for standard input or output)\n");
+        fprintf(stderr, "usage: ttap-text to-wire FILE.txt OUT | to-text FILE OUT | to-json FILE OUT | spans COUNT OUT   (- for standard input or output)\n");
         return 2;
     }
     size_t len;
