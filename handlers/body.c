@@ -1,5 +1,5 @@
-/* body.c - JSON bodies, read strictly: no duplicate or unknown members, no nesting that could be used against a small stack, and
- * an answer that names the member at fault.
+/* body.c - JSON bodies, read strictly: no duplicate or unknown members, no nesting that could be used against a
+ * small stack, and an answer that names the member at fault.
  *
  * Invariant: after NULL or false a 400 has been sent, and nothing was begun or changed.
  */
@@ -9,7 +9,8 @@
 
 #include "handlers.h"
 
-/* No body of ours nests deeper than 2. jansson's parser recurses up to 2,048 levels, and our threads have small stacks. */
+/* No body of ours nests deeper than 2. jansson's parser recurses up to 2,048 levels, and our threads have small
+ * stacks. */
 enum { DEPTH_MAX = 8 };
 
 void ttap__body_error(struct ttap__request *req, const char *hint, const char *message_format, ...)
@@ -59,7 +60,8 @@ json_t *ttap__body_object(struct ttap__request *req)
     if (!body && !error.text[0]) /* the parser has words for every mistake, and none when memory fails it */
         ttap__reply_no_memory(req);
     else if (!body)
-        ttap__body_error(req, NULL, "the body is not JSON: line %d, column %d: %s", error.line, error.column, error.text);
+        ttap__body_error(req, NULL, "the body is not JSON: line %d, column %d: %s", error.line, error.column,
+                         error.text);
     else if (!json_is_object(body))
         ttap__body_error(req, "for example {}", "the body is not a JSON object");
     else
@@ -90,7 +92,8 @@ bool ttap__body_members(struct ttap__request *req, const json_t *object, const c
     const char *key;
     json_t *value;
     char list[128];
-    json_object_foreach((json_t *)object, key, value) {
+    json_object_foreach((json_t *)object, key, value)
+    {
         if (!is_listed(allowed, key)) {
             ttap__body_error(req, NULL, "%.100s: unknown; allowed are %s", key, join(allowed, list, sizeof list));
             return false;
@@ -127,13 +130,15 @@ static bool read_events(struct ttap__request *req, const json_t *value, uint64_t
     if (!value)
         return true;
     if (!json_is_array(value) || json_array_size(value) == 0) {
-        ttap__body_error(req, NULL, "events: an array of at least one of %s is expected", join(ttap__group_names, list, sizeof list));
+        ttap__body_error(req, NULL, "events: an array of at least one of %s is expected",
+                         join(ttap__group_names, list, sizeof list));
         return false;
     }
     for (size_t i = 0; i < json_array_size(value); i++) {
         int group = group_index(json_array_get(value, i));
         if (group < 0) {
-            ttap__body_error(req, NULL, "events[%zu]: one of %s is expected", i, join(ttap__group_names, list, sizeof list));
+            ttap__body_error(req, NULL, "events[%zu]: one of %s is expected", i,
+                             join(ttap__group_names, list, sizeof list));
             return false;
         }
         chosen |= UINT64_C(1) << group;
@@ -158,9 +163,11 @@ static bool read_sample(struct ttap__request *req, const json_t *value, const ch
         return true;
     }
     if (text)
-        ttap__body_error(req, "for example \"0.01,checkout=1\"", "sample: not a rule of rates from 0 to 1 and at most 64 kinds; wrong at byte %zu", offset);
+        ttap__body_error(req, "for example \"0.01,checkout=1\"",
+                         "sample: not a rule of rates from 0 to 1 and at most 64 kinds; wrong at byte %zu", offset);
     else
-        ttap__body_error(req, "for example \"sample\":0.01", "sample: a number from 0 to 1 or a rule in a string is expected");
+        ttap__body_error(req, "for example \"sample\":0.01",
+                         "sample: a number from 0 to 1 or a rule in a string is expected");
     return false;
 }
 
@@ -173,12 +180,13 @@ static bool read_bytes(struct ttap__request *req, const json_t *value, uint64_t 
         *out = (uint64_t)bytes;
         return true;
     }
-    ttap__body_error(req, NULL, "bytes: a whole number from %llu to %llu is expected", (unsigned long long)TTAP__BYTES_MIN,
-                     (unsigned long long)TTAP__BYTES_MAX);
+    ttap__body_error(req, NULL, "bytes: a whole number from %llu to %llu is expected",
+                     (unsigned long long)TTAP__BYTES_MIN, (unsigned long long)TTAP__BYTES_MAX);
     return false;
 }
 
-bool ttap__wish_from_body(struct ttap__request *req, const struct ttap_http *http, const json_t *body, struct ttap__wish *wish, char rule[24])
+bool ttap__wish_from_body(struct ttap__request *req, const struct ttap_http *http, const json_t *body,
+                          struct ttap__wish *wish, char rule[24])
 {
     static const char *const members[] = {"seconds", "events", "sample", "bytes", NULL};
     *wish = (struct ttap__wish){.sub = TTAP__SUB_OPTS_INIT};

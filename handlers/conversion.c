@@ -4,11 +4,12 @@
  *                                        nice 10, all signals blocked              |
  *                                        `---- waits for room <--------------------'
  *
- * Two hold a conversion, its worker and its reader; the last one frees it. The worker never touches the reader's stream after
- * ttap__conversion_release(): a wake in progress is waited for.
+ * Two hold a conversion, its worker and its reader; the last one frees it. The worker never touches the reader's
+ * stream after ttap__conversion_release(): a wake in progress is waited for.
  *
- * Converting inside the stream's read was tried on paper and dropped: one piece of input can make megabytes of output (all open
- * lanes are written at the end), which would have to be held somewhere, and the daemon thread serves everybody else too.
+ * Converting inside the stream's read was tried on paper and dropped: one piece of input can make megabytes of
+ * output (all open lanes are written at the end), which would have to be held somewhere, and the daemon thread
+ * serves everybody else too.
  */
 #include <errno.h>
 #include <signal.h>
@@ -25,15 +26,15 @@
 #define QUEUE_BYTES ((size_t)262144) /* 4 writes to a socket: the worker goes on while one is sent */
 #define INPUT_BYTES ((size_t)65536)  /* one segment of the engine's queues */
 enum {
-    NICE = 10,               /* the traced service comes first, but not SCHED_IDLE: the capture shall end some day */
-    IDLE_POLL_MS = 250,      /* how late an abandoned worker notices that, when nothing else wakes it */
+    NICE = 10,          /* the traced service comes first, but not SCHED_IDLE: the capture shall end some day */
+    IDLE_POLL_MS = 250, /* how late an abandoned worker notices that, when nothing else wakes it */
     STACK_BYTES = 524288
 };
 
 struct conversion {
     struct ttap_http *http;
     struct ttap__source source;
-    bool owns_source;     /* false only when the start failed */
+    bool owns_source; /* false only when the start failed */
     struct ttap__convert *convert;
     void (*wake)(void *arg);
     void *wake_arg;
@@ -41,11 +42,11 @@ struct conversion {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     unsigned holders;
-    bool abandoned;       /* nobody reads any more */
-    bool done, failed;    /* the worker is at its end */
-    bool reader_waits;    /* the reader saw an empty queue */
-    bool waking;          /* the worker is inside wake() */
-    size_t head, fill;    /* of the queue, a ring */
+    bool abandoned;    /* nobody reads any more */
+    bool done, failed; /* the worker is at its end */
+    bool reader_waits; /* the reader saw an empty queue */
+    bool waking;       /* the worker is inside wake() */
+    size_t head, fill; /* of the queue, a ring */
     unsigned char queue[QUEUE_BYTES];
     unsigned char input[INPUT_BYTES]; /* the worker's own */
 };
@@ -215,14 +216,6 @@ static void drop(struct conversion *c)
     free(c);
 }
 
-void ttap__conversion_abandon(struct conversion *c)
-{
-    pthread_mutex_lock(&c->lock);
-    c->abandoned = true;
-    pthread_cond_broadcast(&c->changed);
-    pthread_mutex_unlock(&c->lock);
-}
-
 void ttap__conversion_release(struct conversion *c)
 {
     pthread_mutex_lock(&c->lock);
@@ -242,7 +235,8 @@ static bool is_abandoned(struct conversion *c)
     return abandoned;
 }
 
-/* Feeds until the source ends, the capture proves damaged, or nobody wants it any more. Damage still closes the document. */
+/* Feeds until the source ends, the capture proves damaged, or nobody wants it any more. Damage still closes the
+ * document. */
 static int feed_all(struct conversion *c)
 {
     int error = 0;
@@ -322,8 +316,8 @@ static struct conversion *make(struct ttap_http *http, const struct ttap__source
     return c;
 }
 
-int ttap__conversion_start(struct ttap_http *http, const struct ttap__source *source, const char *format, void (*wake)(void *arg),
-                           void *arg, struct conversion **out)
+int ttap__conversion_start(struct ttap_http *http, const struct ttap__source *source, const char *format,
+                           void (*wake)(void *arg), void *arg, struct conversion **out)
 {
     struct conversion *c = make(http, source, format);
     if (!c)

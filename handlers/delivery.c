@@ -5,8 +5,8 @@
  *      kept capture -native--> read()
  *      kept capture -json----> conversion --> read()
  *
- * A delivery is on its endpoint's list from its start until free(). Its window is ended by: time, the byte limit, gone() (the
- * client left), or the endpoint's stop, which still lets the trailer through.
+ * A delivery is on its endpoint's list from its start until free(). Its window is ended by: time, the byte limit,
+ * gone() (the client left), or the endpoint's stop, which still lets the trailer through.
  *
  * Threads: read and free on the daemon's, gone on the server's control thread, wake on the drainer's or the worker's.
  * stream is written before the first read, and wake looks at it only after a read asked to be woken: no lock is needed.
@@ -20,9 +20,9 @@
 #include "convert.h"
 #include "handlers.h"
 
-#define MIN_BYTES_PER_S 16000                     /* a stalled client is one below the slowest link anybody debugs over */
-#define DELIVERY_MAX_NS (600 * TTAP__NS_PER_S)    /* and nobody waits longer than 10 min */
-enum { FINISHED_WAIT_MS = 20 };                   /* where suspending is not allowed: what one call may block a host's daemon thread */
+#define MIN_BYTES_PER_S 16000                  /* a stalled client is one below the slowest link anybody debugs over */
+#define DELIVERY_MAX_NS (600 * TTAP__NS_PER_S) /* and nobody waits longer than 10 min */
+enum { FINISHED_WAIT_MS = 20 }; /* where suspending is not allowed: what one call may block a host's daemon thread */
 
 struct delivery {
     struct delivery *next, **link; /* under http->lock */
@@ -31,7 +31,7 @@ struct delivery {
     struct conversion *conversion; /* NULL: native */
     const char *format;
     struct ttap__stream *stream;
-    bool waiting;                  /* a read saw nothing and asked to be woken; atomic */
+    bool waiting; /* a read saw nothing and asked to be woken; atomic */
 };
 
 /* ---- The list ---- */
@@ -102,13 +102,12 @@ static long on_read(void *arg, void *buf, size_t max)
     return read_native(d, buf, max);
 }
 
+/* A client that is still there is given the end for a moment: a document that is closed, or a trailer. */
 static void on_gone(void *arg)
 {
     struct delivery *d = arg;
     if (!d->source.kept)
         ttap__sub_stop(d->source.sub, TTAP__END_CLIENT);
-    if (d->conversion)
-        ttap__conversion_abandon(d->conversion);
 }
 
 static void on_free(void *arg)
@@ -142,12 +141,14 @@ static struct delivery *make(struct ttap__request *req, struct ttap_http *http, 
 static void reply_conversions_busy(struct ttap__request *req, struct ttap_http *http, int error)
 {
     if (error == -EBUSY)
-        ttap__reply_busy(req, 503, "conversions_busy", "format=native needs no conversion", ttap__next_end_ns(http), "as many conversions as allowed are running");
+        ttap__reply_busy(req, 503, "conversions_busy", "format=native needs no conversion", ttap__next_end_ns(http),
+                         "as many conversions as allowed are running");
     else
         ttap__reply_no_memory(req);
 }
 
-/* Hands the source to a conversion if the format needs one. On failure the request was answered, and the source is still ours. */
+/* Hands the source to a conversion if the format needs one. On failure the request was answered, and the source is
+ * still ours. */
 static bool start_conversion(struct delivery *d, struct ttap__request *req)
 {
     if (ttap__conversion_start(d->http, &d->source, d->format, on_output, d, &d->conversion) == 0)
@@ -157,7 +158,8 @@ static bool start_conversion(struct delivery *d, struct ttap__request *req)
     return false;
 }
 
-static void begin_stream(struct delivery *d, struct ttap__request *req, uint64_t unix_ns, int format, uint64_t window_ns)
+static void begin_stream(struct delivery *d, struct ttap__request *req, uint64_t unix_ns, int format,
+                         uint64_t window_ns)
 {
     char disposition[192];
     ttap__disposition(disposition, sizeof disposition, d->http, unix_ns, ttap__formats[format].extension);
@@ -311,7 +313,7 @@ static void stop_kept(struct ttap_http *http)
 }
 
 /* Only windows opened here: the C API's captures are not the endpoint's to end. */
-void ttap__deliveries_stop(struct ttap_http *http, unsigned timeout_ms)
+bool ttap__deliveries_stop(struct ttap_http *http, unsigned timeout_ms)
 {
     uint64_t until_ns = ttap__clock_ns(CLOCK_MONOTONIC) + timeout_ms * UINT64_C(1000000);
     const struct timespec until = {(time_t)(until_ns / TTAP__NS_PER_S), (long)(until_ns % TTAP__NS_PER_S)};
@@ -323,5 +325,7 @@ void ttap__deliveries_stop(struct ttap_http *http, unsigned timeout_ms)
             ttap__sub_stop(d->source.sub, TTAP__END_SHUTDOWN);
     while ((http->deliveries || http->workers) && pthread_cond_timedwait(&http->changed, &http->lock, &until) == 0)
         ;
+    bool over = !http->deliveries && !http->workers;
     pthread_mutex_unlock(&http->lock);
+    return over;
 }

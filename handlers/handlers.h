@@ -1,10 +1,11 @@
 /* handlers.h - what the endpoints of this folder share.
  *
- *      request -> query.c, body.c (what was asked)  -> engine (capture.h) -> delivery.c (bytes as they come)  -> server.h
+ *      request -> query.c, body.c (what was asked)  -> engine (capture.h) -> delivery.c (bytes as they come)  ->
+ *      server.h
  *                                                  `-> info.c (figures)   -> reply.c (JSON)                   -^
  *
- * Handlers run on the server's daemon thread, or on threads of a host that mounted us, several at once: whatever lives in
- * struct ttap_http is constant after start, or under its lock.
+ * Handlers run on the server's daemon thread, or on threads of a host that mounted us, several at once: whatever
+ * lives in struct ttap_http is constant after start, or under its lock.
  */
 #ifndef TTAP_HANDLERS_HANDLERS_H
 #define TTAP_HANDLERS_HANDLERS_H
@@ -22,27 +23,29 @@
 #define TTAP__NS_PER_S UINT64_C(1000000000)
 
 /* ---- Limits: docs/http.md names them all ---- */
-#define TTAP__WINDOW_MIN_NS UINT64_C(1000)               /* the engine's shortest window */
-#define TTAP__BYTES_MIN UINT64_C(4096)                   /* header, kind table and trailer alone are 2 to 3 KiB */
-#define TTAP__BYTES_MAX (UINT64_C(1) << 40)              /* only there so that a slipped digit is noticed */
-#define TTAP__BODY_MAX_BYTES ((size_t)65536)             /* 64 sampling kinds of 512 bytes, with room */
-#define TTAP__RULE_BYTES ((size_t)8192)                  /* with its NUL: the longest sampling rule the engine takes */
-#define TTAP__CONVERSIONS_MAX 2u                         /* half of the default number of captures; they use CPU beside the service */
-#define TTAP__CONVERSION_BYTES (UINT64_C(4) << 20)       /* charged against the budget for each */
-#define TTAP__KEPT_LIST_MAX ((size_t)64)                 /* kept captures listed; the engine keeps no more */
+#define TTAP__WINDOW_MIN_NS UINT64_C(1000)   /* the engine's shortest window */
+#define TTAP__BYTES_MIN UINT64_C(4096)       /* header, kind table and trailer alone are 2 to 3 KiB */
+#define TTAP__BYTES_MAX (UINT64_C(1) << 40)  /* only there so that a slipped digit is noticed */
+#define TTAP__BODY_MAX_BYTES ((size_t)65536) /* 64 sampling kinds of 512 bytes, with room */
+#define TTAP__RULE_BYTES ((size_t)8192)      /* with its NUL: the longest sampling rule the engine takes */
+#define TTAP__CONVERSIONS_MAX 2u /* half of the default number of captures; they use CPU beside the service */
+#define TTAP__CONVERSION_BYTES (UINT64_C(4) << 20) /* charged against the budget for each */
+#define TTAP__KEPT_LIST_MAX ((size_t)64)           /* kept captures listed; the engine keeps no more */
 
 struct delivery; /* one download in progress, delivery.c */
 
 /** One endpoint, started or mounted. */
 struct ttap_http {
     struct ttap__server *server;
+    bool mounted;                /* in a daemon of the host's */
+    char *static_dir;            /* the viewer's files are read from here; NULL: from the library */
     double seconds_max;
     unsigned connections_max;
-    const char *why_no_streams;  /* NULL: GET /debug/trace streams. Else why not, and what would change that */
+    const char *why_no_streams; /* NULL: GET /debug/trace streams. Else why not, and what would change that */
     const char *how_to_stream;
-    char exe[64];                /* file name of the program, safe in headers and file names */
+    char exe[64]; /* file name of the program, safe in headers and file names */
 
-    pthread_mutex_t lock;        /* guards what follows */
+    pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     struct delivery *deliveries; /* downloads in progress */
     unsigned workers;            /* conversion threads still running */
@@ -75,9 +78,11 @@ bool ttap__format_from_query(struct ttap__request *req, int *format);
 json_t *ttap__body_object(struct ttap__request *req);
 /** True if all members are in the NULL-terminated list; else a 400 has been sent. */
 bool ttap__body_members(struct ttap__request *req, const json_t *object, const char *const *allowed);
-void ttap__body_error(struct ttap__request *req, const char *hint, const char *message_format, ...) __attribute__((format(printf, 3, 4)));
+void ttap__body_error(struct ttap__request *req, const char *hint, const char *message_format, ...)
+    __attribute__((format(printf, 3, 4)));
 /** Read a kept capture's wish. @rule receives a rate given as a number. */
-bool ttap__wish_from_body(struct ttap__request *req, const struct ttap_http *http, const json_t *body, struct ttap__wish *wish, char rule[24]);
+bool ttap__wish_from_body(struct ttap__request *req, const struct ttap_http *http, const json_t *body,
+                          struct ttap__wish *wish, char rule[24]);
 
 /* ---- rule.c: sampling rules, as text "0.01,checkout=1" and as JSON {"default":0.01,"kinds":{"checkout":1}} ---- */
 /** Write a rate with at most 9 decimals and no exponent, whatever the locale. */
@@ -116,7 +121,8 @@ void ttap__reply_no_memory(struct ttap__request *req);
 void ttap__reply_not_found(struct ttap__request *req);
 void ttap__reply_stopping(struct ttap__request *req);
 /** 503 with Retry-After @wait_ns, rounded up to whole seconds. */
-void ttap__reply_busy(struct ttap__request *req, unsigned status, const char *code, const char *hint, uint64_t wait_ns, const char *message);
+void ttap__reply_busy(struct ttap__request *req, unsigned status, const char *code, const char *hint, uint64_t wait_ns,
+                      const char *message);
 /** Answer for what ttap__sub_open() or ttap__kept_start() failed with. */
 void ttap__reply_open_error(struct ttap__request *req, struct ttap_http *http, int error);
 
@@ -131,8 +137,9 @@ void ttap__deliver_head(struct ttap__request *req, const struct ttap_http *http,
 bool ttap__deliveries_append(struct ttap_http *http, json_t *array);
 /** Until the next window ends, as far as this endpoint knows; 1 s if it does not. */
 uint64_t ttap__next_end_ns(struct ttap_http *http);
-/** End all windows of this endpoint, with their trailers, and wait for the deliveries, @timeout_ms at most. */
-void ttap__deliveries_stop(struct ttap_http *http, unsigned timeout_ms);
+/** End all windows of this endpoint, with their trailers, and wait for the deliveries and workers, @timeout_ms at most.
+ *  False: some are not over. */
+bool ttap__deliveries_stop(struct ttap_http *http, unsigned timeout_ms);
 
 /* ---- conversion.c: native bytes in, another format out, on a thread of its own ---- */
 struct conversion;
@@ -151,15 +158,14 @@ void ttap__source_close(struct ttap__source *source);
 int ttap__conversion_reserve(void);
 /** Give back a place that was not used. */
 void ttap__conversion_unreserve(void);
-/** Begin, on a reserved place. 0 and *@out, which then owns @source and the place; or -ENOMEM, -EAGAIN and nothing happened.
+/** Begin, on a reserved place. 0 and *@out, which then owns @source and the place; or -ENOMEM, -EAGAIN and nothing
+ * happened.
  *  @wake(@arg) is called on its thread when a reader that was told to wait has something. */
-int ttap__conversion_start(struct ttap_http *http, const struct ttap__source *source, const char *format, void (*wake)(void *arg),
-                           void *arg, struct conversion **out);
+int ttap__conversion_start(struct ttap_http *http, const struct ttap__source *source, const char *format,
+                           void (*wake)(void *arg), void *arg, struct conversion **out);
 /** As a stream's read. @wait_ms: block that long for output before saying TTAP__STREAM_WAIT. */
 long ttap__conversion_read(struct conversion *conversion, void *buf, size_t max, unsigned wait_ms);
-/** Nobody will read any more: it ends soon. Does not block. */
-void ttap__conversion_abandon(struct conversion *conversion);
-/** Give up the reader's hold, after which @wake is not called. */
+/** Give up the reader's hold: the conversion ends soon, and @wake is not called any more. */
 void ttap__conversion_release(struct conversion *conversion);
 /** How many run in this process. */
 unsigned ttap__conversions_running(void);

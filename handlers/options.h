@@ -4,7 +4,8 @@
 
 #include "tracetap/http.h"
 
-/** Copy @given (NULL: defaults; possibly of an older, shorter struct) to @out with defaults filled in. 0, or -EINVAL and a sentence in
+/** Copy @given (NULL: defaults; possibly of an older, shorter struct) to @out with defaults filled in. 0, or -EINVAL
+ * and a sentence in
  *  ttap_http_error(). Strings are not copied. */
 int ttap__options_take(const struct ttap_http_opts *given, struct ttap_http_opts *out);
 

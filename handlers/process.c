@@ -17,7 +17,8 @@ uint64_t ttap__clock_ns(int clock)
 
 static bool is_safe(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+           c == '.';
 }
 
 /* It goes into a header and becomes a file name on somebody's disk: no quotes, no separators, no leading dot. */
@@ -36,7 +37,8 @@ void ttap__process_exe(char *out, size_t size)
             *c = '_';
 }
 
-/* The 22nd field of /proc/self/stat, in clock ticks since boot. The second field may hold blanks and brackets; it ends at the last ')'. */
+/* The 22nd field of /proc/self/stat, in clock ticks since boot. The second field may hold blanks and brackets; it
+ * ends at the last ')'. */
 static uint64_t start_ticks(void)
 {
     char stat[1024];
@@ -59,7 +61,8 @@ uint64_t ttap__process_uptime_ns(void)
     uint64_t now_ns = ttap__clock_ns(CLOCK_BOOTTIME);
     if (!ticks || hz <= 0)
         return 0;
-    uint64_t started_ns = ticks / (uint64_t)hz * TTAP__NS_PER_S + ticks % (uint64_t)hz * (TTAP__NS_PER_S / (uint64_t)hz);
+    uint64_t started_ns =
+        ticks / (uint64_t)hz * TTAP__NS_PER_S + ticks % (uint64_t)hz * (TTAP__NS_PER_S / (uint64_t)hz);
     return now_ns > started_ns ? now_ns - started_ns : 0;
 }
 

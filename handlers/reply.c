@@ -8,12 +8,14 @@
 
 void ttap__reply_no_memory(struct ttap__request *req)
 {
-    ttap__reply_error(req, 503, "no_memory", "try again later, or raise the tracer's budget", NULL, "no memory for this within the tracer's budget");
+    ttap__reply_error(req, 503, "no_memory", "try again later, or raise the tracer's budget", NULL,
+                      "no memory for this within the tracer's budget");
 }
 
 void ttap__reply_not_found(struct ttap__request *req)
 {
-    ttap__reply_error(req, 404, "not_found", "GET /debug/trace/captures lists them", NULL, "no such capture; it may have been evicted by newer ones");
+    ttap__reply_error(req, 404, "not_found", "GET /debug/trace/captures lists them", NULL,
+                      "no such capture; it may have been evicted by newer ones");
 }
 
 void ttap__reply_stopping(struct ttap__request *req)
@@ -21,8 +23,8 @@ void ttap__reply_stopping(struct ttap__request *req)
     ttap__reply_error(req, 503, "stopping", NULL, NULL, "the endpoint is being stopped");
 }
 
-/* jansson's own json_dumps() drops a key, silently, when its buffer cannot grow; and its text belongs to whatever allocator the service
- * has given to jansson. So it writes to this one, which stays failed once it has failed. */
+/* jansson's own json_dumps() drops a key, silently, when its buffer cannot grow; and its text belongs to whatever
+ * allocator the service has given to jansson. So it writes to this one, which stays failed once it has failed. */
 struct text {
     char *bytes;
     size_t used, size;
@@ -59,7 +61,8 @@ bool ttap__reply_json(struct ttap__request *req, unsigned status, json_t *json, 
     return whole;
 }
 
-void ttap__reply_busy(struct ttap__request *req, unsigned status, const char *code, const char *hint, uint64_t wait_ns, const char *message)
+void ttap__reply_busy(struct ttap__request *req, unsigned status, const char *code, const char *hint, uint64_t wait_ns,
+                      const char *message)
 {
     char seconds[24];
     uint64_t wait_s = (wait_ns + TTAP__NS_PER_S - 1) / TTAP__NS_PER_S;

@@ -1,4 +1,5 @@
-/* rule.c - sampling rules between their two forms: text "0.01,checkout=1" and JSON {"default":0.01,"kinds":{"checkout":1}}.
+/* rule.c - sampling rules between their two forms: text "0.01,checkout=1" and JSON
+ * {"default":0.01,"kinds":{"checkout":1}}.
  *
  * The engine takes and gives text; only what it accepts gets here, so reading is plain.
  */
@@ -8,18 +9,21 @@
 
 #include "handlers.h"
 
-/* Nine decimals are what the engine reads. The digits are made from an integer, because printf's point is the locale's. */
+/* Nine decimals are what the engine reads. The digits are made from an integer, because printf's point is the
+ * locale's. */
 void ttap__rate_text(double rate, char out[24])
 {
     uint64_t scaled = (uint64_t)(rate * 1e9 + 0.5);
-    int length = snprintf(out, 24, "%llu.%09llu", (unsigned long long)(scaled / 1000000000u), (unsigned long long)(scaled % 1000000000u));
+    int length = snprintf(out, 24, "%llu.%09llu", (unsigned long long)(scaled / 1000000000u),
+                          (unsigned long long)(scaled % 1000000000u));
     while (out[length - 1] == '0')
         out[--length] = 0;
     if (out[length - 1] == '.')
         out[--length] = 0;
 }
 
-/* In units of 1e-9, read from digits and a point, which is what the engine's form has; strtod would want the locale's point. */
+/* In units of 1e-9, read from digits and a point, which is what the engine's form has; strtod would want the
+ * locale's point. */
 static uint64_t rate_billionths(const char *text, size_t len)
 {
     uint64_t value = 0;
@@ -54,7 +58,8 @@ static bool add_part(json_t *rule, json_t *kinds, const char *part, size_t len)
     char *raw = strndup(part, name_len - 1);
     json_t *name = raw ? ttap__json_text(raw) : NULL;
     free(raw);
-    bool added = name && json_object_set_new(kinds, json_string_value(name), rate_json(part + name_len, len - name_len)) == 0;
+    bool added =
+        name && json_object_set_new(kinds, json_string_value(name), rate_json(part + name_len, len - name_len)) == 0;
     json_decref(name);
     return added;
 }

@@ -1,6 +1,7 @@
 /* sampling.c - GET, PUT /debug/trace/sampling: which tasks captures keep.
  *
- * A PUT is read and checked as a whole, turned into a rule, and given to the engine in one call: it applies all of it or nothing.
+ * A PUT is read and checked as a whole, turned into a rule, and given to the engine in one call: it applies all of
+ * it or nothing.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,11 +63,14 @@ static bool append(struct ttap__request *req, struct text *rule, const char *kin
     char digits[24];
     ttap__rate_text(rate, digits);
     size_t room = TTAP__RULE_BYTES - rule->used;
-    int len = snprintf(rule->bytes + rule->used, room, "%s%s%s%s", rule->used ? "," : "", kind, *kind ? "=" : "", digits);
+    int len =
+        snprintf(rule->bytes + rule->used, room, "%s%s%s%s", rule->used ? "," : "", kind, *kind ? "=" : "", digits);
     rule->used += (size_t)len;
     if ((size_t)len < room)
         return true;
-    ttap__body_error(req, NULL, "kinds: the names are too long together; the whole setting as a rule has at most %zu bytes", TTAP__RULE_BYTES - 1);
+    ttap__body_error(req, NULL,
+                     "kinds: the names are too long together; the whole setting as a rule has at most %zu bytes",
+                     TTAP__RULE_BYTES - 1);
     return false;
 }
 
@@ -75,7 +79,8 @@ static bool append_kind(struct ttap__request *req, struct text *rule, const char
     if (*kind && strlen(kind) <= TTAP_NAME_BYTES_MAX && !strchr(kind, ',') && is_rate(rate))
         return append(req, rule, kind, json_number_value(rate));
     if (is_rate(rate))
-        ttap__body_error(req, NULL, "kinds: the name \"%.100s\" is not allowed; 1 to %d bytes without a comma are", kind, TTAP_NAME_BYTES_MAX);
+        ttap__body_error(req, NULL, "kinds: the name \"%.100s\" is not allowed; 1 to %d bytes without a comma are",
+                         kind, TTAP_NAME_BYTES_MAX);
     else
         ttap__body_error(req, NULL, "kinds.%.100s: a number from 0 to 1 is expected", kind);
     return false;
@@ -88,12 +93,11 @@ static bool append_kinds(struct ttap__request *req, struct text *rule, json_t *k
     if (!kinds)
         return true;
     if (!json_is_object(kinds) || json_object_size(kinds) > KINDS_MAX) {
-        ttap__body_error(req, NULL, "kinds: an object of at most %d names with numbers from 0 to 1 is expected", KINDS_MAX);
+        ttap__body_error(req, NULL, "kinds: an object of at most %d names with numbers from 0 to 1 is expected",
+                         KINDS_MAX);
         return false;
     }
-    json_object_foreach(kinds, kind, rate)
-        if (!append_kind(req, rule, kind, rate))
-            return false;
+    json_object_foreach(kinds, kind, rate) if (!append_kind(req, rule, kind, rate)) return false;
     return true;
 }
 
@@ -108,11 +112,13 @@ static bool read_rule(struct ttap__request *req, const json_t *body, struct text
         ttap__body_error(req, NULL, "default: a number from 0 to 1 is expected");
         return false;
     }
-    if (!append(req, rule, "", rate ? json_number_value(rate) : 1) || !append_kinds(req, rule, json_object_get(body, "kinds")))
+    if (!append(req, rule, "", rate ? json_number_value(rate) : 1) ||
+        !append_kinds(req, rule, json_object_get(body, "kinds")))
         return false;
     if (ttap__sampling_check(rule->bytes, &offset) == 0)
         return true;
-    ttap__body_error(req, NULL, "the tracer refuses the rule this makes, at \"%.40s\"", rule->bytes + (offset < rule->used ? offset : 0));
+    ttap__body_error(req, NULL, "the tracer refuses the rule this makes, at \"%.40s\"",
+                     rule->bytes + (offset < rule->used ? offset : 0));
     return false;
 }
 
@@ -124,7 +130,8 @@ static void apply(struct ttap__request *req, struct ttap_http *http, const char 
     int error = matches ? ttap_sampling_set(rule) : 0;
     pthread_mutex_unlock(&http->lock);
     if (!matches)
-        ttap__reply_error(req, 412, "changed", "GET it again", NULL, "the setting in force is not the one that If-Match names");
+        ttap__reply_error(req, 412, "changed", "GET it again", NULL,
+                          "the setting in force is not the one that If-Match names");
     else if (error)
         ttap__reply_no_memory(req);
     else
@@ -153,4 +160,5 @@ static void handle(struct ttap__request *req, void *arg)
         reply_setting(req);
 }
 
-const struct ttap__route ttap__route_sampling = {"/debug/trace/sampling", TTAP__GET | TTAP__HEAD | TTAP__PUT, handle, NULL, 0, TTAP__BODY_MAX_BYTES};
+const struct ttap__route ttap__route_sampling = {
+    "/debug/trace/sampling", TTAP__GET | TTAP__HEAD | TTAP__PUT, handle, NULL, 0, TTAP__BODY_MAX_BYTES};

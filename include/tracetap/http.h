@@ -28,8 +28,8 @@ struct ttap_http_opts {
     const char *unix_path;        /* also listen on this unix socket (mode 0600, same user only); default NULL */
     const char *token_file;       /* file with a bearer token of 22 to 256 characters, readable by its owner only; default NULL: no token asked */
     const char *const *hosts;     /* NULL-terminated host names to accept beside localhost, 127.0.0.1 and [::1]; default NULL */
-    double seconds_max;           /* longest window a request may ask for; default 300, at most 3600 */
-    unsigned captures_max;        /* at once; default 4, at most 16 */
+    double seconds_max;           /* longest window a request may ask for; default 300, 0.001 to 3600 */
+    unsigned captures_max;        /* at once; default 4, 1 to 16. Of the process: the last endpoint started or mounted sets it */
     unsigned connections_max;     /* default 64, 4 to 1024 */
     const char *static_dir;       /* serve the viewer from this directory instead of the built-in copy, while developing; default NULL */
     void (*log)(void *arg, const char *line); /* told of refused requests and failures, at most 10 lines a second, escaped; default NULL: silent */
@@ -40,7 +40,7 @@ struct ttap_http_opts {
 /** ttap_http_start() - start the endpoint.
  *  @out: the endpoint, yours; end it with ttap_http_stop(). Untouched on error.
  *  Returns 0, or a negative errno; ttap_http_error() then says in words what was wrong and what is allowed:
- *  -EINVAL an option; -EADDRINUSE, -EACCES as bind(2); -EMFILE, -ENOMEM, -EAGAIN. */
+ *  -EINVAL an option; -ENOENT, -ENOTDIR, -EACCES a file it names; -EADDRINUSE, -EADDRNOTAVAIL as bind(2); -EMFILE, -ENOMEM, -EAGAIN. */
 TTAP_API int ttap_http_start(const struct ttap_http_opts *opts, struct ttap_http **out);
 
 /** ttap_http_stop() - end all captures of this endpoint with their trailers, close and free. At most 2 s. NULL is allowed. */

@@ -29,7 +29,7 @@ WRONG = [
     (["capture", "--bytes", "5T", ":1"], ["--bytes 5T"]),
     (["capture", "--bytes", "5KB", ":1"], ["--bytes 5KB"]),
     (["capture", "--bytes", "99999999999999999999", ":1"], ["--bytes 99999999999999999999"]),
-    (["capture", "--bytes", "18014398509481985K", ":1"], ["--bytes 18014398509481985K"]),  # wraps to 1 KiB if multiplied carelessly
+    (["capture", "--bytes", "18014398509481992K", ":1"], ["--bytes 18014398509481992K"]),  # 8 KiB if multiplied carelessly
     (["capture", "--bytes", " 8192", ":1"], ["--bytes  8192"]),
     (["capture", "--output", "", ":1"], ["--output", "FILE must not be empty"]),
     (["capture", "--format", "", ":1"], ["--format", "must not be empty"]),

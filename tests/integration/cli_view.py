@@ -175,6 +175,8 @@ def the_browser_is_told_the_address():
         view.line("opening the browser")
         cli.wait_until(lambda: os.path.exists("opened"), "the browser to be started")
         assert cli.read("opened").decode().strip() == url
+        code, rest = view.stop()
+        assert code == 0 and rest == "", rest
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def a_download_goes_on_to_its_end_after_the_capture_was_deleted(s):
 
 def an_id_has_one_spelling(s):
     info = s.keep()
-    for bad in ["0", "00", f"0{info['id']}", f"{info['id']}x", "-1", "99999999999999999999", "x", "%31%00", f"+{info['id']}"]:
+    for bad in ["0", "00", f"0{info['id']}", f"{info['id']}x", "-1", "99999999999999999999", "x", f"+{info['id']}"]:
         s.get(f"{CAPTURES}/{bad}").expect_error(404, "not_found")
     s.get(info["url"] + "?format=xml").expect_error(400, "bad_parameter", "native", "json")
     s.get(info["url"] + "?seconds=1").expect_error(400, "bad_parameter", "seconds")

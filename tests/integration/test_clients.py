@@ -3,6 +3,7 @@
 The window ends on time, memory stays within the budget and 8 MiB, what is lost is counted and told in the trailer, and recording is
 off soon after nobody is left.
 """
+import os
 import signal
 import subprocess
 import threading
@@ -36,6 +37,8 @@ class Memory:
         self.over = True
         self.thread.join()
         print(f"memory: {self.most / (1 << 20):.1f} MiB over the idle service, budget {self.budget >> 20} MiB")
+        if os.environ.get("TTAP_SANITIZE"):
+            return  # the sanitizer's own memory is not ours to bound
         assert self.most <= self.budget + (8 << 20), self.most
 
 
@@ -223,10 +226,10 @@ def a_slow_reader_of_a_conversion_holds_bounded_memory(s):
 
 def starting_and_leaving_again_and_again_leaves_nothing_behind(s):
     def fds():
-        return len(__import__("os").listdir(f"/proc/{s.process.pid}/fd"))
+        return len(os.listdir(f"/proc/{s.process.pid}/fd"))
 
     def threads():
-        return len(__import__("os").listdir(f"/proc/{s.process.pid}/task"))
+        return len(os.listdir(f"/proc/{s.process.pid}/task"))
     s.get("/debug/trace?seconds=0.1&format=json").expect(200)
     service.wait_until(lambda: s.status()["captures_active"] == 0, "the first to end")
     time.sleep(1.5)

@@ -13,8 +13,9 @@ def the_front_door_leads_to_the_viewer(s):
 
 
 def a_viewer_file_that_does_not_exist_is_404(s):
-    for path in ("nothing.js", "../status", "..%2fstatus", "%2e%2e/status", ".//index.html", "%00", "index.html/"):
+    for path in ("nothing.js", "../status", "..%2fstatus", "%2e%2e/status", ".//index.html", "index.html/"):
         s.get(f"/debug/trace/ui/{path}").expect(404)
+    s.get("/debug/trace/ui/%00").expect_error(400, "bad_request")
     s.ask("POST", "/debug/trace/ui/", "{}", {"Content-Type": "application/json"}).expect_error(405, "method_not_allowed")
 
 

@@ -1,16 +1,19 @@
-/* busy_service.c - a service to test the endpoint with: annotating threads, ttap_http_start on a free port, orders on stdin.
+/* busy_service.c - a service to test the endpoint with: annotating threads, ttap_http_start on a free port, orders
+ * on stdin.
  *
- *   busy_service [--threads N] [--requests-per-s N] [--budget BYTES] [--seconds-max S] [--captures-max N] [--connections-max N]
+ *   busy_service [--threads N] [--requests-per-s N] [--budget BYTES] [--seconds-max S] [--captures-max N]
+ *   [--connections-max N]
  *                [--token-file F] [--unix-path F] [--host NAME] [--port N] [--address A]
  *
  *   stdout:  "port 41234"             it serves
  *            "error WORDS"            ttap_http_start() refused; the exit code is 1
- *            "gate 3f 1234567890"     what is recorded changed, with CLOCK_MONOTONIC in ns (looked at every millisecond)
- *            "log WORDS"              the endpoint's log callback
+ *            "gate 3f 1234567890"     what is recorded changed, with CLOCK_MONOTONIC in ns (looked at every
+ *            millisecond) "log WORDS"              the endpoint's log callback
  *            "stopped 12345678"       after the order "stop": how long ttap_http_stop() took, in ns
  *   stdin:   "stop", "fork" (a child that sleeps for a minute; prints "child PID"), end of file: exit
  *
- * A request is a task with three regions, a log line, a counter and a queue: 15 events. 0 requests per second: as many as possible.
+ * A request is a task with three regions, a log line, a counter and a queue: 15 events. 0 requests per second: as
+ * many as possible.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -9,7 +9,7 @@
 struct ttap__request {
     enum ttap__method method;
     const char *path_arg, *body;
-    size_t body_len; /* 0: body is a string */
+    size_t body_len;          /* 0: body is a string */
     const char *params[8][2]; /* name, value */
     const char *if_match;
     /* The answer. */

@@ -26,12 +26,14 @@ static void text_that_is_utf8_stays_as_it_is(void)
 
 static void each_byte_that_is_not_utf8_becomes_one_replacement(void)
 {
-    expect_text("a\xff" "b", "a" BAD "b");
+    expect_text("a\xff"
+                "b",
+                "a" BAD "b");
     expect_text("\xc3", BAD);
     expect_text("\xe2\x82", BAD BAD);
-    expect_text("\xc0\xaf", BAD BAD);             /* overlong */
-    expect_text("\xe0\x80\xaf", BAD BAD BAD);     /* overlong */
-    expect_text("\xed\xa0\x80", BAD BAD BAD);     /* surrogate */
+    expect_text("\xc0\xaf", BAD BAD);         /* overlong */
+    expect_text("\xe0\x80\xaf", BAD BAD BAD); /* overlong */
+    expect_text("\xed\xa0\x80", BAD BAD BAD); /* surrogate */
     expect_text("\xf4\x90\x80\x80", BAD BAD BAD BAD);
     expect_text("\xf0\x8f\xbf\xbf", BAD BAD BAD BAD);
     expect_text("\x80\xbf", BAD BAD);
@@ -40,7 +42,8 @@ static void each_byte_that_is_not_utf8_becomes_one_replacement(void)
 /* Every string of three bytes in the interesting places makes a document that jansson accepts. */
 static void any_three_bytes_make_valid_json(void)
 {
-    static const unsigned char edges[] = {1, 'a', '"', '\\', 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc2, 0xdf, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xf5, 0xff};
+    static const unsigned char edges[] = {1,    'a',  '"',  '\\', 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf,
+                                          0xc0, 0xc2, 0xdf, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xf5, 0xff};
     const size_t n = sizeof edges;
     for (size_t i = 0; i < n * n * n; i++) {
         const char bytes[4] = {(char)edges[i % n], (char)edges[i / n % n], (char)edges[i / n / n], 0};
@@ -57,7 +60,10 @@ static void counts_stop_where_javascript_stops_being_exact(void)
     const struct {
         uint64_t count;
         json_int_t expected;
-    } cases[] = {{0, 0}, {9007199254740990, 9007199254740990}, {9007199254740992, 9007199254740991}, {UINT64_MAX, 9007199254740991}};
+    } cases[] = {{0, 0},
+                 {9007199254740990, 9007199254740990},
+                 {9007199254740992, 9007199254740991},
+                 {UINT64_MAX, 9007199254740991}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         json_t *json = ttap__json_count(cases[i].count);
         CU_ASSERT_EQUAL(json_integer_value(json), cases[i].expected);
