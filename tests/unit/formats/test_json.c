@@ -313,7 +313,7 @@ static void more_threads_than_memory_allows_still_make_a_document(void)
 static void no_chunk_has_more_than_16384_rows(void)
 {
     struct wire wire = {0};
-    size_t index, full = 0, rows = 0;
+    size_t index, full = 0, rows = 0, strings = 0;
     json_t *chunk;
     wire_preamble(&wire, 1, 0);
     wire_plain_header(&wire);
@@ -322,8 +322,11 @@ static void no_chunk_has_more_than_16384_rows(void)
     json_t *document = document_of(&wire);
     json_array_foreach(json_object_get(document, "chunks"), index, chunk)
     {
+        if (is_table(chunk, "str"))
+            strings += json_array_size(json_object_get(chunk, "v"));
         if (!is_table(chunk, "region"))
             continue;
+        CU_ASSERT_TRUE((size_t)column(chunk, "name", 0) < strings); /* told before the first row that names it */
         CU_ASSERT_TRUE(column(chunk, "n", 0) <= 16384);
         full += column(chunk, "n", 0) == 16384;
         rows += (size_t)column(chunk, "n", 0);
