@@ -1,0 +1,191 @@
+/* test_loss.c - too little memory, damaged memory, threads without a record: what is missing is counted, and nothing crashes. */
+#include <string.h>
+
+#include "arena.h"
+#include "subs.h"
+
+static struct recording r;
+
+/* Chunks on the free list, or SIZE_MAX when one is on it twice or was never made. */
+static size_t free_chunks(void)
+{
+    static bool seen[1u << 16];
+    memset(seen, 0, sizeof(seen));
+    size_t count = 0;
+    for (uint32_t at = (uint32_t)ttap__arena_base->free_chunks; at; at = ttap__chunks[at - 1].next, count++) {
+        if (at > ttap__arena_base->chunks_made || seen[at])
+            return SIZE_MAX;
+        seen[at] = true;
+    }
+    return count;
+}
+
+static void with_a_tiny_budget_every_lost_event_is_in_the_books(void)
+{
+    CU_ASSERT_FATAL(ttap_budget_set(1u << 20) == 0);
+    uint64_t lost = 0;
+    for (int round = 0; round < 10; round++) {
+        struct emitters e;
+        CU_ASSERT_FATAL(recording_start(&r, NULL) == 0);
+        emitters_start(&e, 8, 0);
+        nap_ms(50);
+        CU_ASSERT(recording_stop(&r));
+        emitters_stop(&e);
+        lost += r.lost[TTAP__LOSS_FULL] + r.lost[TTAP__LOSS_QUEUE];
+        for (unsigned i = 0; i < 8; i++) {
+            const struct validation_tile *tile = validation_tile(&r.check, i);
+            CU_ASSERT(!tile || (tile->covered && !tile->duplicates));
+        }
+        recording_free(&r);
+    }
+    printf("(%llu lost) ", (unsigned long long)lost);
+    CU_ASSERT(lost > 0);
+}
+
+/* A stream that had handed its chunk over and found no other once gave that chunk back a second time when the session ended. */
+static void a_chunk_that_was_handed_over_is_given_back_once(void)
+{
+    uint64_t lost_full = 0;
+    for (int round = 0; round < 20; round++) {
+        struct emitters e;
+        CU_ASSERT_FATAL(recording_start(&r, NULL) == 0);
+        emitters_start(&e, 12, 0);
+        nap_ms(10);
+        CU_ASSERT(recording_stop(&r));
+        emitters_stop(&e);
+        lost_full += r.lost[TTAP__LOSS_FULL];
+        recording_free(&r);
+        CU_ASSERT(free_chunks() != SIZE_MAX);
+    }
+    CU_ASSERT(lost_full > 0); /* else this test showed nothing */
+}
+
+/* More threads than chunks: most of them never get one. */
+static pthread_barrier_t all_here;
+
+static void *want_a_chunk(void *arg)
+{
+    for (int i = 0; i < 10; i++)
+        TTAP_INSTANT("of a crowd");
+    pthread_barrier_wait(&all_here);
+    return arg;
+}
+
+static void threads_without_a_chunk_lose_and_are_counted(void)
+{
+    enum { CROWD = 100 };
+    pthread_t crowd[CROWD];
+    pthread_barrier_init(&all_here, NULL, CROWD + 1);
+    CU_ASSERT_FATAL(recording_start(&r, NULL) == 0);
+    for (int i = 0; i < CROWD; i++)
+        pthread_create(&crowd[i], NULL, want_a_chunk, NULL);
+    pthread_barrier_wait(&all_here);
+    for (int i = 0; i < CROWD; i++)
+        pthread_join(crowd[i], NULL);
+    CU_ASSERT(recording_stop(&r));
+    CU_ASSERT(r.lost[TTAP__LOSS_FULL] > 0);
+    CU_ASSERT(recording_count(&r, 0, "of a crowd") + recording_lost(&r) == CROWD * 10);
+    recording_free(&r);
+    CU_ASSERT(free_chunks() != SIZE_MAX);
+}
+
+/* ---- Damage: garbage in a chunk, under the drainer ---- */
+
+static uint64_t random_state = 88172645463325252u;
+
+static uint64_t random_word(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state;
+}
+
+static uint32_t my_chunk(void)
+{
+    return TTAP__PUB_CHUNK(ttap__load(&ttap__tls->stream[0].shared->published));
+}
+
+static void a_damaged_cell_ends_the_run_and_is_counted(void)
+{
+    ttap_budget_set(64u << 20);
+    for (int round = 0; round < 300; round++) {
+        CU_ASSERT_FATAL(recording_start(&r, NULL) == 0);
+        for (int i = 0; i < 200; i++)
+            TTAP_COUNTER("near damage", i);
+        uint32_t chunk = my_chunk();
+        CU_ASSERT_FATAL(chunk != 0);
+        uint64_t *cells = ttap__chunks[chunk - 1].cells;
+        for (int k = 0; k < 5; k++) {
+            uint64_t at = random_word() % 200, word = random_word();
+            ttap__store(&cells[at], round % 2 ? word : word & 0xff);
+        }
+        for (int i = 0; i < 2000; i++)
+            TTAP_COUNTER("after damage", i);
+        ttap_capture_stop(r.capture);
+        r.capture = NULL;
+        struct recording seen;
+        /* Anything may have become of the damaged cells; the capture itself is still exact in form and sum. */
+        CU_ASSERT(recording_of_bytes(&seen, r.bytes, r.len));
+        CU_ASSERT(recording_count(&seen, TTAP__COUNTER, "after damage") >= 1000);
+        recording_free(&seen);
+        recording_free(&r);
+    }
+}
+
+static void a_chunk_full_of_an_unknown_kind_is_counted_as_stalled(void)
+{
+    CU_ASSERT_FATAL(recording_start(&r, NULL) == 0);
+    TTAP_INSTANT("first");
+    nap_ms(30);
+    for (int i = 0; i < 100; i++)
+        TTAP_INSTANT("doomed");
+    uint32_t chunk = my_chunk();
+    for (int i = 1; i < 101; i++)
+        ttap__store(&ttap__chunks[chunk - 1].cells[2 * i], 0xc8); /* no such kind */
+    CU_ASSERT(recording_stop(&r));
+    CU_ASSERT(r.lost[TTAP__LOSS_STALL] + recording_count(&r, 0, "doomed") == 100);
+    CU_ASSERT(recording_count(&r, 0, "first") == 1);
+    recording_free(&r);
+}
+
+static void damaged_heads_of_chunks_do_no_harm(void)
+{
+    for (int round = 0; round < 200; round++) {
+        CU_ASSERT_FATAL(recording_start(&r, NULL) == 0);
+        TTAP_INSTANT("first");
+        uint32_t chunk = my_chunk();
+        struct ttap__chunk *c = &ttap__chunks[chunk - 1];
+        switch (round % 5) {
+        case 0: ttap__store(&c->slot, (uint32_t)random_word()); break;
+        case 1: ttap__store(&c->level, (uint32_t)random_word()); break;
+        case 2: ttap__store(&c->uid, random_word()); break;
+        case 3: ttap__store(&c->session, (uint32_t)random_word()); break;
+        case 4: ttap__store(&c->base_ticks, random_word()); break;
+        }
+        for (int i = 0; i < 600; i++) /* so that it is handed over */
+            TTAP_INSTANT("more");
+        ttap_capture_stop(r.capture);
+        recording_free(&r);
+    }
+    CU_ASSERT_FATAL(recording_start(&r, NULL) == 0); /* and the next capture knows nothing of it */
+    TTAP_INSTANT("healthy");
+    CU_ASSERT(recording_stop(&r));
+    CU_ASSERT(recording_count(&r, 0, "healthy") == 1);
+    recording_free(&r);
+}
+
+static CU_TestInfo statements[] = {
+    {"with a tiny budget every lost event is in the books", with_a_tiny_budget_every_lost_event_is_in_the_books},
+    {"a chunk that was handed over is given back once", a_chunk_that_was_handed_over_is_given_back_once},
+    {"threads without a chunk lose and are counted", threads_without_a_chunk_lose_and_are_counted},
+    {"a damaged cell ends the run and is counted", a_damaged_cell_ends_the_run_and_is_counted},
+    {"a chunk full of an unknown kind is counted as stalled", a_chunk_full_of_an_unknown_kind_is_counted_as_stalled},
+    {"damaged heads of chunks do no harm", damaged_heads_of_chunks_do_no_harm},
+    CU_TEST_INFO_NULL,
+};
+
+int main(void)
+{
+    return run_statements(statements);
+}

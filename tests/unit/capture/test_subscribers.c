@@ -1,0 +1,182 @@
+/* test_subscribers.c - several at once: each gets what it asked for, exactly, whatever the others do. */
+#include <string.h>
+
+#include "subs.h"
+
+static void work_for_a_task(int64_t *tile, struct ttap_name *tile_name)
+{
+    struct ttap_task task, before;
+    TTAP_TASK_BEGIN(&task, "work", NULL);
+    ttap_task_enter(&task, &before);
+    TTAP_REGION_BEGIN("work");
+    TTAP_INSTANT("work");
+    TTAP_REGION_END("work");
+    ttap_task_leave(&before);
+    ttap_task_end(&task);
+    ttap_counter(tile_name, (*tile)++);
+}
+
+static void each_gets_its_groups_and_no_others(void)
+{
+    struct ttap_name tile_name = TTAP_NAME_INIT("tile.0");
+    struct recording regions, logs, all;
+    int64_t tile = 0;
+    struct ttap__sub *one = open_sub(TTAP_GROUP_REGION, NULL), *two = open_sub(TTAP_GROUP_LOG | TTAP_GROUP_COUNTER, NULL);
+    struct ttap__sub *three = open_sub(TTAP_GROUPS_ALL, NULL);
+    for (int i = 0; i < 1000; i++)
+        work_for_a_task(&tile, &tile_name);
+    CU_ASSERT(finish_sub(one, &regions) && finish_sub(two, &logs) && finish_sub(three, &all));
+    CU_ASSERT(regions.events_count == 2000 && recording_count(&regions, TTAP__REGION_BEGIN, "work") == 1000);
+    CU_ASSERT(logs.events_count == 2000 && recording_count(&logs, TTAP__INSTANT, "work") == 1000 && recording_count(&logs, TTAP__COUNTER, "tile.0") == 1000);
+    CU_ASSERT(all.events_count == 8000);
+    CU_ASSERT(regions.filtered == 6000 && logs.filtered == 6000 && all.filtered == 0);
+    recording_free(&regions);
+    recording_free(&logs);
+    recording_free(&all);
+}
+
+static void rates_nest_and_each_gets_whole_trees(void)
+{
+    struct ttap_name tile_name = TTAP_NAME_INIT("tile.0");
+    struct recording few, many, none;
+    int64_t tile = 0;
+    struct ttap__sub *one = open_sub(TTAP_GROUPS_ALL, "0.05"), *two = open_sub(TTAP_GROUPS_ALL, "0.5"), *three = open_sub(TTAP_GROUPS_ALL, "0");
+    for (int i = 0; i < 4000; i++)
+        work_for_a_task(&tile, &tile_name);
+    CU_ASSERT(finish_sub(one, &few) && finish_sub(two, &many) && finish_sub(three, &none));
+    size_t in_few = recording_count(&few, TTAP__TASK_BEGIN, NULL), in_many = recording_count(&many, TTAP__TASK_BEGIN, NULL);
+    CU_ASSERT(in_few > 100 && in_few < 320 && in_many > 1800 && in_many < 2200);
+    CU_ASSERT(recording_count(&few, TTAP__INSTANT, "work") == in_few && recording_count(&many, TTAP__TASK_END, NULL) == in_many);
+    CU_ASSERT(recording_count(&none, TTAP__TASK_BEGIN, NULL) == 0 && recording_count(&none, TTAP__INSTANT, NULL) == 0);
+    CU_ASSERT(recording_count(&few, TTAP__COUNTER, NULL) == 4000 && recording_count(&none, TTAP__COUNTER, NULL) == 4000);
+    size_t missing = 0;
+    for (size_t i = 0; i < few.events_count; i++) { /* what the smaller rate keeps the larger keeps too */
+        bool found = few.events[i].kind != TTAP__TASK_BEGIN;
+        for (size_t k = 0; k < many.events_count && !found; k++)
+            found = many.events[k].kind == TTAP__TASK_BEGIN && many.events[k].a[0] == few.events[i].a[0];
+        missing += !found;
+    }
+    CU_ASSERT(missing == 0);
+    recording_free(&few);
+    recording_free(&many);
+    recording_free(&none);
+}
+
+static void joining_and_leaving_in_mid_flight_is_exact_for_each(void)
+{
+    static const uint64_t groups[4] = {TTAP_GROUPS_ALL, TTAP_GROUP_COUNTER, TTAP_GROUP_REGION | TTAP_GROUP_COUNTER, TTAP_GROUP_REGION};
+    struct sub_reader readers[4] = {{0}};
+    struct recording r;
+    struct emitters e;
+    emitters_start(&e, 6, 200);
+    for (int round = 0; round < 60; round++) {
+        int i = round * 7 % 4;
+        if (readers[i].sub) {
+            CU_ASSERT(sub_reader_finish(&readers[i], &r));
+            CU_ASSERT(r.events_count > 0 && recording_lost(&r) == 0);
+            if (groups[i] == TTAP_GROUP_COUNTER)
+                CU_ASSERT(recording_count(&r, TTAP__REGION_BEGIN, NULL) == 0);
+            recording_free(&r);
+        }
+        sub_reader_start(&readers[i], open_sub(groups[i], round % 2 ? NULL : "0.5"));
+        nap_ms(3);
+    }
+    for (int i = 0; i < 4; i++)
+        if (readers[i].sub) {
+            CU_ASSERT(sub_reader_finish(&readers[i], &r));
+            recording_free(&r);
+        }
+    emitters_stop(&e);
+}
+
+/* Resident bytes now, and the most that is allowed to be. */
+static uint64_t resident_bytes(void)
+{
+    unsigned long pages = 0, resident = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    if (!statm || fscanf(statm, "%lu %lu", &pages, &resident) != 2)
+        resident = 0;
+    if (statm)
+        fclose(statm);
+    return (uint64_t)resident * 4096;
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MEASURABLE 0 /* shadow memory is resident too */
+#else
+#define MEASURABLE 1
+#endif
+
+/* One does not read, one reads all and throws it away, so that the test's own memory stays out of the figure. */
+static void *read_and_check_sizes(void *arg)
+{
+    struct sub_reader *reader = arg;
+    static unsigned char piece[65536];
+    ttap__thread_is_own();
+    for (;;) {
+        size_t n = ttap__sub_read(reader->sub, piece, sizeof(piece));
+        reader->len += n;
+        if (!n && ttap__sub_state(reader->sub) == TTAP__SUB_ENDED)
+            return NULL;
+        if (!n)
+            ttap__sub_wait(reader->sub, -1);
+    }
+}
+
+static void a_stalled_reader_loses_alone_and_memory_stays_in_the_budget(uint64_t budget_bytes)
+{
+    struct emitters e;
+    struct recording r;
+    struct ttap__sub_info info;
+    uint64_t before = resident_bytes(), most = 0, lost_by_stalled = 0;
+    CU_ASSERT_FATAL(ttap_budget_set(budget_bytes) == 0);
+    struct ttap__sub *stalled = open_sub(TTAP_GROUPS_ALL, NULL);
+    struct sub_reader reader = {.sub = open_sub(TTAP_GROUPS_ALL, NULL)};
+    pthread_create(&reader.thread, NULL, read_and_check_sizes, &reader);
+    emitters_start(&e, 2, 2000 / (budget_bytes > (8u << 20) ? 1 : 20)); /* what a small budget can take in a tick */
+    for (int i = 0; i < 3000 && (!lost_by_stalled || i < 300); i++) {
+        nap_ms(10);
+        uint64_t now = resident_bytes();
+        most = now > most ? now : most;
+        ttap__sub_info(stalled, &info);
+        lost_by_stalled = info.lost;
+    }
+    ttap__sub_info(reader.sub, &info);
+    emitters_stop(&e);
+    CU_ASSERT(lost_by_stalled > 0);
+    CU_ASSERT(info.lost == 0 && info.delivered > 0);
+    printf("(budget %llu MiB: %.1f MiB more resident, %llu lost by the stalled, %llu by the other) ", (unsigned long long)(budget_bytes >> 20),
+           (double)(most - before) / 1048576, (unsigned long long)lost_by_stalled, (unsigned long long)info.lost);
+    if (MEASURABLE)
+        CU_ASSERT(most - before <= budget_bytes + (8u << 20));
+    ttap__sub_stop(reader.sub, TTAP__END_STOPPED);
+    pthread_join(reader.thread, NULL);
+    ttap__sub_close(reader.sub);
+    CU_ASSERT(finish_sub(stalled, &r)); /* what it lost is told exactly */
+    CU_ASSERT(r.lost[TTAP__LOSS_QUEUE] > 0);
+    recording_free(&r);
+}
+
+static void a_stalled_reader_loses_alone_with_1_mib(void)
+{
+    a_stalled_reader_loses_alone_and_memory_stays_in_the_budget(1u << 20);
+}
+
+static void a_stalled_reader_loses_alone_with_64_mib(void)
+{
+    a_stalled_reader_loses_alone_and_memory_stays_in_the_budget(64u << 20);
+}
+
+static CU_TestInfo statements[] = {
+    {"each gets its groups and no others", each_gets_its_groups_and_no_others},
+    {"rates nest and each gets whole trees", rates_nest_and_each_gets_whole_trees},
+    {"joining and leaving in mid-flight is exact for each", joining_and_leaving_in_mid_flight_is_exact_for_each},
+    {"a stalled reader loses alone with 1 MiB", a_stalled_reader_loses_alone_with_1_mib},
+    {"a stalled reader loses alone with 64 MiB", a_stalled_reader_loses_alone_with_64_mib},
+    CU_TEST_INFO_NULL,
+};
+
+int main(void)
+{
+    return run_statements(statements);
+}
