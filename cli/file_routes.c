@@ -14,6 +14,10 @@
 
 #include <tracetap/tracetap.h>
 
+#include "assets.h"
+
+extern const struct ttap__assets ttap__viewer_assets; /* made of static/ by the build */
+
 #define CAPTURE_ID "1"
 #define CAPTURE_URL "/debug/trace/captures/" CAPTURE_ID
 
@@ -219,10 +223,32 @@ static void handle_capture(struct ttap__request *req, void *arg)
         reply_document(req, file);
 }
 
+static void handle_home(struct ttap__request *req, void *arg)
+{
+    static const struct ttap__header to_viewer[] = {
+        {"Location", "/debug/trace/ui/"}, {"Cache-Control", "no-store"}, {NULL, NULL}};
+
+    (void)arg;
+    ttap__reply(req, 302, "text/plain", "", 0, to_viewer);
+}
+
+static void handle_viewer(struct ttap__request *req, void *arg)
+{
+    (void)arg;
+    ttap__assets_reply(req, &ttap__viewer_assets, ttap__request_path_arg(req));
+}
+
 static const char *const capture_params[] = {"format", NULL};
 
 const struct ttap__route cli_file_routes[CLI_FILE_ROUTE_COUNT] = {
-    {"/debug/trace/status", TTAP__GET, handle_status, NULL, 0, 0},
-    {"/debug/trace/captures", TTAP__GET, handle_captures, NULL, 0, 0},
-    {"/debug/trace/captures/{id}", TTAP__GET, handle_capture, capture_params, 0, 0},
+    {"/", TTAP__GET | TTAP__HEAD, handle_home, NULL, TTAP__ROUTE_PUBLIC, 0},
+    {"/debug/trace/ui/{rest}", TTAP__GET | TTAP__HEAD, handle_viewer, NULL, TTAP__ROUTE_PUBLIC, 0},
+    {"/debug/trace/status", TTAP__GET | TTAP__HEAD, handle_status, NULL, 0, 0},
+    {"/debug/trace/captures", TTAP__GET | TTAP__HEAD, handle_captures, NULL, 0, 0},
+    {"/debug/trace/captures/{id}", TTAP__GET | TTAP__HEAD, handle_capture, capture_params, 0, 0},
 };
+
+bool cli_file_routes_have_viewer(void)
+{
+    return ttap__viewer_assets.count > 0;
+}

@@ -12,8 +12,10 @@ struct cli_served_file {
     const char *name; /* for downloads; safe in a header */
 };
 
-enum { CLI_FILE_ROUTE_COUNT = 3 };
+enum { CLI_FILE_ROUTE_COUNT = 5 };
 /** The routes; the server's arg must be a struct cli_served_file. */
 extern const struct ttap__route cli_file_routes[CLI_FILE_ROUTE_COUNT];
+/** False: this build left the viewer out. */
+bool cli_file_routes_have_viewer(void);
 
 #endif

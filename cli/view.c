@@ -136,6 +136,10 @@ static int run(int argc, char **argv)
 
     if (result != CLI_OK)
         return result;
+    if (!cli_file_routes_have_viewer()) {
+        cli_error("this tracetap was built without the viewer (TRACETAP_VIEWER)");
+        return CLI_FAILED;
+    }
     if (cli_input_open(&input, name) < 0)
         return CLI_FAILED;
     result = cli_document_make(&document, &input);
