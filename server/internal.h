@@ -39,6 +39,7 @@ struct slot {
     bool peer_ok;              /* unix: the peer is our user */
     uint64_t waiting_since_ns; /* no complete request since then; 0: one is being answered */
     uint64_t deadline_ns;      /* when waiting ends */
+    struct ttap__request *request; /* in progress; MHD's thread alone. On some malformed heads libmicrohttpd never says that it is over */
 };
 
 struct listener {
@@ -186,6 +187,8 @@ void ttap__on_connection(void *listener, struct MHD_Connection *connection, void
 /** A connection's request is complete, or it waits for the next one. */
 void ttap__slot_answering(struct ttap__server *server, struct slot *slot);
 void ttap__slot_waiting(struct listener *listener, struct slot *slot);
+/** The request in progress is @req, or none; the one before is freed. @slot may be NULL. */
+void ttap__slot_request(struct slot *slot, struct ttap__request *req);
 /** Its reply is a stream, which ends by rules of its own. @slot may be NULL. */
 void ttap__slot_streaming(struct ttap__server *server, struct slot *slot);
 /** With the lock: shut what has waited too long, or what must make room; returns when to look again. */

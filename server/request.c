@@ -209,6 +209,7 @@ void *ttap__on_uri(void *arg, const char *uri, struct MHD_Connection *connection
     req->listener = listener;
     req->slot = info ? info->socket_context : NULL;
     req->peer_ok = !listener->is_unix || (req->slot && req->slot->peer_ok);
+    ttap__slot_request(req->slot, req);
     return req;
 }
 
@@ -227,7 +228,12 @@ void ttap__on_completed(void *arg, struct MHD_Connection *connection, void **con
     (void)connection;
     (void)why;
     *con_cls = NULL;
-    if (req && req->slot)
-        ttap__slot_waiting(req->listener, req->slot);
-    ttap__request_free(req);
+    if (!req)
+        return;
+    if (!req->slot) {
+        ttap__request_free(req);
+        return;
+    }
+    ttap__slot_waiting(req->listener, req->slot);
+    ttap__slot_request(req->slot, NULL);
 }

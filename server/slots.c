@@ -63,11 +63,20 @@ static void on_started(struct listener *listener, int fd, void **socket_context)
     *socket_context = slot;
 }
 
+void ttap__slot_request(struct slot *slot, struct ttap__request *req)
+{
+    if (!slot)
+        return;
+    ttap__request_free(slot->request);
+    slot->request = req;
+}
+
 /* The socket is still open now: nobody can shut down a number that means something else. */
 static void on_closed(struct listener *listener, struct slot *slot)
 {
     if (!slot)
         return;
+    ttap__slot_request(slot, NULL);
     pthread_mutex_lock(&listener->server->lock);
     __atomic_store_n(&slot->fd, -1, __ATOMIC_RELEASE);
     listener->slots_used--;
