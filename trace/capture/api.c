@@ -66,7 +66,7 @@ static int check_opts(const struct ttap_capture_opts *given, struct ttap__sub_op
 }
 
 /* Pass everything on until the end, or until @write gives up. */
-static int deliver(struct ttap__sub *sub, ttap_write_fn write, void *arg)
+static int deliver_bytes(struct ttap__sub *sub, ttap_write_fn write, void *arg)
 {
     static const size_t piece_bytes = TTAP__SEGMENT_BYTES;
     unsigned char *piece = malloc(piece_bytes);
@@ -84,6 +84,15 @@ static int deliver(struct ttap__sub *sub, ttap_write_fn write, void *arg)
     }
     free(piece);
     return result;
+}
+
+static int deliver(struct ttap__sub *sub, ttap_write_fn write, void *arg)
+{
+    int result = deliver_bytes(sub, write, arg);
+    pthread_mutex_lock(&sub->mutex);
+    bool cut = sub->cut;
+    pthread_mutex_unlock(&sub->mutex);
+    return !result && cut ? -ENOMEM : result;
 }
 
 static void *capture_main(void *arg)

@@ -571,7 +571,12 @@ static void join(struct ttap__sub *sub)
         announce(sub, error);
         return;
     }
-    ttap__sub_begin(sub, ttap__thread_cpu_ns());
+    if (!ttap__sub_begin(sub, ttap__thread_cpu_ns())) {
+        if (!engine.subs)
+            end_session(); /* the gate never opened */
+        announce(sub, -ENOMEM);
+        return;
+    }
     sub->next = engine.subs;
     engine.subs = sub;
     number_views();

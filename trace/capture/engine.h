@@ -51,6 +51,7 @@ struct ttap__sub {
     enum ttap__end why;        /* set by sub_stop, or by the drainer */
     bool waiting;              /* the reader saw 0: tell it */
     struct ttap__sub_info shown;
+    bool cut;                  /* there was no memory for the trailer */
     int join_error;
     bool released;             /* under engine.mutex: the drainer will not touch it again */
     /* Drainer only. */
@@ -78,7 +79,8 @@ struct ttap__stream_id {
 
 int ttap__sub_new(const struct ttap__sub_opts *opts, struct ttap__pool *pool, struct ttap__sub **out);
 void ttap__sub_free(struct ttap__sub *sub);
-void ttap__sub_begin(struct ttap__sub *sub, uint64_t drainer_cpu_ns);
+/* False: no memory for the header. */
+bool ttap__sub_begin(struct ttap__sub *sub, uint64_t drainer_cpu_ns);
 void ttap__sub_events(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t first_seq, const struct ttap__run *run);
 void ttap__sub_lost(struct ttap__sub *sub, struct ttap__stream_id id, enum ttap__loss why, uint64_t first_seq, uint64_t lost, uint64_t from_ticks, uint64_t to_ticks);
 void ttap__sub_sampled_out(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t next_seq, uint64_t events);

@@ -499,13 +499,14 @@ static void send_tasks(struct ttap__sub *sub)
     }
 }
 
-void ttap__sub_begin(struct ttap__sub *sub, uint64_t drainer_cpu_ns)
+bool ttap__sub_begin(struct ttap__sub *sub, uint64_t drainer_cpu_ns)
 {
     unsigned char buffer[BLOCK_BYTES];
     struct ttap__out out = ttap__out_of(buffer, sizeof(buffer));
     ttap__out_preamble(&out);
     write_header(sub, &out);
-    put_block(sub, &out, PUT_ALWAYS);
+    if (!put_block(sub, &out, PUT_ALWAYS))
+        return false;
     send_names(sub);
     if (sub->opts.groups & TTAP_GROUP_TASK)
         send_tasks(sub);
@@ -516,6 +517,7 @@ void ttap__sub_begin(struct ttap__sub *sub, uint64_t drainer_cpu_ns)
     pthread_mutex_lock(&sub->mutex);
     sub->shown.started_unix_ns = sub->start.wall_ns;
     pthread_mutex_unlock(&sub->mutex);
+    return true;
 }
 
 static void send_clock(struct ttap__sub *sub, const struct ttap__clock_pair *pair, enum put_how how)
@@ -562,7 +564,10 @@ static void send_trailer(struct ttap__sub *sub, const struct ttap__clock_pair *e
     ttap__out_varint(&out, sub->blocks);
     ttap__out_varint(&out, sub->queue.put_bytes);
     ttap__out_block_close(&out, opened);
-    put_block(sub, &out, PUT_ALWAYS);
+    bool ok = put_block(sub, &out, PUT_ALWAYS);
+    pthread_mutex_lock(&sub->mutex);
+    sub->cut = !ok;
+    pthread_mutex_unlock(&sub->mutex);
 }
 
 void ttap__sub_finish(struct ttap__sub *sub, uint64_t drainer_cpu_ns)
