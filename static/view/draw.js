@@ -172,7 +172,7 @@ export class Painter {
         if (seg.flags[i] & OPEN_START) torn(g, from, y, box.height, 1);
         if (seg.flags[i] & OPEN_END) torn(g, to, y, box.height, -1);
         const left = Math.max(0, from) + 4 + (seg.flags[i] & OPEN_START ? 3 : 0);
-        const room = Math.min(scene.width, to) - left - 3;
+        const room = Math.min(scene.width, to) - left - (seg.flags[i] & OPEN_END ? 8 : 3);
         if (room < LABEL_FROM_PX - 7 || box.row.table === 'gc') return;
         g.font = box.height > 13 ? FONT : FONT_SMALL;
         const label = this.label(g, scene.model, box.row, seg, i);
@@ -297,7 +297,7 @@ function colourLine(out, line, colours) {
 /** @param {{text: string, width: number}} label @param {number} room */
 function fit(label, room) {
     if (label.width <= room) return label.text;
-    const keep = Math.floor((label.text.length * room) / label.width) - 1;
+    const keep = Math.floor((label.text.length * room) / label.width) - 2;
     if (keep < 2) return '';
     const end = /[\ud800-\udbff]/.test(label.text[keep - 1]) ? keep - 1 : keep;
     return label.text.slice(0, end) + '…';

@@ -24,9 +24,10 @@ export function histogramView(label, bars, selected, lines, choose) {
     const nodes = bars.map((bar, k) => barNode(bar, k * w, w, most, isSelected(bar), () => choose(isSelected(bar) ? null : bar)));
     const every = Math.max(1, Math.ceil(bars.length / 11));
     const labels = bars.filter((_, k) => k % every === 0).map((bar, k) => s('text', { x: k * every * w + 2, y: HEIGHT - 18 }, bar.from === 0 ? '0' : short(bar.from)));
-    const marks = lines.filter((l) => Number.isFinite(l.at)).map((l) => {
-        const x = xOf(bars, l.at, w);
-        return s('g', { 'pointer-events': 'none' }, s('line', { x1: x, x2: x, y1: TOP - 2, y2: HEIGHT - BOTTOM, 'stroke-dasharray': '3 3' }), s('text', { x: Math.min(x + 3, WIDTH - 28), y: 11 }, l.title));
+    const shown = lines.filter((l) => Number.isFinite(l.at)).map((l) => ({ ...l, x: xOf(bars, l.at, w) }));
+    const together = shown.length === 2 && shown[1].x - shown[0].x < 28; /* their words would lie on each other */
+    const marks = (together ? [{ ...shown[1], title: shown.map((l) => l.title).join(', ') }] : shown).map(({ x, title }) => {
+        return s('g', { 'pointer-events': 'none' }, s('line', { x1: x, x2: x, y1: TOP - 2, y2: HEIGHT - BOTTOM, 'stroke-dasharray': '3 3' }), s('text', { x: Math.min(x + 3, WIDTH - 52), y: 11 }, title));
     });
     const svg = s('svg', { class: 'hist', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'group', 'aria-label': label },
         s('line', { x1: 0, x2: WIDTH, y1: HEIGHT - BOTTOM + 0.5, y2: HEIGHT - BOTTOM + 0.5 }), nodes, marks, labels);

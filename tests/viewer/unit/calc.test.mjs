@@ -37,7 +37,7 @@ test('a percentile is the smallest value that so many do not exceed', () => {
         }
     }
     assert.ok(Number.isNaN(percentile([], 0.5)));
-    assert.equal(percentile([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 0.9), 9);
+    assert.equal(percentile(Array.from({ length: 100 }, (_, i) => i + 1), 0.07), 7, '0.07 * 100 is a little more than 7 in doubles');
 });
 
 test('a summary does not depend on the order of its values', () => {
@@ -153,8 +153,8 @@ test('no way of moving leaves the capture', () => {
 
 test('zooming keeps the time under the pointer where it is', () => {
     const v = new Viewport(1e9);
-    v.zoom(0.1, 3e8);
     const part = (3e8 - v.t0) / v.span;
+    v.zoom(0.1, 3e8);
     v.zoom(0.5, 3e8);
     assert.ok(Math.abs((3e8 - v.t0) / v.span - part) < 1e-9);
 });

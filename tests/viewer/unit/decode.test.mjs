@@ -91,6 +91,7 @@ test('a chunk that does not fit is refused with the name of table and column', (
         ['{"t":"region","lane":1,"depth":0,"n":1,"t0":0,"dt":0,"dur":-5,"name":0}', /duration -5/],
         ['{"t":"region","lane":1,"depth":0,"n":1,"t0":1e999,"dt":0,"dur":1,"name":0}', /start Infinity/],
         ['{"t":"region","lane":1,"depth":0,"n":1,"t0":0,"dt":[null],"dur":1,"name":0}', /"dt", row 0/],
+        ['{"t":"region","lane":1,"depth":0,"n":2,"t0":0,"dt":[0,1,2],"dur":1,"name":0,"task":-1,"flags":0}', /region.*"dt"/],
         ['{"t":"str","base":5,"v":["a"]}', /"base" is 5/],
         ['{"t":"str","base":0,"v":7}', /"v"/],
         ['{"t":"log","lane":1,"n":2,"t0":0,"dt":0,"cat":0,"text":["a"]}', /"text"/],
@@ -164,6 +165,14 @@ test('tasks are counted by kind; the open and the failed ones apart', () => {
     assert.deepEqual(kinds.map((k) => [k.n, k.failed, k.open, k.total, k.p50, k.max]), [[2, 1, 0, 700 * MS, 300 * MS, 400 * MS], [1, 0, 0, 500 * MS, 500 * MS, 500 * MS]]);
 });
 
+test('a task that has not ended is counted, but is no latency', () => {
+    const w = new CaptureWriter();
+    const kind = w.str('job');
+    w.table('task', {}, [1, 2, 9].map((ms, i) => ({ id: i, parent: -1, kind, start: 0, dur: ms * MS, status: i === 2 ? 2 : 0 })));
+    const [k] = taskKinds(read(w.text()));
+    assert.deepEqual([k.n, k.open, k.max, k.total], [3, 1, 2 * MS, 3 * MS]);
+});
+
 test('a task knows its lanes, its work, its waits and its log', () => {
     const m = read(knownCapture().text());
     const use = taskUse(m, 0);
@@ -180,6 +189,7 @@ test('the search finds exactly what naive code finds, and walks through it in or
     assert.deepEqual(times('query'), [0, 250]);
     assert.deepEqual(times('QUERY thread:worker-1'), [250]);
     assert.deepEqual(times('parse dur>50ms'), [50, 100]);
+    assert.deepEqual(times('handle dur>=100ms dur<=300ms'), [600, 900]);
     assert.deepEqual(times('task:#1'), [600, 600, 650]);
     assert.deepEqual(times('task:PUT* query'), [0]);
     assert.deepEqual(times('retry'), [300]);

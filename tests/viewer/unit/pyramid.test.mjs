@@ -65,6 +65,21 @@ for (const bursty of [false, true]) {
     });
 }
 
+test('a slice that ends where a cell begins leaves that cell empty', () => {
+    const out = new Uint8Array(pyramidBytes(2));
+    buildPyramid(out, 2, [0, 768], [512, 256], [1, 2], 0, 1024);
+    assert.deepEqual([...out.slice(6, 14)], [1, 255, 1, 255, 0, 0, 2, 255]);
+});
+
+test('far away, a row that is half covered is half covered in every pixel', () => {
+    const row = rowOf(Array.from({ length: 20480 }, (_, i) => ({ start: i * 1000, dur: 500, hue: 3 })));
+    for (const width of [97, 300, 333]) {
+        const line = new PixelLine(width);
+        paintRow(line, row.segs, 0, 20480e3 / width);
+        for (let x = 1; x < width - 1; x++) assert.ok(Math.abs(line.cover[x] - 0.5) < 0.04, `width ${width} pixel ${x}: ${line.cover[x]}`);
+    }
+});
+
 test('a row of pixels covers what its slices cover, at every distance', () => {
     const rand = random(12);
     for (const bursty of [false, true]) {
