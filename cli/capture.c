@@ -85,7 +85,7 @@ static int open_output(struct capture *capture)
 
     if (capture->values->output)
         return cli_output_open(&capture->output, capture->values->output);
-    cli_file_name_from_header(capture->transfer.disposition, "capture.trace", name);
+    cli_file_name_from_header(capture->transfer.disposition, "capture.ttap", name);
     return cli_output_open_new(&capture->output, name);
 }
 

@@ -48,7 +48,7 @@ static int unknown_format(const char *name)
     return cli_usage_error(&cli_convert, "--format %s: must be one of %s", name, list);
 }
 
-/* "dir/svc.trace" -> "dir/svc.json". NULL: no memory. */
+/* "dir/svc.ttap" -> "dir/svc.json". NULL: no memory. */
 static char *name_with_extension(const char *name, const char *extension)
 {
     const char *slash = strrchr(name, '/');

@@ -87,7 +87,7 @@ static void announce(const char *name, uint16_t port, bool no_open)
     fflush(stdout);
 }
 
-/* "dir/slow run.trace" -> "slow_run.json" */
+/* "dir/slow run.ttap" -> "slow_run.json" */
 static void download_name(const char *input_name, char out[CLI_FILE_NAME_SIZE])
 {
     char wish[512], name[CLI_FILE_NAME_SIZE];

@@ -44,7 +44,7 @@ def the_proposed_name_is_used_and_nothing_is_replaced():
             cli.run("capture", pipeline.address, "-s", "0.05").expect(0)
     names = os.listdir(".")
     assert len(names) == 3, names
-    assert all(re.fullmatch(r"pipeline-\d+-\d{8}T\d{6}Z(-\d)?\.trace", name) for name in names), names
+    assert all(re.fullmatch(r"pipeline-\d+-\d{8}T\d{6}Z(-\d)?\.ttap", name) for name in names), names
 
 
 def options_reach_the_service():
@@ -263,14 +263,14 @@ def a_unix_socket_needs_no_address():
 
 def an_output_that_cannot_be_written_ends_the_capture():
     with server(lambda h: reply(h, 200, b"TRACETAP" * 1000)) as (_, address):
-        cli.run("capture", address, "-o", "/dev/full").expect(1, "/dev/full: No space left")
+        cli.run("capture", address, "-o", cli.full_device()).expect(1, "full: No space left")
         cli.run("capture", address, "-o", "no/such").expect(1, "no/such: No such file")
         reader, writer = os.pipe()
         os.close(reader)
         done = subprocess.run([cli.program("tracetap"), "capture", address, "-o", "-"], stdout=writer, stderr=subprocess.PIPE, timeout=cli.TIMEOUT_S)
         os.close(writer)
         assert done.returncode == 1 and b"Broken pipe" in done.stderr, done
-    assert os.listdir(".") == []
+    assert os.listdir(".") == ["full"] and os.path.islink("full")
 
 
 def a_pipe_is_written_in_place():

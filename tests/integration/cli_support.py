@@ -157,6 +157,12 @@ def capture_file(name="two.trace", text=TWO_WORKERS):
     return name
 
 
+def full_device():
+    """A device without room. By a link: were it ever replaced by mistake, by root even, the link would go and not the machine's device."""
+    os.symlink("/dev/full", "full")
+    return "full"
+
+
 def blocks_of(data):
     """Offsets at which a native capture can be cut between two blocks, its own end excluded."""
     at, offsets = 16, []

@@ -31,7 +31,7 @@ class Document:
         return value if isinstance(value, list) else [value] * chunk["n"]
 
     def names(self, table, column="name"):
-        return {self.strings[i] for c in self.chunks if c["t"] == table for i in self.column(c, column)}
+        return {self.strings[i] for c in self.chunks if c["t"] == table for i in self.column(c, column) if i >= 0}
 
     def rows(self, table, *columns):
         for chunk in self.chunks:

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "output.h"
@@ -94,8 +95,14 @@ static void a_proposed_name_steps_aside_for_a_running_capture(void)
 
 static void devices_are_written_in_place(void)
 {
-    write_whole("/dev/null", "gone");
-    CU_ASSERT_FALSE(exists("/dev/null.part"));
+    struct stat st;
+
+    /* By a link: a mistake here, made as root, would otherwise replace the machine's /dev/null. */
+    CU_ASSERT_EQUAL_FATAL(symlink("/dev/null", "device"), 0);
+    write_whole("device", "gone");
+    CU_ASSERT_FALSE(exists("device.part"));
+    CU_ASSERT_EQUAL(lstat("device", &st), 0);
+    CU_ASSERT(S_ISLNK(st.st_mode));
 }
 
 static void what_cannot_be_opened_is_an_error(void)
@@ -132,7 +139,7 @@ __attribute__((constructor)) static void enter_folder(void)
 
 static void leave_folder(void)
 {
-    static const char *const names[] = {"whole", "old", "again", "svc.trace", "svc-2.trace", "svc-3.trace"};
+    static const char *const names[] = {"whole", "old", "again", "svc.trace", "svc-2.trace", "svc-3.trace", "device"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         unlink(names[i]);
