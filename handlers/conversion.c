@@ -24,7 +24,9 @@
 #include "handlers.h"
 
 #define QUEUE_BYTES ((size_t)262144) /* 4 writes to a socket: the worker goes on while one is sent */
-#define INPUT_BYTES ((size_t)65536)  /* one segment of the engine's queues */
+#define INPUT_BYTES ((size_t)16384)
+/* Taken from the engine's queue in one go, under a lock that the drainer needs too: this thread is nice, and should be
+ * preempted with that lock held as seldom as can be. */
 enum {
     NICE = 10,          /* the traced service comes first, but not SCHED_IDLE: the capture shall end some day */
     IDLE_POLL_MS = 250, /* how late an abandoned worker notices that, when nothing else wakes it */

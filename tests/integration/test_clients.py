@@ -236,6 +236,8 @@ def starting_and_leaving_again_and_again_leaves_nothing_behind(s):
     before = fds(), threads()
     for i in range(100):
         client = service.RawClient(s, f"/debug/trace?seconds=60&format={'json' if i % 3 == 0 else 'native'}")
+        head = client.head()
+        assert head.startswith(b"HTTP/1.1 200"), (i, head, client.socket.recv(1000))
         service.wait_until(s.is_recording, "recording")
         client.reset()
         s.wait_off()

@@ -35,7 +35,7 @@ def seconds_are_digits_with_an_optional_fraction_up_to_the_limit(s):
     for good in ["0.05", "0.000001", "0.1", "00.1"]:
         s.get(f"/debug/trace?seconds={good}").expect(200)
     for bad in ["", "0", "0.0", "-1", "%2B1", "1e0", "1e400", "nan", "inf", "0x10", "5s", "5..1", "300.1", "301", "9223372036854775808",
-                "9" * 4096, "%EF%BC%95", "0.0000001", " 1", "1%20", "1,5"]:
+                "9" * 4096, "%EF%BC%95", "0.0000001", "%201", "1%20", "1,5"]:
         s.get(f"/debug/trace?seconds={bad}").expect_error(400, "bad_parameter", "seconds")
     for bad in ["1%00", "%zz"]:
         s.get(f"/debug/trace?seconds={bad}").expect_error(400, "bad_request")
@@ -117,14 +117,13 @@ def a_wrong_sample_is_refused_with_the_offset_of_the_mistake(s):
     s.get(f"/debug/trace?sample={too_many}").expect_error(400, "bad_parameter", "64")
 
 
-@with_options("--requests-per-s", "0")
 def a_byte_limit_ends_the_window_early(s):
     start = time.monotonic()
-    body = s.get("/debug/trace?seconds=30&bytes=200000").expect(200).body
+    body = s.get("/debug/trace?seconds=30&bytes=50000").expect(200).body
     assert time.monotonic() - start < 20
     capture = reader.Capture(body)
     assert capture.trailer["reason"] == 2, capture.trailer
-    print(f"{len(body)} bytes for a limit of 200000")
+    print(f"{len(body)} bytes for a limit of 50000")
     for bad in ["", "0", "4095", "1099511627777", "-5", "1.5", "1k", "99999999999999999999999"]:
         s.get(f"/debug/trace?bytes={bad}").expect_error(400, "bad_parameter", "bytes")
 
