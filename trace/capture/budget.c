@@ -90,6 +90,10 @@ bool ttap__pool_has_room(const struct ttap__queue *queue, uint64_t cost, uint64_
     uint64_t limit = ttap__load(&pool->limit_bytes), used = ttap__load(&pool->used_bytes);
     if (queue->keep)
         return used + cost <= limit + reserve;
+    /* One segment being read and one being filled, whatever the others hold: with less, a reader that keeps up could be refused for ever,
+     * because the segment it has read to its end is only let go when the next one begins. */
+    if (queue->held_bytes + cost <= 2u * TTAP__SEGMENT_BYTES)
+        return true;
     uint64_t others = used - queue->held_bytes;
     return others <= limit && queue->held_bytes + cost <= (limit - others) / 2 + reserve;
 }
