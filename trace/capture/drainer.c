@@ -303,6 +303,18 @@ static bool catch_up(const struct ttap__slot_drained *d, uint32_t serial)
     return false;
 }
 
+/* Where a stream stands, and how much was left out by then: all of it after the last event published, none after the next. */
+static void position_of(const struct ttap__slot_stream *s, uint64_t *position, uint64_t *sampled_out)
+{
+    uint64_t again = ttap__load_acquire(&s->published); /* release: ttap__emission_publish(), ttap__take_chunk() */
+    int tries = 0;
+    do {
+        *position = again;
+        *sampled_out = ttap__load_acquire(&s->sampled_out);
+        again = ttap__load_acquire(&s->published);
+    } while (again != *position && ++tries < 1000); /* an event takes longer than two loads: it does not come to that */
+}
+
 static void drain_stream(uint32_t slot_index, uint32_t level)
 {
     struct ttap__slot *slot = &ttap__arena_base->slot[slot_index];
@@ -314,7 +326,8 @@ static void drain_stream(uint32_t slot_index, uint32_t level)
     /* Counters first, position second: see the head of this file. */
     uint64_t lost_full = ttap__load_acquire(&s->lost_full);
     uint64_t lost_nested = ttap__load_acquire(&s->lost_nested);
-    uint64_t position = ttap__load_acquire(&s->published); /* release: ttap__emission_publish(), ttap__take_chunk() */
+    uint64_t position, sampled_out;
+    position_of(s, &position, &sampled_out);
     if (position && catch_up(d, TTAP__PUB_SERIAL(position))) {
         struct ttap__chunk *chunk = &ttap__chunks[TTAP__PUB_CHUNK(position) - 1];
         if (is_current(chunk, id)) {
@@ -331,8 +344,7 @@ static void drain_stream(uint32_t slot_index, uint32_t level)
         lost(id, TTAP__LOSS_NESTED, d, lost_nested - d->lost_nested, now_ticks);
         d->lost_nested = lost_nested;
     }
-    /* Position first: what was left out between two events of this run must be counted before the next run's head. */
-    count_sampled_out(id, d, ttap__load_acquire(&s->sampled_out));
+    count_sampled_out(id, d, sampled_out);
 }
 
 /* ---- Draining all ---- */
