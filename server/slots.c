@@ -16,6 +16,31 @@
 #define SPARED_NS (250 * TTAP__NS_PER_MS)
 enum { SEND_BUFFER_BYTES = 65536 };         /* else the kernel takes megabytes for a client that reads nothing */
 
+/* ---- With the lock ---- */
+
+static bool is_live(const struct slot *slot)
+{
+    return slot->fd >= 0 && !slot->shut;
+}
+
+/* How many are waiting (@idle: between requests), or how many live in all; and the one that has waited longest. */
+static unsigned count_waiting(struct listener *listener, bool idle, unsigned *live, struct slot **longest)
+{
+    unsigned count = 0;
+    *live = 0;
+    *longest = NULL;
+    for (unsigned i = 0; i < listener->slot_count; i++) {
+        struct slot *slot = &listener->slots[i];
+        *live += is_live(slot);
+        if (!is_live(slot) || !slot->waiting_since_ns || (idle && !slot->served))
+            continue;
+        count++;
+        if (!*longest || slot->waiting_since_ns < (*longest)->waiting_since_ns)
+            *longest = slot;
+    }
+    return count;
+}
+
 /* ---- Where a connection is, told by MHD's thread ---- */
 
 static bool peer_is_own_user(int fd)
@@ -30,11 +55,19 @@ static bool is_crowded(const struct listener *listener)
     return listener->slots_used * 4 >= listener->slot_count * 3;
 }
 
+static bool has_too_many_idle(struct listener *listener)
+{
+    struct slot *longest;
+    unsigned live;
+    return count_waiting(listener, true, &live, &longest) > TTAP__IDLE_KEPT;
+}
+
 static void set_waiting(struct listener *listener, struct slot *slot, uint64_t allowed_ns)
 {
     slot->waiting_since_ns = ttap__now_ns();
     slot->deadline_ns = slot->waiting_since_ns + allowed_ns;
-    ttap__control_arm(listener->server, is_crowded(listener) ? 0 : slot->deadline_ns);
+    bool now = is_crowded(listener) || (slot->served && has_too_many_idle(listener));
+    ttap__control_arm(listener->server, now ? 0 : slot->deadline_ns);
 }
 
 static struct slot *take_slot(struct listener *listener, int fd)
@@ -129,11 +162,6 @@ static void shut(struct slot *slot)
     shutdown(slot->fd, SHUT_RDWR);
 }
 
-static bool is_live(const struct slot *slot)
-{
-    return slot->fd >= 0 && !slot->shut;
-}
-
 static uint64_t shut_late(struct listener *listener, uint64_t now_ns)
 {
     uint64_t next_ns = UINT64_MAX;
@@ -145,24 +173,6 @@ static uint64_t shut_late(struct listener *listener, uint64_t now_ns)
             next_ns = slot->deadline_ns;
     }
     return next_ns;
-}
-
-/* How many are waiting (@idle: between requests), or how many live in all; and the one that has waited longest. */
-static unsigned count_waiting(struct listener *listener, bool idle, unsigned *live, struct slot **longest)
-{
-    unsigned count = 0;
-    *live = 0;
-    *longest = NULL;
-    for (unsigned i = 0; i < listener->slot_count; i++) {
-        struct slot *slot = &listener->slots[i];
-        *live += is_live(slot);
-        if (!is_live(slot) || !slot->waiting_since_ns || (idle && !slot->served))
-            continue;
-        count++;
-        if (!*longest || slot->waiting_since_ns < (*longest)->waiting_since_ns)
-            *longest = slot;
-    }
-    return count;
 }
 
 static void shut_idle(struct listener *listener)

@@ -14,7 +14,7 @@
 #include "internal.h"
 #ifdef TTAP_TESTING
 #include "testing.h"
-uint64_t ttap__testing_stall_window_ns = 10000 * TTAP__NS_PER_MS;
+_Atomic uint64_t ttap__testing_stall_window_ns = 10000 * TTAP__NS_PER_MS;
 #define STALL_WINDOW_NS ttap__testing_stall_window_ns
 #else
 #define STALL_WINDOW_NS (10000 * TTAP__NS_PER_MS)

@@ -10,6 +10,6 @@ extern const char *ttap__testing_rule_removed;
 /** Names of the rules in the order they apply; NULL behind the last. */
 const char *ttap__testing_rule_name(size_t index);
 /** Over how long a stream's pace is measured. */
-extern uint64_t ttap__testing_stall_window_ns;
+extern _Atomic uint64_t ttap__testing_stall_window_ns;
 
 #endif
