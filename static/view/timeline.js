@@ -452,11 +452,11 @@ export class Timeline {
 
     /** @param {KeyboardEvent} e */
     searchKey(e) {
-        if (e.key === 'Escape') this.body.focus();
+        if (e.key === 'Escape') this.body.focus({ preventScroll: true });
         if (e.key !== 'Enter') return;
         if (!this.found || this.found.search.filter !== this.filterOf(this.searchBox.value)) this.runSearch(this.searchBox.value, true);
         else this.step(e.shiftKey ? -1 : 1);
-        if (this.found && this.found.times.length > 0) this.body.focus();
+        if (this.found && this.found.times.length > 0) this.body.focus({ preventScroll: true });
         this.keep();
     }
 
@@ -563,7 +563,7 @@ export class Timeline {
             key(['z', 'f'], 'Zoom to the selection or range', () => this.zoomToSelection(), undefined),
             key(['Backspace'], 'Back to the view before', () => this.view.back(), undefined),
             key(['r'], 'Range over the selection, or over the view', () => this.rangeOfSelection(), undefined),
-            key(['Escape'], 'Clear selection and range', () => { this.setRange(null, true); this.select(null); this.body.focus(); }, undefined),
+            key(['Escape'], 'Clear selection and range', () => { this.setRange(null, true); this.select(null); this.body.focus({ preventScroll: true }); }, undefined),
             key(['/'], 'Search', () => { this.searchBox.focus(); this.searchBox.select(); }, undefined),
             key(['n'], 'Next hit', () => this.step(1), undefined),
             key(['Shift+n'], 'Previous hit', () => this.step(-1), undefined),

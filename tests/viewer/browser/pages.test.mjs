@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import zlib from 'node:zlib';
 import { StandIn } from '../support/server.mjs';
 import { openBrowser } from '../support/browser.mjs';
-import { hostileCapture, hostileNames, knownCapture, MS } from '../support/captures.mjs';
+import { hostileCapture, hostileNames, knownCapture, largeCapture, MS } from '../support/captures.mjs';
 
 const live = process.env.TTAP_BASE_URL;
 /** @type {StandIn} */
@@ -469,6 +469,22 @@ test('the theme switch wins over the system, and comes back to it', async () => 
     assert.equal(await button.innerText(), 'Theme: dark');
     await button.click();
     assert.equal(await theme(), 'light');
+});
+
+test('many lanes scroll inside the timeline, and the page stays where it is', async () => {
+    await openFile([...largeCapture(20000, 60)].join(''), 'large.json');
+    await b.page.getByRole('application', { name: /Timeline/ }).waitFor();
+    await settled();
+    await b.page.getByRole('searchbox').fill('thread:worker-60 function');
+    await b.page.getByRole('searchbox').press('Enter');
+    await b.page.getByText(/^1 of/).waitFor();
+    const [doc, inner, lanes, view, at] = await b.page.evaluate(() => {
+        const body = /** @type {HTMLElement} */ (document.querySelector('.tl-body'));
+        return [document.documentElement.scrollHeight, innerHeight, body.scrollHeight, body.clientHeight, body.scrollTop];
+    });
+    assert.equal(doc, inner);
+    assert.ok(view < inner && lanes > 4000 && at > lanes - 2 * view, `${view} ${lanes} ${at}`);
+    await b.page.getByTitle('worker-60', { exact: true }).waitFor();
 });
 
 test('at 360 pixels the pages do not scroll sideways', async () => {
