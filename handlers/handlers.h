@@ -37,8 +37,9 @@ struct delivery; /* one download in progress, delivery.c */
 /** One endpoint, started or mounted. */
 struct ttap_http {
     struct ttap__server *server;
-    bool mounted;                /* in a daemon of the host's */
-    char *static_dir;            /* the viewer's files are read from here; NULL: from the library */
+    bool mounted;                 /* in a daemon of the host's */
+    struct ttap_http *next_mount; /* under a lock of http.c */
+    char *static_dir;             /* the viewer's files are read from here; NULL: from the library */
     double seconds_max;
     unsigned connections_max;
     const char *why_no_streams; /* NULL: GET /debug/trace streams. Else why not, and what would change that */

@@ -121,6 +121,38 @@ uint16_t ttap_http_port(const struct ttap_http *http)
 
 /* ---- In a daemon of the host's own ---- */
 
+/* Those mounted. The host's threads are in ttap_http_handle() at any time, also when another unmounts: each handles under
+ * the lock for reading, and a pointer that is not on the list any more is not followed. */
+static pthread_rwlock_t mounts_lock = PTHREAD_RWLOCK_INITIALIZER;
+static struct ttap_http *mounts;
+
+static struct ttap_http **find_mount(const struct ttap_http *http)
+{
+    struct ttap_http **at = &mounts;
+    while (*at && *at != http)
+        at = &(*at)->next_mount;
+    return at;
+}
+
+static void add_mount(struct ttap_http *http)
+{
+    pthread_rwlock_wrlock(&mounts_lock);
+    http->next_mount = mounts;
+    mounts = http;
+    pthread_rwlock_unlock(&mounts_lock);
+}
+
+static bool remove_mount(const struct ttap_http *http)
+{
+    pthread_rwlock_wrlock(&mounts_lock);
+    struct ttap_http **at = find_mount(http);
+    bool found = *at != NULL;
+    if (found)
+        *at = http->next_mount;
+    pthread_rwlock_unlock(&mounts_lock);
+    return found;
+}
+
 /* Suspending a connection of a daemon that does not allow it, or stopping one with suspended connections, aborts the
  * process inside libmicrohttpd: so both have to be certain. */
 static void may_stream(struct ttap_http *http, struct MHD_Daemon *daemon, unsigned flags)
@@ -173,6 +205,7 @@ int ttap_http_mount(struct MHD_Daemon *daemon, const struct ttap_http_opts *give
         return error;
     }
     ttap__captures_max_set(opts.captures_max);
+    add_mount(http);
     *out = http;
     return 0;
 }
@@ -181,8 +214,13 @@ int ttap_http_handle(struct ttap_http *http, struct MHD_Connection *connection, 
                      const char *version, const char *upload_data, size_t *upload_data_size, void **con_cls,
                      int *result)
 {
-    return ttap__mount_handle(http->server, connection, url, method, version, upload_data, upload_data_size, con_cls,
-                              result);
+    int ours = 0;
+    pthread_rwlock_rdlock(&mounts_lock);
+    if (*find_mount(http))
+        ours = ttap__mount_handle(http->server, connection, url, method, version, upload_data, upload_data_size,
+                                  con_cls, result);
+    pthread_rwlock_unlock(&mounts_lock);
+    return ours;
 }
 
 void ttap_http_completed(struct ttap_http *http, struct MHD_Connection *connection, void **con_cls)
@@ -194,6 +232,6 @@ void ttap_http_completed(struct ttap_http *http, struct MHD_Connection *connecti
 
 void ttap_http_unmount(struct ttap_http *http)
 {
-    if (http)
+    if (http && remove_mount(http))
         end(http);
 }

@@ -71,10 +71,12 @@ TTAP_API int ttap_http_mount(struct MHD_Daemon *daemon, const struct ttap_http_o
 TTAP_API int ttap_http_handle(struct ttap_http *http, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
                               const char *upload_data, size_t *upload_data_size, void **con_cls, int *result);
 
-/** ttap_http_completed() - call in your MHD_OPTION_NOTIFY_COMPLETED callback, so that uploads cut by the client are freed. */
+/** ttap_http_completed() - call in your MHD_OPTION_NOTIFY_COMPLETED callback, so that uploads cut by the client are freed.
+ *  @http may be NULL, also after unmounting. */
 TTAP_API void ttap_http_completed(struct ttap_http *http, struct MHD_Connection *connection, void **con_cls);
 
-/** ttap_http_unmount() - end our streams (their connections are resumed and finish) and free. Before MHD_stop_daemon(). NULL is allowed. */
+/** ttap_http_unmount() - end our streams (their connections are resumed and finish) and free. Before MHD_stop_daemon(), at most 2 s.
+ *  ttap_http_handle() may be running or called later: it then says that nothing is ours. NULL is allowed. */
 TTAP_API void ttap_http_unmount(struct ttap_http *http);
 
 #ifdef __cplusplus

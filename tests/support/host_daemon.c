@@ -20,13 +20,14 @@
 
 #include "tracetap/http.h"
 
-static struct ttap_http *http;
+static struct ttap_http *shared; /* the daemon runs before it is mounted in, and after: atomic */
 static bool over;
 
 static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
                               const char *version, const char *data, size_t *data_size, void **con_cls)
 {
     int result;
+    struct ttap_http *http = __atomic_load_n(&shared, __ATOMIC_ACQUIRE);
     (void)arg;
     if (http && ttap_http_handle(http, connection, url, method, version, data, data_size, con_cls, &result))
         return (enum MHD_Result)result;
@@ -42,8 +43,7 @@ static void completed(void *arg, struct MHD_Connection *connection, void **con_c
 {
     (void)arg;
     (void)why;
-    if (http)
-        ttap_http_completed(http, connection, con_cls);
+    ttap_http_completed(__atomic_load_n(&shared, __ATOMIC_ACQUIRE), connection, con_cls);
 }
 
 static void *work(void *arg)
@@ -84,6 +84,8 @@ static struct MHD_Daemon *start_daemon(const char *mode)
 static void unmount(void)
 {
     struct timespec before, after;
+    struct ttap_http *http =
+        __atomic_load_n(&shared, __ATOMIC_ACQUIRE); /* and requests may still come: they are answered by the host */
     clock_gettime(CLOCK_MONOTONIC, &before);
     ttap_http_unmount(http);
     clock_gettime(CLOCK_MONOTONIC, &after);
@@ -116,7 +118,7 @@ int main(int argc, char **argv)
         MHD_stop_daemon(daemon);
         return 1;
     }
-    http = mounted;
+    __atomic_store_n(&shared, mounted, __ATOMIC_RELEASE);
     if (pthread_create(&worker, NULL, work, NULL) != 0)
         return 3;
     printf("port %u\n", MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT)->port);
