@@ -42,6 +42,7 @@ async function look(base) {
         await page.keyboard.type('enrich dur>3ms');
         await page.keyboard.press('Enter');
         await page.getByRole('complementary', { name: 'Details' }).getByRole('heading', { name: 'Region', exact: true }).waitFor();
+        for (let i = 0; i < 9; i++) await page.keyboard.press('n'); /* away from the window's edge */
         await page.keyboard.press('z');
         for (let i = 0; i < 4; i++) await page.keyboard.press('s');
         await page.waitForTimeout(400);
