@@ -10,8 +10,8 @@
 #include <arpa/inet.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +19,17 @@
 
 #include <tracetap/http.h>
 
-/* The daemon answers from the moment it is started, the mount comes a little later: until then it is NULL. */
-static _Atomic(struct ttap_http *) mounted;
+/* NULL before the mount and from the unmount on, while the daemon answers already and still. Whoever uses it holds the lock
+ * for reading, so that none is inside when the endpoint is taken away. */
+static pthread_rwlock_t mount_lock = PTHREAD_RWLOCK_INITIALIZER;
+static struct ttap_http *mounted;
+
+static void set_mounted(struct ttap_http *http)
+{
+    pthread_rwlock_wrlock(&mount_lock);
+    mounted = http;
+    pthread_rwlock_unlock(&mount_lock);
+}
 
 static enum MHD_Result reply_text(struct MHD_Connection *connection, unsigned status, const char *text)
 {
@@ -52,12 +61,14 @@ static enum MHD_Result say_hello(struct MHD_Connection *connection)
 static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
                               const char *version, const char *upload_data, size_t *upload_data_size, void **con_cls)
 {
-    struct ttap_http *http = atomic_load(&mounted);
     int result;
 
     (void)arg;
-    if (http &&
-        ttap_http_handle(http, connection, url, method, version, upload_data, upload_data_size, con_cls, &result))
+    pthread_rwlock_rdlock(&mount_lock);
+    int ours = mounted && ttap_http_handle(mounted, connection, url, method, version, upload_data, upload_data_size,
+                                           con_cls, &result);
+    pthread_rwlock_unlock(&mount_lock);
+    if (ours)
         return (enum MHD_Result)result;
     if (strcmp(url, "/hello") == 0)
         return say_hello(connection);
@@ -66,12 +77,11 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
 
 static void completed(void *arg, struct MHD_Connection *connection, void **con_cls, enum MHD_RequestTerminationCode why)
 {
-    struct ttap_http *http = atomic_load(&mounted);
-
     (void)arg;
     (void)why;
-    if (http)
-        ttap_http_completed(http, connection, con_cls);
+    pthread_rwlock_rdlock(&mount_lock);
+    ttap_http_completed(mounted, connection, con_cls); /* also after the unmount: what it began may complete then */
+    pthread_rwlock_unlock(&mount_lock);
 }
 
 static unsigned daemon_port(struct MHD_Daemon *daemon)
@@ -107,11 +117,12 @@ int main(int argc, char **argv)
         MHD_stop_daemon(daemon);
         return 1;
     }
-    atomic_store(&mounted, http);
+    set_mounted(http);
     printf("embed: http://127.0.0.1:%u/hello\n", daemon_port(daemon));
     fflush(stdout);
 
     sigwait(&stop_signals, &signal_number);
+    set_mounted(NULL);
     ttap_http_unmount(http); /* ends our streams; stopping a daemon with suspended connections aborts the process */
     MHD_stop_daemon(daemon);
     return 0;

@@ -69,24 +69,33 @@ static void print_addresses(const struct options *options, const struct ttap_htt
     fflush(stdout);
 }
 
+static void print_totals(void)
+{
+    struct service_totals totals = service_totals();
+
+    printf("served:      %lu requests, %lu of them failed\n", totals.served, totals.failed);
+}
+
 static int run(const struct options *options, const sigset_t *signals, const struct ttap_http *http)
 {
-    if (!service_start(options)) {
-        fprintf(stderr, "pipeline: cannot start the application on 127.0.0.1, port %u\n", options->app_port);
-        return 1;
-    }
-    bool good = trouble_start(options) && (options->no_load || load_start(service_port(), options->rate_hz));
+    bool troubled = trouble_start(options); /* before the stages, which ask it at each request */
+    bool serving = troubled && service_start(options);
+    bool good = serving && (options->no_load || load_start(service_port(), options->rate_hz));
+
     if (good) {
         print_addresses(options, http);
         wait_for_stop(signals, options->seconds);
+    } else if (troubled && !serving) {
+        fprintf(stderr, "pipeline: cannot start the application on 127.0.0.1, port %u\n", options->app_port);
     } else {
         fputs("pipeline: cannot start its threads\n", stderr);
     }
     load_stop();
-    service_stop();
+    if (serving)
+        service_stop();
     trouble_stop();
-    struct service_totals totals = service_totals();
-    printf("served:      %lu requests, %lu of them failed\n", totals.served, totals.failed);
+    if (good)
+        print_totals();
     return good ? 0 : 1;
 }
 

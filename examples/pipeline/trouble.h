@@ -6,7 +6,7 @@
 
 #include "options.h"
 
-/** False: no threads. */
+/** Before anything else here is called. False: no threads; trouble_stop() is still due. */
 bool trouble_start(const struct options *options);
 void trouble_stop(void);
 

@@ -176,6 +176,14 @@ def oversubscription_shows_as_bursts_of_compactors():
         assert len(compactors) > os.cpu_count() and "compact" in document.names("region"), figures["threads"]
 
 
+def a_pipeline_whose_port_is_taken_says_so():
+    with cli.Pipeline("--no-load") as pipeline:
+        port = re.search(r":(\d+)/", pipeline.app).group(1)
+        done = subprocess.run([cli.program("pipeline"), "--listen", "127.0.0.1:0", "--app-port", port, "--oversubscribe"], capture_output=True,
+                              text=True, timeout=cli.TIMEOUT_S)
+        assert done.returncode == 1 and f"port {port}" in done.stderr, done
+
+
 def the_pipeline_can_end_by_itself():
     with cli.Pipeline("--seconds", "1", "--no-load") as pipeline:
         assert pipeline.process.wait(cli.TIMEOUT_S) == 0
