@@ -46,7 +46,7 @@ static void *emit_under_a_storm(void *arg)
         clock_gettime(CLOCK_MONOTONIC, &now);
         struct timespec nap = {0, 1000000};
         nanosleep(&nap, NULL);
-    } while (now.tv_sec - begun.tv_sec < 2 && i < 500000);
+    } while (now.tv_sec - begun.tv_sec < 2 && i < 200000);
     if (stormy)
         signal_storm_stop(&storm);
     told[2 * me] = i;
@@ -97,6 +97,10 @@ static void emit_a_lot_in_handler(int signo)
 
 static void what_a_second_handler_loses_is_counted_exactly(void)
 {
+#if defined(__SANITIZE_THREAD__)
+    printf("(not under ThreadSanitizer, which puts signals off) ");
+    return;
+#endif
     struct signal_storm first, second;
     signal_storm_handle(SIGUSR1, emit_a_lot_in_handler);
     signal_storm_handle(SIGUSR2, emit_on_second_level);
@@ -161,7 +165,7 @@ static void a_handler_that_works_for_a_task_of_its_own_does_not_disturb_the_curr
         if (recording)
             start();
         CU_ASSERT_FATAL(signal_storm_start(&storm, SIGUSR1, 10000) == 0);
-        for (int i = 0; i < 300000; i++) {
+        for (int i = 0; i < 100000; i++) {
             const struct ttap_task *task = i % 2 ? &one : &two;
             ttap_task_enter(task, &none);
             ttap_task_current(&now);

@@ -275,6 +275,10 @@ static int discard(void *arg, const void *bytes, size_t len)
 
 static void a_thread_cancelled_in_the_middle_of_an_event_leaves_its_slot_usable(void)
 {
+#if defined(__SANITIZE_ADDRESS__)
+    printf("(not under AddressSanitizer, which does not survive it itself) ");
+    return;
+#endif
     enum { CANCELS = 400 };
     struct ttap_capture_opts opts = TTAP_CAPTURE_OPTS_INIT;
     struct ttap_capture *capture = NULL;
