@@ -11,7 +11,7 @@ survivors=0 caught=0
 mutant() {
     rm -rf "$work/trace"
     mkdir "$work/trace"
-    cp -r "$project/trace/emit" "$project/trace/capture" "$project/trace/wire" "$project/trace/limits.h" "$project/trace/events.def" "$work/trace/"
+    cp -rL "$project/trace/emit" "$project/trace/capture" "$project/trace/wire" "$project/trace/limits.h" "$project/trace/events.def" "$work/trace/"
     [ -z "$2" ] || sed -i "$3" "$work/trace/$2"
     if [ -n "$2" ] && cmp -s "$work/trace/$2" "$project/trace/$2"; then
         echo "$1: the line to change is not there any more"
