@@ -142,6 +142,16 @@ static void unfollow(uint32_t slot)
     }
 }
 
+static void follow_task(struct ttap__follow *follow, const struct ttap_task *task)
+{
+    follow->task = task->id;
+    follow->task_parent = task->parent;
+    follow->task_kind = task->kind;
+    follow->task_draw = task->draw;
+    follow->task_root_kind = task->root_kind;
+    follow->task_start_ticks = task->start_ticks;
+}
+
 static void follow_chunk(struct ttap__follow *follow, const struct ttap__chunk *chunk)
 {
     follow->task = ttap__load(&chunk->task[0]);
@@ -596,6 +606,21 @@ static void join(struct ttap__sub *sub)
     announce(sub, 0);
 }
 
+/* Emitters do not tell of tasks that nobody keeps, but a newcomer may keep them: what each thread works for is in its slot. */
+static void follow_current_tasks(void)
+{
+    struct ttap__arena *arena = ttap__arena_base;
+    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    for (uint32_t i = 0; i < made; i++) {
+        struct ttap_task task;
+        if (ttap__load_acquire(&arena->slot[i].state) != TTAP__SLOT_LIVE || !ttap__current_task_of(&arena->slot[i], &task))
+            continue;
+        for (uint32_t level = 0; level < 2; level++)
+            if (engine.follow[i * 2 + level])
+                follow_task(engine.follow[i * 2 + level], &task);
+    }
+}
+
 static void accept_joins(void)
 {
     pthread_mutex_lock(&engine.mutex);
@@ -604,8 +629,10 @@ static void accept_joins(void)
     pthread_mutex_unlock(&engine.mutex);
     if (!sub)
         return;
-    if (engine.in_session)
+    if (engine.in_session) {
         drain(); /* what is recorded up to here is not the newcomers' */
+        follow_current_tasks();
+    }
     while (sub) {
         struct ttap__sub *next = sub->next;
         join(sub);

@@ -55,6 +55,7 @@ struct ttap__sub {
     int join_error;
     bool released;             /* under engine.mutex: the drainer will not touch it again */
     /* Drainer only. */
+    bool full;                 /* max_bytes was reached: the window of every stream ends where it is now */
     unsigned view_index;       /* subscribers that ask for the same share one packing */
     struct ttap__clock_pair start;
     uint64_t end_mono_ns;
@@ -88,6 +89,7 @@ void ttap__sub_stream_over(struct ttap__sub *sub, struct ttap__stream_id id);
 void ttap__sub_clock(struct ttap__sub *sub, uint64_t now_ns);
 /* Close the account, queue the trailer, leave the window. */
 void ttap__sub_finish(struct ttap__sub *sub, uint64_t drainer_cpu_ns);
+bool ttap__current_task_of(const struct ttap__slot *slot, struct ttap_task *task);
 /* Tell the reader, if it waits and there is something. */
 void ttap__sub_notify(struct ttap__sub *sub);
 

@@ -37,6 +37,7 @@ static bool may_put(struct ttap__sub *sub, size_t bytes, enum put_how how)
             continue;
         if (!sub->why)
             sub->why = TTAP__END_BYTES; /* a kept capture without room is over, rather than full of holes */
+        sub->full = true;
         return false;
     }
     return true;
@@ -53,6 +54,7 @@ static bool put(struct ttap__sub *sub, const struct ttap__piece *piece, size_t c
         sub->blocks++;
         if (sub->opts.max_bytes && sub->queue.put_bytes >= sub->opts.max_bytes && !sub->why)
             sub->why = TTAP__END_BYTES;
+        sub->full |= sub->why == TTAP__END_BYTES;
     }
     pthread_mutex_unlock(&sub->mutex);
     return ok;
@@ -298,7 +300,7 @@ static bool send_events(struct ttap__sub *sub, struct ttap__stream_id id, const 
 
 void ttap__sub_events(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t first_seq, const struct ttap__run *run)
 {
-    if (!run->count && !run->filtered)
+    if (sub->full || (!run->count && !run->filtered))
         return;
     struct ttap__account *a = account_of(sub, id, first_seq);
     if (!a) {
@@ -319,6 +321,8 @@ void ttap__sub_events(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t
 
 void ttap__sub_lost(struct ttap__sub *sub, struct ttap__stream_id id, enum ttap__loss why, uint64_t first_seq, uint64_t lost, uint64_t from_ticks, uint64_t to_ticks)
 {
+    if (sub->full)
+        return;
     show(sub, 0, 0, lost, 0);
     if (!id.uid) { /* threads without a record: no stream of their own */
         sub->merged.lost[why] += lost;
@@ -340,6 +344,8 @@ void ttap__sub_lost(struct ttap__sub *sub, struct ttap__stream_id id, enum ttap_
 
 void ttap__sub_sampled_out(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t next_seq, uint64_t events)
 {
+    if (sub->full)
+        return;
     struct ttap__account *a = account_of(sub, id, next_seq);
     (a ? a : &sub->merged)->sampled_out += events;
     show(sub, 0, 0, 0, events);
@@ -458,23 +464,29 @@ static void write_header(struct ttap__sub *sub, struct ttap__out *out)
     ttap__out_block_close(out, opened);
 }
 
+/* Read while its owner may be changing it: the same id before and after means one task, docs at set_current(). False: it would not hold still. */
+bool ttap__current_task_of(const struct ttap__slot *slot, struct ttap_task *task)
+{
+    for (int tries = 0; tries < 8; tries++) {
+        *task = ttap__slot_task(slot);
+        if (ttap__load(&slot->task[0]) == task->id) /* release: set_current() */
+            return true;
+    }
+    return false;
+}
+
 /* The current task of a thread, as a TASKS row. False: none, or it would not hold still. */
 static bool write_current_task(struct ttap__sub *sub, struct ttap__out *out, const struct ttap__slot *slot)
 {
-    for (int tries = 0; tries < 8; tries++) {
-        struct ttap_task task = ttap__slot_task(slot);
-        if (!task.id || ttap__load(&slot->task[0]) != task.id) /* release: set_current() */
-            continue;
-        if (!ttap__keep_matches(sub->view.keep, task.draw, task.root_kind))
-            return false;
-        ttap__out_varint(out, task.id);
-        ttap__out_varint(out, task.parent);
-        ttap__out_varint(out, task.kind);
-        ttap__out_varint(out, task.start_ticks);
-        ttap__out_varint(out, ttap__load(&slot->uid));
-        return true;
-    }
-    return false;
+    struct ttap_task task;
+    if (!ttap__current_task_of(slot, &task) || !task.id || !ttap__keep_matches(sub->view.keep, task.draw, task.root_kind))
+        return false;
+    ttap__out_varint(out, task.id);
+    ttap__out_varint(out, task.parent);
+    ttap__out_varint(out, task.kind);
+    ttap__out_varint(out, task.start_ticks);
+    ttap__out_varint(out, ttap__load(&slot->uid));
+    return true;
 }
 
 static void send_tasks(struct ttap__sub *sub)

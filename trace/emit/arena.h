@@ -127,6 +127,7 @@ struct ttap__record {
     uint64_t next_task_id;
     uint32_t slot_index;
     uint32_t muted;          /* the current task is kept by nobody */
+    uint64_t enter_epoch;    /* when a task was entered last while somebody listened */
     uint32_t exit_rounds;
 } __attribute__((aligned(64)));
 

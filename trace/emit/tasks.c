@@ -149,31 +149,32 @@ static inline void set_current(struct ttap__slot *slot, const struct ttap_task *
 
 static const struct ttap_task none;
 
-/* The half of entering that only happens while somebody listens. */
-static __attribute__((noinline)) void record_enter(struct ttap__record *rec, const struct ttap_task *task)
+/* The half of entering that only happens while somebody listens. What is told are changes between tasks that somebody keeps: a stretch
+ * of tasks that nobody does is one stretch without a task. */
+static __attribute__((noinline)) void record_enter(struct ttap__record *rec, const struct ttap_task *task, uint64_t id_before)
 {
-    bool was_shown = !rec->muted;
+    uint64_t kept_before = rec->muted ? 0 : id_before;
     bool muted = task->id && !ttap__kept_by_any(task->draw, task->root_kind);
     rec->muted = muted;
     struct ttap__emission e;
     if (!TTAP_ENABLED(TTAP_GROUP_TASK) || !ttap__emission_stream(&e) || !ttap__emission_start(&e, TTAP_GROUP_TASK))
         return;
-    if (!muted) {
-        write_task(&e, TTAP__TASK_ENTER, task, 0);
-        return;
-    }
-    ttap__emission_count_muted(&e);
-    if (was_shown)
-        write_task(&e, TTAP__TASK_ENTER, &none, 0); /* what follows does not belong to the task before */
+    if (muted)
+        ttap__emission_count_muted(&e);
+    bool told_before = kept_before || rec->enter_epoch != e.s->epoch; /* by other rates, perhaps: then tell in any case */
+    rec->enter_epoch = e.s->epoch;
+    if (told_before || (!muted && task->id))
+        write_task(&e, TTAP__TASK_ENTER, muted ? &none : task, 0);
     else
         ttap__emission_close(&e);
 }
 
 static inline void enter(struct ttap__record *rec, const struct ttap_task *task)
 {
+    uint64_t id_before = ttap__load(&rec->slot->task[0]);
     set_current(rec->slot, task);
     if (TTAP_ENABLED(TTAP__GATE_GROUPS))
-        record_enter(rec, task);
+        record_enter(rec, task, id_before);
 }
 
 /* Everything unusual, out of the way so that the usual course needs no stack: no record yet, none to be had, no task, or @before is
