@@ -2,7 +2,9 @@
  *
  * Each input goes in whole, then cut at every length up to CUTS_MAX and at a spread of longer ones. The bytes lie right before
  * a page that cannot be read, so a target that reads one byte too far ends here and not in a user's process. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
