@@ -48,7 +48,7 @@ mutant sampled_out_not_counted emit/emit.h 's|    ttap__count_one(&.*sampled_out
 mutant lost_takes_no_numbers capture/drainer.c 's|    d->next_seq += count;|    ;|'
 mutant nested_takes_no_numbers capture/drainer.c 's|at->seq += nested + stalled;|at->seq += stalled;|'
 mutant nested_counted_twice capture/drainer.c 's|    d->lost_nested = end.lost_nested;|    ;|'
-mutant full_counted_twice capture/drainer.c 's|            d->lost_full = lost_before;|            ;|'
+mutant full_counted_twice capture/drainer.c 's|d->lost_full = lost_before;|;|'
 mutant delivered_not_counted capture/sub.c 's|        a->delivered += run->count;|        ;|'
 mutant filtered_not_counted capture/sub.c 's|        a->filtered += run->filtered;|        ;|'
 mutant loss_not_in_the_account capture/sub.c 's|        a->lost\[why\] += lost;|        ;|'

@@ -3,7 +3,7 @@
  *   1 MiB of budget | sampling 0.1 | two subscribers with other groups | signals on two levels | threads born and dying
  *
  * Emitters count their own calls in the counters tile.<k>: 0 .. on the thread's normal course, of which one thread does nothing else;
- * 100 .. in handlers; 200 .. within tasks, most of which sampling leaves out. So a loss that the engine's books forget, or invent, shows.
+ * 100 .. in handlers, 300 .. in handlers that may interrupt those; 200 .. within tasks, most of which sampling leaves out. So a loss that the engine's books forget, or invent, shows.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -18,11 +18,11 @@
 
 enum { EMITTERS = 4 };
 
-static struct ttap_name plain[EMITTERS], handled[EMITTERS], sampled[EMITTERS];
-static char texts[3 * EMITTERS][16];
+static struct ttap_name plain[EMITTERS], handled[EMITTERS], sampled[EMITTERS], second_level[EMITTERS];
+static char texts[4 * EMITTERS][16];
 static int stop;
 static __thread unsigned me;
-static __thread int64_t in_handler;
+static __thread int64_t in_handler, in_second_handler;
 
 static void first_handler(int signo)
 {
@@ -34,7 +34,7 @@ static void first_handler(int signo)
 static void second_handler(int signo)
 {
     (void)signo;
-    TTAP_INSTANT("second handler");
+    ttap_counter(&second_level[me], in_second_handler++);
 }
 
 static void work(int64_t *tile)
@@ -160,10 +160,10 @@ static bool finish(struct listener *l)
 
 static void name_tiles(void)
 {
-    for (unsigned i = 0; i < 3 * EMITTERS; i++) {
+    for (unsigned i = 0; i < 4 * EMITTERS; i++) {
         unsigned set = i / EMITTERS, k = i % EMITTERS;
         snprintf(texts[i], sizeof(texts[i]), "tile.%u", set * 100 + k);
-        *(set == 0 ? &plain[k] : set == 1 ? &handled[k] : &sampled[k]) = (struct ttap_name){texts[i], 0};
+        *(set == 0 ? &plain[k] : set == 1 ? &handled[k] : set == 2 ? &sampled[k] : &second_level[k]) = (struct ttap_name){texts[i], 0};
     }
 }
 
