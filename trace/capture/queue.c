@@ -192,30 +192,27 @@ bool ttap__queue_put(struct ttap__queue *queue, const struct ttap__piece *piece,
     return true;
 }
 
-size_t ttap__queue_take(struct ttap__queue *queue, void *out, size_t max)
+size_t ttap__queue_front(const struct ttap__queue *queue, const void **bytes)
 {
-    unsigned char *to = out;
-    size_t taken = 0;
-    while (taken < max && queue->taken_bytes < queue->put_bytes) {
-        size_t at = queue->taken_bytes % SEGMENT_ROOM;
-        size_t n = SEGMENT_ROOM - at;
-        if (n > queue->put_bytes - queue->taken_bytes)
-            n = (size_t)(queue->put_bytes - queue->taken_bytes);
-        if (n > max - taken)
-            n = max - taken;
-        memcpy(to + taken, queue->first->bytes + at, n);
-        taken += n;
-        queue->taken_bytes += n;
-        if (queue->taken_bytes % SEGMENT_ROOM == 0) {
-            struct ttap__segment *done = queue->first;
-            queue->first = done->next;
-            if (!queue->first)
-                queue->last = NULL;
-            queue->held_bytes -= TTAP__SEGMENT_BYTES;
-            segment_free(queue->pool, done);
-        }
-    }
-    return taken;
+    if (queue->taken_bytes == queue->put_bytes)
+        return 0;
+    size_t at = queue->taken_bytes % SEGMENT_ROOM, room = SEGMENT_ROOM - at;
+    uint64_t left = queue->put_bytes - queue->taken_bytes;
+    *bytes = queue->first->bytes + at;
+    return left < room ? (size_t)left : room;
+}
+
+void ttap__queue_drop(struct ttap__queue *queue, size_t bytes)
+{
+    queue->taken_bytes += bytes;
+    if (queue->taken_bytes % SEGMENT_ROOM)
+        return;
+    struct ttap__segment *done = queue->first;
+    queue->first = done->next;
+    if (!queue->first)
+        queue->last = NULL;
+    queue->held_bytes -= TTAP__SEGMENT_BYTES;
+    segment_free(queue->pool, done);
 }
 
 size_t ttap__queue_peek(const struct ttap__queue *queue, uint64_t offset, void *out, size_t max)

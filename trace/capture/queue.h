@@ -1,6 +1,6 @@
 /* queue.h - bytes on their way from the drainer to a reader, in 64 KiB segments, charged to a pool of the budget.
  *
- *    first                          last             A stream's reader frees segments as it passes them (take). A kept capture
+ *    first                          last             A stream's reader frees segments as it passes them. A kept capture
  *   [####xxxx] -> [xxxxxxxx] -> [xxx.....]           keeps all and is read at any offset, any number of times (peek).
  *    ^taken                        ^filled
  *
@@ -44,7 +44,10 @@ void ttap__queue_clear(struct ttap__queue *queue);
 uint64_t ttap__queue_cost(const struct ttap__queue *queue, size_t bytes);
 /* All pieces or nothing. False: no memory. Does not look at the pool's limit: who calls decides. */
 bool ttap__queue_put(struct ttap__queue *queue, const struct ttap__piece *piece, size_t count);
-size_t ttap__queue_take(struct ttap__queue *queue, void *out, size_t max);
+/* What comes next, as far as it lies in one piece; it stays where it is, whatever is put meanwhile, until it is dropped. 0: nothing. */
+size_t ttap__queue_front(const struct ttap__queue *queue, const void **bytes);
+/* At least 1 byte, at most what ttap__queue_front() returned. */
+void ttap__queue_drop(struct ttap__queue *queue, size_t bytes);
 size_t ttap__queue_peek(const struct ttap__queue *queue, uint64_t offset, void *out, size_t max);
 /* Unused segments back to the system. */
 void ttap__segments_trim(void);

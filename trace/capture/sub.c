@@ -673,12 +673,26 @@ void ttap__sub_free(struct ttap__sub *sub)
 
 size_t ttap__sub_read(struct ttap__sub *sub, void *buf, size_t max)
 {
+    unsigned char *to = buf;
+    size_t copied = 0;
     pthread_mutex_lock(&sub->mutex);
-    size_t n = ttap__queue_take(&sub->queue, buf, max);
-    if (!n && max)
+    while (copied < max) {
+        const void *from;
+        size_t n = ttap__queue_front(&sub->queue, &from);
+        if (!n)
+            break;
+        n = n < max - copied ? n : max - copied;
+        /* Copied without the lock: a reader of low priority must not be preempted for long while the drainer waits for it. */
+        pthread_mutex_unlock(&sub->mutex);
+        memcpy(to + copied, from, n);
+        pthread_mutex_lock(&sub->mutex);
+        ttap__queue_drop(&sub->queue, n);
+        copied += n;
+    }
+    if (!copied && max)
         sub->waiting = true;
     pthread_mutex_unlock(&sub->mutex);
-    return n;
+    return copied;
 }
 
 size_t ttap__sub_peek(struct ttap__sub *sub, uint64_t offset, void *buf, size_t max)
