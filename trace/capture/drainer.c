@@ -287,6 +287,8 @@ static void drain_full_chunk(struct ttap__chunk *chunk)
     drain_cells(id, chunk, d->used, used <= TTAP__CHUNK_CELLS ? used : TTAP__CHUNK_CELLS);
     d->serial = ttap__load(&chunk->serial);
     d->used = 0;
+    /* It may have filled up since its stream was looked at, and nobody may look again before a window ends. */
+    count_sampled_out(id, d, ttap__load(&chunk->sampled_until));
 }
 
 static void drain_full_chunks(void)

@@ -51,8 +51,9 @@ struct ttap__chunk {
     uint64_t lost_before;  /* the stream's lost_full when it was taken */
     uint64_t task[5];      /* the thread's current task then: id, parent, draw << 32 | kind, root kind, start */
     uint64_t sampled_before; /* the stream's sampled_out then */
+    uint64_t sampled_until; /* and when it was handed over */
     uint32_t depth;        /* regions that were open when the chunk before this one ended and still are */
-    uint32_t unused_[7];
+    uint32_t unused_[5];
     uint64_t cells[TTAP__CHUNK_CELLS * 2];
 };
 _Static_assert(sizeof(struct ttap__chunk) == TTAP__CHUNK_BYTES, "a chunk's head and cells fill it");

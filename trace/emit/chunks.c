@@ -98,6 +98,7 @@ static void hand_over(struct ttap__arena *arena, struct ttap__stream *s)
 {
     uint32_t index = TTAP__PUB_CHUNK(s->publish) - 1;
     ttap__store(&ttap__chunks[index].used, TTAP__PUB_USED(s->publish));
+    ttap__store(&ttap__chunks[index].sampled_until, s->shared->sampled_out);
     s->publish |= TTAP__PUB_HANDED_OVER;
     ttap__store_release(&s->shared->published, s->publish); /* before the list has it: else both might give it back */
     list_push(&arena->full_chunks, index);
