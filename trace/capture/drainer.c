@@ -595,6 +595,7 @@ static void announce(struct ttap__sub *sub, int error)
 {
     pthread_mutex_lock(&engine.mutex);
     sub->join_error = error;
+    sub->joined = true;
     pthread_mutex_lock(&sub->mutex);
     sub->phase = error ? SUB_DRAINING : SUB_RECORDING;
     pthread_mutex_unlock(&sub->mutex);
@@ -870,7 +871,7 @@ int ttap__engine_join(struct ttap__sub *sub)
         sub->next = engine.joining;
         engine.joining = sub;
         pthread_cond_signal(&engine.wake);
-        while (sub->phase == SUB_JOINING)
+        while (!sub->joined)
             pthread_cond_wait(&engine.changed, &engine.mutex);
         error = sub->join_error;
         if (error)

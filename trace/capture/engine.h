@@ -53,6 +53,7 @@ struct ttap__sub {
     struct ttap__sub_info shown;
     bool cut;                  /* there was no memory for the trailer */
     int join_error;
+    bool joined;               /* under engine.mutex: the window is open, or join_error says why not */
     bool released;             /* under engine.mutex: the drainer will not touch it again */
     /* Drainer only. */
     bool full;                 /* max_bytes was reached: the window of every stream ends where it is now */

@@ -184,7 +184,7 @@ static void one_can_be_deleted_while_it_records(void)
     uint64_t id;
     CU_ASSERT_FATAL(ttap__kept_start(&opts, &id) == 0);
     CU_ASSERT(ttap__kept_delete(id) == 0);
-    CU_ASSERT((ttap_gate & TTAP_GROUPS_ALL) == 0);
+    CU_ASSERT((TTAP_ENABLED(TTAP_GROUPS_ALL)) == 0);
     CU_ASSERT(ttap__kept_list(NULL, 0) == 0);
 }
 

@@ -3,7 +3,7 @@
 
 #include "subs.h"
 
-static volatile int asleep;
+static _Atomic int asleep;
 
 static void sleep_once(void *arg)
 {
@@ -31,7 +31,7 @@ static void emitters_close_the_gate_and_every_window_ends_for_the_lease(void)
     while (!asleep)
         nap_ms(5);
     uint64_t begun_ns = now_ns();
-    while (asleep == 1 && (ttap_gate & TTAP_GROUPS_ALL))
+    while (asleep == 1 && (TTAP_ENABLED(TTAP_GROUPS_ALL)))
         nap_ms(5);
     CU_ASSERT(asleep == 1); /* it was not the drainer that closed it */
     CU_ASSERT(now_ns() - begun_ns > 2000000000u);

@@ -12,8 +12,8 @@ static size_t free_chunks(void)
     static bool seen[1u << 16];
     memset(seen, 0, sizeof(seen));
     size_t count = 0;
-    for (uint32_t at = (uint32_t)ttap__arena_base->free_chunks; at; at = ttap__chunks[at - 1].next, count++) {
-        if (at > ttap__arena_base->chunks_made || seen[at])
+    for (uint32_t at = (uint32_t)ttap__load(&ttap__arena_base->free_chunks); at; at = ttap__load(&ttap__chunks[at - 1].next), count++) {
+        if (at > ttap__load(&ttap__arena_base->chunks_made) || seen[at])
             return SIZE_MAX;
         seen[at] = true;
     }

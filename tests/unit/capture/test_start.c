@@ -86,7 +86,7 @@ static void nothing_is_left(void)
         nap_ms(1);
     }
     CU_ASSERT(status.captures == 0 && status.groups == 0);
-    CU_ASSERT((ttap_gate & TTAP_GROUPS_ALL) == 0);
+    CU_ASSERT((TTAP_ENABLED(TTAP_GROUPS_ALL)) == 0);
 }
 
 /* True when nothing failed any more: all have had their turn. */

@@ -51,7 +51,7 @@ static void fails_with(int fd, int error)
     for (int signo = 1; signo < 32; signo++)
         CU_ASSERT(sigismember(&before, signo) == sigismember(&after, signo));
     CU_ASSERT(!sigismember(&pending, SIGPIPE) && !sigismember(&pending, SIGXFSZ));
-    CU_ASSERT((ttap_gate & TTAP_GROUPS_ALL) == 0);
+    CU_ASSERT((TTAP_ENABLED(TTAP_GROUPS_ALL)) == 0);
 }
 
 static void a_full_disk_is_its_error(void)
@@ -151,9 +151,9 @@ static void a_callback_that_gives_up_ends_the_window_and_its_word_comes_back(voi
     opts.duration_ns = 0;
     CU_ASSERT_FATAL(ttap_capture_start(&opts, give_up, &calls, &capture) == 0);
     emitters_start(&e, 2, 100);
-    for (int i = 0; i < 1000 && (ttap_gate & TTAP_GROUPS_ALL); i++)
+    for (int i = 0; i < 1000 && (TTAP_ENABLED(TTAP_GROUPS_ALL)); i++)
         nap_ms(10);
-    CU_ASSERT((ttap_gate & TTAP_GROUPS_ALL) == 0);
+    CU_ASSERT((TTAP_ENABLED(TTAP_GROUPS_ALL)) == 0);
     emitters_stop(&e);
     CU_ASSERT(ttap_capture_stop(capture) == 42);
     CU_ASSERT(calls == 3);

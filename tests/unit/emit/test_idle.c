@@ -108,7 +108,7 @@ static void what_came_before_the_window_is_not_in_it_and_the_names_were_not_even
         CU_ASSERT(!r.names[id] || strcmp(r.names[id], "idle region"));
     recording_free(&r);
     annotate_with_tasks();
-    CU_ASSERT((ttap_gate & TTAP_GROUPS_ALL) == 0);
+    CU_ASSERT((TTAP_ENABLED(TTAP_GROUPS_ALL)) == 0);
 }
 
 static void recording_allocates_nothing_from_the_heap_on_the_thread_that_emits(void)

@@ -160,7 +160,7 @@ static void a_task_entered_before_the_window_is_its_current_task_with_its_true_s
     ttap_task_enter(&task, &before);
     start();
     TTAP_INSTANT("inside");
-    CU_ASSERT(ttap_gate != 0);
+    CU_ASSERT(TTAP_ENABLED(TTAP_GROUPS_ALL));
     ttap_task_leave(&before);
     ttap_task_end(&task);
     CU_ASSERT(recording_stop(&r));
