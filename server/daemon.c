@@ -15,7 +15,7 @@ enum {
     STACK_BYTES = 512 * 1024    /* a thread's static TLS comes out of it, and services have large ones */
 };
 
-static void on_log(void *arg, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void on_log(void *arg, const char *format, va_list args)
 {
     struct listener *listener = arg;
     ttap__log_v(listener->server, format, args);
