@@ -12,8 +12,10 @@
  *
  * Invariants
  *   - A cell is visible to the drainer once `published` says so (release; the drainer's load is its acquire).
- *   - Gate and busy are a Dekker pair: an emitter stores busy, then loads the gate (both seq_cst); who closes the gate stores it,
- *     then loads busy (both seq_cst). So after the gate is closed and busy was seen 0, no cell is written until it opens again.
+ *   - Gate and busy are a Dekker pair: an emitter stores busy, then loads the gate; who closes the gate stores it, then loads busy. So after
+ *     the gate is closed and busy was seen 0, no cell is written until it opens again. Each side needs a full barrier in between: the
+ *     closing side has it, and while ttap__light_busy is set it makes the kernel put one into every running thread as well
+ *     (membarrier), so that the fast path does without.
  *   - A chunk belongs to exactly one of: the free list, one stream, the full list, the drainer.
  *   - An epoch change sends every emitter once through ttap__refresh(), which is where it learns about new sessions and sampling.
  */
@@ -201,6 +203,10 @@ struct ttap__arena {
 
 extern struct ttap__arena *ttap__arena_base;       /* NULL until first needed */
 extern struct ttap__chunk *ttap__chunks;            /* chunks_limit of them */
+
+/* The fast path may be used: the kernel can put the barriers in, and the clock is a counter. 0 until the first session, and for ever where
+ * membarrier is not to be had; then every event takes the general course, with a barrier of its own. */
+extern uint32_t ttap__light_busy;
 
 /* This thread's record. Initial-exec: no lazy allocation at the first touch in a signal handler. Never NULL: points to
  * ttap__no_record, all zero, until the thread attaches, so that the fast path needs one test for "none" and "wiped". */

@@ -10,6 +10,7 @@
 #include "clock.h"
 
 struct ttap__chunk *ttap__chunks;
+uint32_t ttap__light_busy;
 
 static void list_push(uint64_t *head, uint32_t index)
 {

@@ -59,7 +59,7 @@ static inline __attribute__((always_inline)) bool ttap__emission_stream(struct t
 static inline __attribute__((always_inline)) bool ttap__emission_start(struct ttap__emission *e, uint64_t group)
 {
     struct ttap__stream *s = e->s;
-    __atomic_store_n(&s->shared->busy, 1, __ATOMIC_SEQ_CST); /* Dekker with set_gate() in drainer.c */
+    __atomic_store_n(&s->shared->busy, 1, __ATOMIC_SEQ_CST); /* Dekker with close_gate() in drainer.c */
     uint64_t gate = __atomic_load_n(&ttap_gate, __ATOMIC_SEQ_CST);
     if (ttap__unlikely((gate >> TTAP__GATE_EPOCH_SHIFT) != s->epoch))
         ttap__refresh(e->rec, s, gate);
@@ -169,12 +169,13 @@ static inline __attribute__((always_inline)) uint64_t *ttap__fast_open(struct tt
 {
     struct ttap__stream *s = &rec->stream[0];
     struct ttap__slot_stream *shared = s->shared;
-    if (ttap__unlikely(!shared || rec->muted || !ttap__ticks_are_counter()))
+    if (ttap__unlikely(!shared || rec->muted || !ttap__load(&ttap__light_busy)))
         return NULL;
     if (ttap__unlikely(ttap__load(&shared->busy)))
         return NULL;
-    __atomic_store_n(&shared->busy, 1, __ATOMIC_SEQ_CST); /* Dekker with set_gate() in drainer.c */
-    uint64_t gate = __atomic_load_n(&ttap_gate, __ATOMIC_SEQ_CST);
+    ttap__store(&shared->busy, 1); /* Dekker with close_gate() in drainer.c, which has the barrier for both */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    uint64_t gate = ttap__load_acquire(&ttap_gate);
     bool same_epoch = (gate >> TTAP__GATE_EPOCH_SHIFT) == s->epoch;
     bool room = (size_t)((char *)s->end - (char *)s->cell) >= 16 * (size_t)cells;
     if (ttap__likely(same_epoch && (gate & group) && room))
