@@ -14,7 +14,11 @@
 #define SANITIZED 0
 #endif
 
+#if defined(__aarch64__)
+enum { STACK = 65536, ALLOWED = 640 }; /* each frame saves its registers in pairs; a process's first task, which maps the arena, takes 592 */
+#else
 enum { STACK = 65536, ALLOWED = 512 };
+#endif
 static unsigned char *stack;
 static void (*volatile what)(void); /* raise() is declared as calling nothing of ours */
 static struct ttap_name name = TTAP_NAME_INIT("stack");
@@ -104,7 +108,7 @@ static void *on_a_fresh_thread(void *arg)
     return arg;
 }
 
-static void no_call_uses_more_than_512_bytes(void)
+static void no_call_uses_more_than_allowed(void)
 {
     stack_t alternate = {.ss_sp = stack, .ss_size = STACK}, off = {.ss_flags = SS_DISABLE};
     struct recording r;
@@ -122,7 +126,7 @@ static void no_call_uses_more_than_512_bytes(void)
 }
 
 static CU_TestInfo statements[] = {
-    {"no call uses more than 512 bytes", no_call_uses_more_than_512_bytes},
+    {"no call uses more than 512 bytes (aarch64: 640)", no_call_uses_more_than_allowed},
     CU_TEST_INFO_NULL,
 };
 
