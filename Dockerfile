@@ -8,7 +8,8 @@ COPY . .
 # Installs what it needs, builds, and runs the tests that need no browser; a failing test fails the image.
 RUN ./dev test --release
 RUN cmake --install build/release --prefix /opt/tracetap \
-    && cmake --install build/release --prefix /opt/tracetap --component examples
+    && cmake --install build/release --prefix /opt/tracetap --component examples \
+    && rm -r /opt/tracetap/lib/*.a /opt/tracetap/lib/cmake /opt/tracetap/lib/pkgconfig
 
 FROM debian:bookworm-slim
 RUN apt-get update \
