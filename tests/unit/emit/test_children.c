@@ -132,6 +132,13 @@ static void *emit_all_the_time(void *arg)
     return arg;
 }
 
+/* glibc's malloc survives a fork beside threads that hold its lock; AddressSanitizer's of gcc 12 does not. */
+#if defined(__SANITIZE_ADDRESS__)
+#define MAY_ALLOCATE_IN_CHILD 0
+#else
+#define MAY_ALLOCATE_IN_CHILD 1
+#endif
+
 /* The other thread may be anywhere in an event, or in a lock, when the child is made. */
 static void forks_from_a_busy_process_do_not_hang(void)
 {
@@ -144,7 +151,7 @@ static void forks_from_a_busy_process_do_not_hang(void)
     for (int i = 0; i < 100; i++) {
         pid_t child = fork();
         if (!child)
-            _exit(i % 10 ? 0 : capture_in_child());
+            _exit(i % 10 || !MAY_ALLOCATE_IN_CHILD ? 0 : capture_in_child());
         child_succeeds(child);
     }
     stop_emitting = 1;
