@@ -16,6 +16,16 @@
 #define NOT_UNDER_TSAN(why) ((void)0)
 #endif
 
+#if defined(__SANITIZE_ADDRESS__)
+#define NOT_UNDER_ASAN(why)                              \
+    do {                                                 \
+        printf("(not under AddressSanitizer: " why ") "); \
+        return;                                          \
+    } while (0)
+#else
+#define NOT_UNDER_ASAN(why) ((void)0)
+#endif
+
 static inline int run_statements(CU_TestInfo *statements)
 {
     CU_SuiteInfo suites[] = {{"", NULL, NULL, NULL, NULL, statements}, CU_SUITE_INFO_NULL};
