@@ -65,12 +65,11 @@ void ttap__region_begin(struct ttap_name *name)
 {
     struct ttap__record *rec = ttap__tls;
     uint64_t id = ttap__load(&name->id);
-    if (ttap__fast_passes_by(rec)) {
-        rec->stream[0].depth++; /* also when muted: begins and ends must stay paired */
-        return;
-    }
     if (ttap__unlikely(!id || !ttap__fast_open(rec, TTAP_GROUP_REGION, 1))) {
-        region_begin_unusual(name);
+        if (ttap__fast_passes_by(rec))
+            rec->stream[0].depth++; /* also when muted: begins and ends must stay paired */
+        else
+            region_begin_unusual(name);
         return;
     }
     uint64_t depth = rec->stream[0].depth++;
@@ -113,12 +112,11 @@ void ttap__region_end(struct ttap_name *name)
 {
     struct ttap__record *rec = ttap__tls;
     uint64_t id = ttap__load(&name->id);
-    if (ttap__fast_passes_by(rec)) {
-        ending(&rec->stream[0], id);
-        return;
-    }
     if (ttap__unlikely(!id || !ttap__fast_open(rec, TTAP_GROUP_REGION, 1))) {
-        region_end_unusual(name);
+        if (ttap__fast_passes_by(rec))
+            ending(&rec->stream[0], id);
+        else
+            region_end_unusual(name);
         return;
     }
     ttap__fast_publish(rec, TTAP__REGION_END, ending(&rec->stream[0], id), 1);
@@ -140,11 +138,9 @@ static __attribute__((noinline)) void emit_1_unusual(uint64_t group, unsigned ki
 static inline void emit_1(uint64_t group, unsigned kind, uint64_t arg)
 {
     struct ttap__record *rec = ttap__tls;
-    if (ttap__fast_passes_by(rec))
-        return;
     if (ttap__likely(ttap__fast_open(rec, group, 1) != NULL))
         ttap__fast_publish(rec, kind, arg, 1);
-    else
+    else if (!ttap__fast_passes_by(rec))
         emit_1_unusual(group, kind, arg);
 }
 
@@ -166,11 +162,10 @@ static __attribute__((noinline)) void emit_3_unusual(uint64_t group, unsigned ki
 static inline void emit_3(uint64_t group, unsigned kind, uint64_t a, uint64_t b, uint64_t c)
 {
     struct ttap__record *rec = ttap__tls;
-    if (ttap__fast_passes_by(rec))
-        return;
     uint64_t *cell = ttap__fast_open(rec, group, 2);
     if (ttap__unlikely(!cell)) {
-        emit_3_unusual(group, kind, a, b, c);
+        if (!ttap__fast_passes_by(rec))
+            emit_3_unusual(group, kind, a, b, c);
         return;
     }
     ttap__store(&cell[2], b);

@@ -158,7 +158,7 @@ static inline void ttap__emission_publish(struct ttap__emission *e, unsigned cel
 static inline __attribute__((always_inline)) bool ttap__fast_passes_by(struct ttap__record *rec)
 {
     struct ttap__stream *s = &rec->stream[0];
-    if (ttap__likely(!rec->muted) || ttap__load(&s->shared->busy) || (ttap__load(&ttap_gate) >> TTAP__GATE_EPOCH_SHIFT) != s->epoch)
+    if (ttap__unlikely(!rec->muted || ttap__load(&s->shared->busy) || ttap__load(&ttap_gate) != rec->fast_gate))
         return false;
     ttap__count_one(&s->shared->sampled_out);
     return true;
@@ -168,17 +168,14 @@ static inline __attribute__((always_inline)) bool ttap__fast_passes_by(struct tt
 static inline __attribute__((always_inline)) uint64_t *ttap__fast_open(struct ttap__record *rec, uint64_t group, unsigned cells)
 {
     struct ttap__stream *s = &rec->stream[0];
-    struct ttap__slot_stream *shared = s->shared;
-    if (ttap__unlikely(!shared || rec->muted || !ttap__load(&ttap__light_busy)))
-        return NULL;
-    if (ttap__unlikely(ttap__load(&shared->busy)))
+    struct ttap__slot_stream *shared = rec->fast;
+    if (ttap__unlikely(!shared) || ttap__unlikely(ttap__load(&shared->busy)))
         return NULL;
     ttap__store(&shared->busy, 1); /* Dekker with close_gate() in drainer.c, which has the barrier for both */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     uint64_t gate = ttap__load_acquire(&ttap_gate);
-    bool same_epoch = (gate >> TTAP__GATE_EPOCH_SHIFT) == s->epoch;
-    bool room = (size_t)((char *)s->end - (char *)s->cell) >= 16 * (size_t)cells;
-    if (ttap__likely(same_epoch && (gate & group) && room))
+    bool room = s->cell + 2 * cells <= s->end;
+    if (ttap__likely(gate == rec->fast_gate && (gate & group) && room))
         return s->cell;
     ttap__store_release(&shared->busy, 0);
     return NULL;
@@ -187,7 +184,7 @@ static inline __attribute__((always_inline)) uint64_t *ttap__fast_open(struct tt
 static inline __attribute__((always_inline)) void ttap__fast_publish(struct ttap__record *rec, unsigned kind, uint64_t first_arg, unsigned cells)
 {
     struct ttap__stream *s = &rec->stream[0];
-    struct ttap__slot_stream *shared = s->shared;
+    struct ttap__slot_stream *shared = rec->fast;
     uint64_t *cell = s->cell;
     ttap__store(&cell[0], ttap__ticks_counter() << 8 | kind);
     ttap__store(&cell[1], first_arg);

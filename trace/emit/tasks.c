@@ -156,6 +156,7 @@ static __attribute__((noinline)) void record_enter(struct ttap__record *rec, con
     uint64_t kept_before = rec->muted ? 0 : id_before;
     bool muted = task->id && !ttap__kept_by_any(task->draw, task->root_kind);
     rec->muted = muted;
+    ttap__fast_choose(rec);
     struct ttap__emission e;
     if (!TTAP_ENABLED(TTAP_GROUP_TASK) || !ttap__emission_stream(&e) || !ttap__emission_start(&e, TTAP_GROUP_TASK))
         return;

@@ -215,6 +215,9 @@ void ttap__refresh(struct ttap__record *rec, struct ttap__stream *s, uint64_t ga
     s->epoch = epoch;
     struct ttap_task task = ttap__slot_task(rec->slot);
     rec->muted = task.id && !ttap__kept_by_any(task.draw, task.root_kind);
+    if (s->level == 0)
+        rec->fast_gate = gate;
+    ttap__fast_choose(rec);
 }
 
 /* ---- Leave ---- */
