@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "share.h"
 
 /* ---- Subscribers: opening and closing ---- */
 
@@ -16,6 +17,8 @@ int ttap__sub_open(const struct ttap__sub_opts *opts, struct ttap__sub **out)
 {
     if (opts->duration_ns > TTAP__DURATION_MAX_NS * 6 || !(opts->groups & TTAP__GATE_GROUPS))
         return -EINVAL; /* an hour at most; the public calls and the endpoint have lower limits of their own */
+    if (ttap__share_role == TTAP__SHARE_MEMBER)
+        return -EALREADY; /* the keeper captures, for all members */
     ttap__budget_bytes();
     struct ttap__sub *sub;
     int error = ttap__sub_new(opts, opts->keep ? &ttap__pool_kept : &ttap__pool_queues, &sub);
@@ -283,6 +286,10 @@ const char *ttap_version(void)
 
 static void in_child(void)
 {
+    if (ttap__share_role == TTAP__SHARE_MEMBER) {
+        ttap__share_after_fork();
+        return;
+    }
     ttap__emit_after_fork();
     ttap__segments_after_fork();
     ttap__sampling_after_fork();

@@ -113,6 +113,17 @@ void ttap__thread_is_own(void);
 /** Parse a sampling rule without applying it. 0, or -EINVAL with *@error_offset at the first wrong byte, -ENOSPC over 64 kinds. */
 int ttap__sampling_check(const char *spec, size_t *error_offset);
 
+/* ---- For `tracetap run`: record other processes (trace/emit/share.h) ---- */
+
+/** Make this process the keeper of an arena that others join. Before any other call of the library. Returns the arena's descriptor, to be
+ *  handed to them, close-on-exec; or a negative errno. */
+int ttap__keeper_start(void);
+/** Captures are about this process's program; else about the first that joined. */
+void ttap__keeper_program(int pid);
+/** Notice which members have ended; what they recorded is drained and closed at the drainer's next tick. Returns how many have not.
+ *  For one thread at a time, about 10 us a member. */
+unsigned ttap__keeper_members(void);
+
 /** End all windows with TTAP__END_SHUTDOWN and wait until they are draining (<= 100 ms). For service stop. */
 void ttap__captures_stop_all(void);
 

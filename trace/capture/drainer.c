@@ -25,6 +25,7 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
+#include "share.h"
 #include "sys.h"
 
 /* Enough for the packer's buffers (static) and the 64 KiB that writing a block of names puts on the stack, twice over; and for the
@@ -114,10 +115,12 @@ static bool any_busy(void)
     return false;
 }
 
-/* A full barrier in every running thread of this process: partner of the light store of busy in ttap__fast_open(). */
+/* A full barrier in every running thread of this process, or of all members: partner of the light store of busy in ttap__fast_open(). */
 static void barrier_everywhere(void)
 {
-    if (ttap__load(&ttap__light_busy))
+    if (ttap__share_role == TTAP__SHARE_KEEPER)
+        ttap__syscall6(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0, 0, 0, 0);
+    else if (ttap__load(&ttap__light_busy))
         ttap__syscall6(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0, 0, 0, 0);
 }
 
@@ -125,6 +128,8 @@ static void barrier_everywhere(void)
 static void choose_barrier(void)
 {
 #if !defined(__SANITIZE_THREAD__)
+    if (ttap__share_role == TTAP__SHARE_KEEPER)
+        return; /* each member decided for itself when it joined */
     bool registered = ttap__syscall6(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0, 0, 0, 0) == 0;
     ttap__store(&ttap__light_busy, registered && ttap__ticks_are_counter());
 #endif
@@ -455,6 +460,10 @@ static void drain(void)
 
 static bool map_chunks(void)
 {
+    if (ttap__share_role == TTAP__SHARE_KEEPER) {
+        engine.chunks_mapped = ttap__share_chunks();
+        return true;
+    }
     uint32_t wanted = ttap__budget_chunks();
     if (ttap__chunks && engine.chunks_mapped >= wanted)
         return true;
@@ -588,7 +597,8 @@ static void give_memory_back(void)
             return; /* a thread is still inside an event: next time */
     ttap__store(&arena->free_chunks, ((ttap__load(&arena->free_chunks) >> 32) + 1) << 32);
     ttap__store(&arena->chunks_made, 0);
-    ttap__advise(ttap__chunks, (size_t)engine.chunks_mapped * sizeof(struct ttap__chunk), MADV_DONTNEED);
+    int advice = ttap__share_role == TTAP__SHARE_KEEPER ? MADV_REMOVE /* of the file: others map it too */ : MADV_DONTNEED;
+    ttap__advise(ttap__chunks, (size_t)engine.chunks_mapped * sizeof(struct ttap__chunk), advice);
 }
 
 /* ---- Windows ---- */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "share.h"
 
 /* Beyond the queue's limit, for blocks that tell what is missing. */
 #define RESERVE_BYTES (256u << 10)
@@ -153,10 +154,13 @@ static size_t thread_name_of(const struct ttap__slot *slot, uint32_t *version, c
     return strlen(name);
 }
 
-static size_t kernel_name_of(int tid, char name[TTAP__THREAD_NAME_BYTES])
+static size_t kernel_name_of(int pid, int tid, char name[TTAP__THREAD_NAME_BYTES])
 {
     char path[64];
-    snprintf(path, sizeof(path), "/proc/self/task/%d/comm", tid);
+    if (ttap__share_role == TTAP__SHARE_NONE)
+        snprintf(path, sizeof(path), "/proc/self/task/%d/comm", tid);
+    else
+        snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", pid, tid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return 0;
@@ -176,7 +180,7 @@ static bool send_thread(struct ttap__sub *sub, struct ttap__stream_id id, struct
     char name[TTAP__THREAD_NAME_BYTES];
     size_t len = thread_name_of(slot, &version, name);
     if (!len)
-        len = kernel_name_of(ttap__load(&slot->tid), name);
+        len = kernel_name_of(ttap__load(&slot->pid), ttap__load(&slot->tid), name);
     unsigned char block[TTAP__THREAD_NAME_BYTES + 64];
     struct ttap__out out = ttap__out_of(block, sizeof(block));
     size_t opened = ttap__out_block_open(&out, TTAP__BLOCK_THREADS);
@@ -418,10 +422,18 @@ void ttap__sub_stream_over(struct ttap__sub *sub, struct ttap__stream_id id)
 
 /* ---- Begin and end ---- */
 
+/* Whose capture this is: our own process's, or that of the program for which we keep the arena. */
+static int program_pid(void)
+{
+    int shared = ttap__share_role == TTAP__SHARE_KEEPER ? ttap__share_program() : 0;
+    return shared ? shared : getpid();
+}
+
 static size_t exe_name(char *out, size_t size)
 {
-    char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    char link[32], path[4096];
+    snprintf(link, sizeof(link), "/proc/%d/exe", program_pid());
+    ssize_t n = readlink(ttap__share_role == TTAP__SHARE_KEEPER ? link : "/proc/self/exe", path, sizeof(path) - 1);
     if (n <= 0)
         return 0;
     path[n] = 0;
@@ -450,7 +462,7 @@ static void write_header(struct ttap__sub *sub, struct ttap__out *out)
     ttap__out_varint(out, sub->start.wall_ns);
     ttap__out_varint(out, sub->opts.duration_ns);
     ttap__out_varint(out, sub->opts.groups);
-    ttap__out_varint(out, (uint64_t)getpid());
+    ttap__out_varint(out, (uint64_t)program_pid());
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     ttap__out_varint(out, cpus > 0 ? (uint64_t)cpus : 1);
     ttap__out_varint(out, ttap__budget_bytes());

@@ -234,6 +234,10 @@ struct ttap__arena *ttap__arena(void);
 /* The calling thread is the tracer's own; capture.h has the same for other rooms, and for libtracetap-http: hence visible. */
 __attribute__((visibility("default"))) void ttap__thread_is_own(void);
 
+/* The private half: a record for each possible thread. False: no memory. */
+bool ttap__records_map(void);
+void ttap__arena_init(struct ttap__arena *arena);
+
 /* Give the calling thread a record. False: it is silent, forked without us noticing, or the table is full. Signal-safe. */
 bool ttap__attach(void);
 
@@ -254,6 +258,7 @@ uint32_t ttap__full_chunks_take(void);
 /* Slots of threads that ended, linked by next, newest first; 0 if none. Drainer only. */
 uint32_t ttap__ended_slots_take(void);
 void ttap__slot_release(uint32_t index);
+void ttap__slots_end_of(int32_t pid);
 
 /* Would a task with this draw be recorded for anybody? */
 bool ttap__kept_by_any(uint32_t draw, uint32_t root_kind);

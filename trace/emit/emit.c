@@ -1,9 +1,16 @@
 /* emit.c - one function per event that belongs to the calling thread. Everything here may run in a signal handler. */
 #include "emit.h"
+#include "share.h"
 
 /* The word every annotation tests. Default visibility, never protected and never bound inside the library: in a program linked
- * -no-pie the copy relocation makes the program's copy the only one. */
-TTAP_API uint64_t ttap_gate;
+ * -no-pie the copy relocation makes the program's copy the only one. The object fills a page, so that the copy does too and share.c can
+ * map another page over it; users see only its first word. */
+struct gate_page {
+    uint64_t gate;
+    char rest[TTAP__GATE_PAGE_BYTES - sizeof(uint64_t)];
+};
+extern TTAP_API struct gate_page gate_page __asm__("ttap_gate");
+struct gate_page gate_page __attribute__((aligned(TTAP__GATE_PAGE_BYTES)));
 
 static inline uint32_t name_id(struct ttap_name *name)
 {

@@ -13,6 +13,7 @@
 #include "sys.h"
 
 struct ttap__arena *ttap__arena_base;
+static struct ttap__record *records; /* [TTAP__THREADS_MAX], of this process, wiped in forked children */
 struct ttap__record ttap__no_record;
 __thread struct ttap__record *ttap__tls = &ttap__no_record;
 __thread uint32_t ttap__tls_silent;
@@ -20,17 +21,26 @@ __thread uint32_t ttap__tls_silent;
 /* Why a thread is silent. */
 enum { SILENT_OWN = 1, SILENT_DYING, SILENT_CLONED };
 
-/* Pages are 4, 16 or 64 KiB; the wiped half must not share one with the shared half. */
-#define PAGE_MAX 65536u
-#define ARENA_BYTES ((sizeof(struct ttap__arena) + PAGE_MAX - 1) / PAGE_MAX * PAGE_MAX)
-#define RECORDS_BYTES ((TTAP__THREADS_MAX * sizeof(struct ttap__record) + PAGE_MAX - 1) / PAGE_MAX * PAGE_MAX)
+#define RECORDS_BYTES (TTAP__THREADS_MAX * sizeof(struct ttap__record))
 
-static struct ttap__record *record_at(uint32_t index)
+bool ttap__records_map(void)
 {
-    return (struct ttap__record *)((char *)ttap__arena_base + ARENA_BYTES) + index;
+    if (ttap__load_acquire(&records))
+        return true;
+    struct ttap__record *fresh = ttap__map(RECORDS_BYTES), *expected = NULL;
+    if (!fresh)
+        return false;
+    /* Before Linux 4.14 a child could not tell that it is one. */
+    if (ttap__advise(fresh, RECORDS_BYTES, MADV_WIPEONFORK) < 0) {
+        ttap__unmap(fresh, RECORDS_BYTES);
+        return false;
+    }
+    if (!__atomic_compare_exchange_n(&records, &expected, fresh, 0, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE))
+        ttap__unmap(fresh, RECORDS_BYTES);
+    return true;
 }
 
-static void arena_init(struct ttap__arena *arena)
+void ttap__arena_init(struct ttap__arena *arena)
 {
     static const char full[] = "(names full)";
     for (size_t i = 0; i < sizeof(full) - 1; i++)
@@ -48,26 +58,15 @@ struct ttap__arena *ttap__arena(void)
     if (ttap__likely(arena != NULL))
         return arena;
     ttap__clock_init();
-    /* One page more than needed, to align to the largest page size. */
-    size_t bytes = ARENA_BYTES + RECORDS_BYTES;
-    char *base = ttap__map(bytes + PAGE_MAX);
-    if (!base)
+    arena = ttap__records_map() ? ttap__map(sizeof(*arena)) : NULL;
+    if (!arena)
         return NULL;
-    size_t skip = (PAGE_MAX - (uintptr_t)base % PAGE_MAX) % PAGE_MAX;
-    if (skip)
-        ttap__unmap(base, skip);
-    ttap__unmap(base + skip + bytes, PAGE_MAX - skip);
-    arena = (struct ttap__arena *)(base + skip);
-    if (ttap__advise((char *)arena + ARENA_BYTES, RECORDS_BYTES, MADV_WIPEONFORK) < 0) {
-        ttap__unmap(arena, bytes); /* before Linux 4.14: a child could not tell that it is one */
-        return NULL;
-    }
-    arena_init(arena);
+    ttap__arena_init(arena);
     struct ttap__arena *expected = NULL;
     /* Release: the initialisation, for the acquire above. */
     if (__atomic_compare_exchange_n(&ttap__arena_base, &expected, arena, 0, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE))
         return arena;
-    ttap__unmap(arena, bytes);
+    ttap__unmap(arena, sizeof(*arena));
     return expected;
 }
 
@@ -178,7 +177,7 @@ bool ttap__attach(void)
     uint32_t index = found - 1;
     struct ttap__slot *slot = &arena->slot[index];
     slot_init(slot, __atomic_add_fetch(&arena->next_uid, 1, __ATOMIC_RELAXED));
-    struct ttap__record *rec = record_at(index);
+    struct ttap__record *rec = &records[index];
     record_init(rec, index, slot);
     struct ttap__record *expected = &ttap__no_record;
     /* One instruction: a signal handler may have attached this thread since we looked. */
@@ -251,6 +250,23 @@ void ttap__thread_exit(void *record)
     }
     ttap__store_release(&slot->state, TTAP__SLOT_ENDED);
     slot_push(&ttap__arena_base->ended_slots, index);
+}
+
+/* Threads of a process that is no more, or is another program since. Nobody emits into their slots. */
+void ttap__slots_end_of(int32_t pid)
+{
+    struct ttap__arena *arena = ttap__arena_base;
+    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    for (uint32_t i = 0; i < made; i++) {
+        struct ttap__slot *slot = &arena->slot[i];
+        uint32_t live = TTAP__SLOT_LIVE;
+        if (ttap__load(&slot->pid) != pid ||
+            !__atomic_compare_exchange_n(&slot->state, &live, TTAP__SLOT_ENDED, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            continue;
+        ttap__store_release(&slot->stream[0].busy, 0); /* killed in the middle of an event: it will not be finished */
+        ttap__store_release(&slot->stream[1].busy, 0);
+        slot_push(&arena->ended_slots, i);
+    }
 }
 
 void ttap__thread_is_own(void)

@@ -1,0 +1,51 @@
+/* members.c - the keeper's side of a shared arena: making it, and noticing which processes are gone. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine.h"
+#include "share.h"
+
+/* A zombie has ended too, and may stay one for as long as its parent likes. */
+static bool process_is_gone(int32_t pid)
+{
+    char path[32], text[256];
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT;
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    if (n <= 0)
+        return n < 0 && errno == ESRCH;
+    text[n] = 0;
+    const char *behind_name = strrchr(text, ')');
+    return behind_name && behind_name[1] && (behind_name[2] == 'Z' || behind_name[2] == 'X');
+}
+
+int ttap__keeper_start(void)
+{
+    return ttap__share_create(ttap__budget_chunks());
+}
+
+void ttap__keeper_program(int pid)
+{
+    ttap__share_name_program(pid);
+}
+
+unsigned ttap__keeper_members(void)
+{
+    unsigned alive = 0;
+    uint32_t at = 0;
+    for (int32_t pid; (pid = ttap__share_next_member(&at));) {
+        if (!process_is_gone(pid)) {
+            alive++;
+            continue;
+        }
+        ttap__share_forget_member(pid);
+        ttap__slots_end_of(pid);
+    }
+    return alive;
+}
