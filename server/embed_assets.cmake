@@ -1,10 +1,27 @@
 # ttap_embed_assets(TARGET FOLDER SYMBOL): the files of a folder as `const struct ttap__assets SYMBOL` (assets.h) in a target.
 #
-# CMake reads and hashes, gzip (if there is one) compresses; nothing else is needed. Run with -P it is the generator itself.
-# With TRACETAP_VIEWER off the table is empty.
+# A small program strips comments and indentation (strip_assets.c), CMake reads and hashes, gzip (if there is one) compresses.
+# Run with -P this is the generator itself. With TRACETAP_VIEWER off the table is empty.
 if(NOT CMAKE_SCRIPT_MODE_FILE)
   set(TTAP_EMBED_SCRIPT ${CMAKE_CURRENT_LIST_FILE} CACHE INTERNAL "")
   set(TTAP_EMBED_EXTENSIONS html js css svg png ico CACHE INTERNAL "What a viewer is made of; notes and settings beside it stay out")
+
+  # Built by the build machine's own compiler without the project's flags: it must run here, whatever is being built and for whom.
+  # Without such a compiler the sources are embedded as they are.
+  set(TTAP_HOST_CC_CANDIDATES cc gcc clang)
+  if(NOT CMAKE_CROSSCOMPILING)
+    list(APPEND TTAP_HOST_CC_CANDIDATES ${CMAKE_C_COMPILER})
+  endif()
+  find_program(TTAP_HOST_CC NAMES ${TTAP_HOST_CC_CANDIDATES})
+  set(TTAP_STRIP)
+  if(TTAP_HOST_CC)
+    set(TTAP_STRIP ${CMAKE_BINARY_DIR}/strip_assets)
+    add_custom_command(OUTPUT ${TTAP_STRIP}
+      COMMAND ${TTAP_HOST_CC} -std=gnu17 -Wall -O1 -o ${TTAP_STRIP} ${CMAKE_CURRENT_LIST_DIR}/strip_assets.c
+      DEPENDS ${CMAKE_CURRENT_LIST_DIR}/strip_assets.c VERBATIM)
+    add_custom_target(ttap_strip_assets DEPENDS ${TTAP_STRIP})
+  endif()
+  set(TTAP_STRIP ${TTAP_STRIP} CACHE INTERNAL "What strips the assets")
 
   function(ttap_embed_assets target folder symbol)
     set(files)
@@ -18,8 +35,9 @@ if(NOT CMAKE_SCRIPT_MODE_FILE)
     file(CONFIGURE OUTPUT ${list} CONTENT "${lines}" @ONLY)
     find_program(TTAP_GZIP gzip)
     add_custom_command(OUTPUT ${out}
-      COMMAND ${CMAKE_COMMAND} -DFOLDER=${folder} -DLIST=${list} -DOUT=${out} -DSYMBOL=${symbol} -DGZIP=${TTAP_GZIP} -P ${TTAP_EMBED_SCRIPT}
-      DEPENDS ${files} ${list} ${TTAP_EMBED_SCRIPT}
+      COMMAND ${CMAKE_COMMAND} -DFOLDER=${folder} -DLIST=${list} -DOUT=${out} -DSYMBOL=${symbol} -DGZIP=${TTAP_GZIP} -DSTRIP=${TTAP_STRIP}
+              -P ${TTAP_EMBED_SCRIPT}
+      DEPENDS ${files} ${list} ${TTAP_EMBED_SCRIPT} ${TTAP_STRIP} $<TARGET_NAME_IF_EXISTS:ttap_strip_assets>
       COMMENT "Embedding ${folder}" VERBATIM)
     target_sources(${target} PRIVATE ${out})
     target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/server)
@@ -39,6 +57,20 @@ function(mime_of path out)
   set(${out} "${${ending}}" PARENT_SCOPE)
 endfunction()
 
+# Sets @out to the file that is to be embedded for @file.
+function(stripped file out)
+  cmake_path(GET file EXTENSION LAST_ONLY ending)
+  string(SUBSTRING "${ending}" 1 -1 language)
+  set(${out} "${file}" PARENT_SCOPE)
+  if(STRIP AND language MATCHES "^(js|css)$")
+    execute_process(COMMAND ${STRIP} ${language} INPUT_FILE "${file}" OUTPUT_FILE "${OUT}.stripped" RESULT_VARIABLE failed)
+    if(failed)
+      message(FATAL_ERROR "${STRIP} failed on ${file}")
+    endif()
+    set(${out} "${OUT}.stripped" PARENT_SCOPE)
+  endif()
+endfunction()
+
 function(array_of file name)
   file(READ "${file}" hex HEX)
   string(REGEX REPLACE "(..)" "0x\\1," numbers "${hex}")
@@ -51,13 +83,14 @@ set(rows)
 set(number 0)
 foreach(file IN LISTS files)
   file(RELATIVE_PATH path "${FOLDER}" "${file}")
-  file(SHA256 "${file}" hash)
+  stripped("${file}" embedded)
+  file(SHA256 "${embedded}" hash)
   string(SUBSTRING "${hash}" 0 32 hash)
   mime_of("${path}" mime)
-  array_of("${file}" bytes_${number})
+  array_of("${embedded}" bytes_${number})
   set(gzip "NULL, 0")
   if(GZIP)
-    execute_process(COMMAND ${GZIP} -9nc "${file}" OUTPUT_FILE "${OUT}.gz" RESULT_VARIABLE failed)
+    execute_process(COMMAND ${GZIP} -9nc "${embedded}" OUTPUT_FILE "${OUT}.gz" RESULT_VARIABLE failed)
     if(failed)
       message(FATAL_ERROR "${GZIP} failed on ${file}")
     endif()
@@ -69,4 +102,4 @@ foreach(file IN LISTS files)
 endforeach()
 file(APPEND "${OUT}" "static const struct ttap__asset items[] = {\n${rows}    {NULL, NULL, NULL, NULL, 0, NULL, 0},\n};\n"
      "extern const struct ttap__assets ${SYMBOL};\nconst struct ttap__assets ${SYMBOL} = {items, ${number}};\n")
-file(REMOVE "${OUT}.gz")
+file(REMOVE "${OUT}.gz" "${OUT}.stripped")
