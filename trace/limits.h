@@ -48,6 +48,8 @@
 
 /* Queue segments: 64 KiB is what one write to a socket takes, and little waste for a capture that stays small. */
 #define TTAP__SEGMENT_BYTES 65536u
+/* Beyond a queue's limit, for blocks that tell what is missing: names, threads and losses of a few hundred threads. */
+#define TTAP__QUEUE_RESERVE_BYTES (256u << 10)
 #define TTAP__KEPT_MAX 64u
 
 #endif

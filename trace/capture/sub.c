@@ -16,9 +16,6 @@
 #include "engine.h"
 #include "share.h"
 
-/* Beyond the queue's limit, for blocks that tell what is missing. */
-#define RESERVE_BYTES (256u << 10)
-
 enum put_how { PUT_EVENTS, PUT_CONTROL, PUT_ALWAYS };
 
 /* ---- Into the queue ---- */
@@ -28,7 +25,7 @@ static bool may_put(struct ttap__sub *sub, size_t bytes, enum put_how how)
     uint64_t cost = ttap__queue_cost(&sub->queue, bytes);
     if (!cost || how == PUT_ALWAYS)
         return true;
-    while (!ttap__pool_has_room(&sub->queue, cost, how == PUT_CONTROL ? RESERVE_BYTES : 0)) {
+    while (!ttap__pool_has_room(&sub->queue, cost, how == PUT_CONTROL ? TTAP__QUEUE_RESERVE_BYTES : 0)) {
         if (!sub->opts.keep)
             return false;
         pthread_mutex_unlock(&sub->mutex); /* the list of kept captures is locked before their subs */
