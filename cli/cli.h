@@ -22,7 +22,7 @@ extern const struct cli_command *const cli_commands[];
 /** NULL: no command of that name. */
 const struct cli_command *cli_command_find(const char *name);
 
-extern const struct cli_command cli_capture, cli_stat, cli_convert, cli_view, cli_help;
+extern const struct cli_command cli_run, cli_capture, cli_stat, cli_convert, cli_view, cli_help;
 
 /** The command's usage line and what there is to say about it, to standard output. */
 void cli_help_print(const struct cli_command *command);

@@ -15,6 +15,7 @@ if(TARGET tracetap-http)
 endif()
 if(TARGET tracetap-cli)
   install(TARGETS tracetap-cli)
+  install(TARGETS tracetap-preload LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
 
 if(TARGET pipeline)

@@ -300,7 +300,19 @@ static void in_child(void)
     ttap__store(&ttap__pool_other.used_bytes, 0);
 }
 
+/* Two copies of the engine in one process (the program's, and the one `tracetap run` preloaded): calls, also those between libraries, go to
+ * the first in the loader's order. The other is never called, and must leave alone what it shares by name: the gate. */
+extern const char *own_version(void) __attribute__((alias("ttap_version"), visibility("hidden")));
+
+static bool is_the_one_in_use(void)
+{
+    const char *(*volatile called)(void) = ttap_version; /* volatile: whether they are the same is for the loader to say */
+    const char *(*volatile own)(void) = own_version;
+    return called == own;
+}
+
 __attribute__((constructor)) static void watch_forks(void)
 {
-    pthread_atfork(NULL, NULL, in_child);
+    if (is_the_one_in_use())
+        pthread_atfork(NULL, NULL, in_child);
 }
