@@ -185,10 +185,16 @@ static bool look(struct recording *r)
     return !r->verdict && !error;
 }
 
-bool recording_stop(struct recording *r)
+void recording_end(struct recording *r)
 {
     r->result = ttap_capture_stop(r->capture);
     r->capture = NULL;
+}
+
+bool recording_stop(struct recording *r)
+{
+    if (r->capture)
+        recording_end(r);
     return look(r) && !r->result;
 }
 

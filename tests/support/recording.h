@@ -80,7 +80,9 @@ struct recording {
 
 /** NULL: everything, until stopped. 0 or what ttap_capture_start() returned. */
 int recording_start(struct recording *r, const struct ttap_capture_opts *opts);
-/** Stop and look at it. True: the validator found it exact. */
+/** End its window; the bytes are looked at later, by recording_stop(), when the threads that recorded are out of the way. */
+void recording_end(struct recording *r);
+/** Stop, if need be, and look at it. True: the validator found it exact. */
 bool recording_stop(struct recording *r);
 /** Bytes from elsewhere, copied. True: exact. */
 bool recording_of_bytes(struct recording *r, const void *bytes, size_t len);

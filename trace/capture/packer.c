@@ -23,6 +23,7 @@
 #define DESCRIBED 16
 
 struct packer {
+    uint32_t names; /* ids up to here exist */
     struct ttap__run *run;
     struct ttap__follow *f;
     const struct ttap__view *view;
@@ -338,46 +339,61 @@ static void pack_fact(struct packer *p, uint64_t ticks, unsigned kind, const uin
 
 /* ---- The loop ---- */
 
+/* Garbage may look like an event; one that names what does not exist would make the whole capture unreadable. */
+static inline bool is_name(const struct packer *p, uint64_t id)
+{
+    return id <= p->names || id == TTAP_NAMES_MAX + 1;
+}
+
 /* Cells an event takes; 0: no such event, or more than @left. */
-static unsigned event_cells(const uint64_t *w, unsigned left)
+static unsigned event_cells(const struct packer *p, const uint64_t *w, unsigned left)
 {
     unsigned cells, text_bytes = 0;
+    uint64_t name;
     switch (w[0] & 0xff) {
     case TTAP__REGION_BEGIN:
     case TTAP__REGION_END:
+        return is_name(p, (uint32_t)w[1]);
     case TTAP__INSTANT:
     case TTAP__GC_BEGIN:
     case TTAP__GC_END:
-        return 1;
+        return is_name(p, w[1]);
     case TTAP__COUNTER:
+        cells = 2;
+        name = w[1];
+        break;
     case TTAP__QUEUE_ENQUEUE:
     case TTAP__QUEUE_DEQUEUE:
     case TTAP__QUEUE_WAIT_BEGIN:
     case TTAP__QUEUE_WAIT_END:
         cells = 2;
+        name = w[1] >> 32;
+        break;
+    case TTAP__LOG:
+        cells = 1;
+        name = (uint32_t)w[1];
+        text_bytes = (unsigned)(w[1] >> 32);
         break;
     case TTAP__TASK_BEGIN:
     case TTAP__TASK_END:
     case TTAP__TASK_ENTER:
     case TTAP__TASK_ATTR_INT:
     case TTAP__TASK_TRACE:
-        cells = 3;
-        break;
-    case TTAP__LOG:
-        cells = 1;
-        text_bytes = (unsigned)(w[1] >> 32);
-        break;
     case TTAP__TASK_ATTR_STR:
     case TTAP__TASK_FAIL:
         if (left < 3)
             return 0;
         cells = 3;
-        text_bytes = (unsigned)(w[3] >> 32);
+        name = (uint32_t)w[3];
+        if ((w[0] & 0xff) == TTAP__TASK_TRACE)
+            name = 0; /* word 3 is half of an id */
+        else if ((w[0] & 0xff) == TTAP__TASK_ATTR_STR || (w[0] & 0xff) == TTAP__TASK_FAIL)
+            text_bytes = (unsigned)(w[3] >> 32);
         break;
     default:
         return 0;
     }
-    if (text_bytes > TTAP_LOG_BYTES_MAX)
+    if (text_bytes > TTAP_LOG_BYTES_MAX || !is_name(p, name))
         return 0;
     cells += (text_bytes + 15) / 16;
     return cells <= left ? cells : 0;
@@ -387,6 +403,13 @@ static uint64_t unwrap(uint64_t word, uint64_t base_ticks)
 {
     /* Cells carry 56 bits, which wrap after 208 days at 4 GHz; the chunk says in 64 bits when it was taken. */
     return base_ticks + (uint64_t)((int64_t)(((word >> 8) - base_ticks) << 8) >> 8);
+}
+
+/* A damaged time may lie before 0, which no reader takes. Clocks of two CPUs may differ there, but not by 2^32 ticks. */
+static bool is_possible(uint64_t ticks, uint64_t base_ticks)
+{
+    int64_t delta = (int64_t)(ticks - base_ticks);
+    return delta >= 0 || ticks < base_ticks || delta > -(INT64_C(1) << 32);
 }
 
 static void write_run_head(struct packer *p, uint64_t base_ticks)
@@ -462,10 +485,18 @@ static bool pack_event(struct packer *p, uint64_t ticks, const uint64_t *w)
     }
 }
 
+/* After the cells were seen, so that their names are among them: an id is stored (release) after the number it raised. */
+static uint32_t known_names(void)
+{
+    const struct ttap__arena *arena = ttap__arena_base;
+    uint32_t made = arena ? ttap__load_acquire(&arena->names_made) : TTAP_NAMES_MAX;
+    return made < TTAP_NAMES_MAX ? made : TTAP_NAMES_MAX;
+}
+
 void ttap__pack(struct ttap__run *run, struct ttap__follow *follow, const struct ttap__view *view, const uint64_t *cell, unsigned cells,
                 uint64_t chunk_base_ticks)
 {
-    struct packer p = {.run = run, .f = follow, .view = view};
+    struct packer p = {.run = run, .f = follow, .view = view, .names = known_names()};
     begin_run(&p, cell, cells, chunk_base_ticks);
     unsigned done = 0;
     while (done < cells) {
@@ -477,13 +508,13 @@ void ttap__pack(struct ttap__run *run, struct ttap__follow *follow, const struct
         }
         if (ttap__unlikely(done && (w[0] & 0xff) == TTAP__REGION_BEGIN && has_stale(follow, (uint32_t)(w[1] >> 32))))
             break; /* the next run's head tells which regions are really open */
-        unsigned n = event_cells(w, cells - done);
-        if (ttap__unlikely(!n)) {
+        unsigned n = event_cells(&p, w, cells - done);
+        uint64_t ticks = unwrap(w[0], chunk_base_ticks);
+        if (ttap__unlikely(!n || !is_possible(ticks, chunk_base_ticks))) {
             run->damaged = true;
             break;
         }
         done += n;
-        uint64_t ticks = unwrap(w[0], chunk_base_ticks);
         run->last_ticks = ticks;
         if (ttap__unlikely(!pack_event(&p, ticks, w)))
             break;

@@ -17,7 +17,7 @@ static inline uint32_t name_id(struct ttap_name *name)
     uint32_t id = ttap__load(&name->id);
     if (ttap__unlikely(!id)) {
         id = ttap_name(name->text);
-        ttap__store(&name->id, id);
+        ttap__store_release(&name->id, id); /* release: known_names() in packer.c */
     }
     return id;
 }
@@ -205,7 +205,7 @@ void ttap__queue(struct ttap_queue *queue, unsigned op, uint64_t arg)
         if (!arena)
             return;
         name = ttap_name(queue->name);
-        ttap__store(&queue->name_id, name);
+        ttap__store_release(&queue->name_id, name);
         uint32_t fresh = __atomic_add_fetch(&arena->next_queue_id, 1, __ATOMIC_RELAXED);
         id = 0;
         if (__atomic_compare_exchange_n(&queue->id, &id, fresh, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))

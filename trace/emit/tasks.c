@@ -57,7 +57,7 @@ static uint32_t kind_id(struct ttap_name *kind)
     uint32_t id = ttap__load(&kind->id);
     if (ttap__unlikely(!id)) {
         id = ttap_name(kind->text);
-        ttap__store(&kind->id, id);
+        ttap__store_release(&kind->id, id); /* release: as in emit.c */
     }
     return id;
 }

@@ -95,10 +95,15 @@ static inline uint64_t now_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* Threads that emit tiles until told to stop: counter tile.<k> is 0, 1, 2, ... on thread k. */
+/* Threads that emit tiles until told to stop: counter tile.<k> is 0, 1, 2, ... on thread k.
+ *
+ * A test that looks at what arrived while its emitters go on gives them rations: what they emit is then the same on a slow machine, or
+ * under ThreadSanitizer, as on a fast one. Without, the looking makes the next capture longer, and that the next looking. */
 struct emitters {
     unsigned count;
     unsigned pause_every; /* events between naps of a millisecond; 0: none */
+    int64_t ration;       /* rounds each may have made by now; negative: no bound */
+    size_t text_bytes;    /* of a log line in each round; 0: none */
     pthread_t threads[16];
     struct ttap_name names[16];
     char texts[16][16];
@@ -112,10 +117,18 @@ static inline void *emitter_main(void *arg)
     struct emitters *e = arg;
     unsigned me = __atomic_fetch_add(&e->started, 1, __ATOMIC_RELAXED);
     int64_t i = 0;
+    static const char text[TTAP_LOG_BYTES_MAX];
     while (!__atomic_load_n(&e->stop, __ATOMIC_RELAXED)) {
+        int64_t ration = __atomic_load_n(&e->ration, __ATOMIC_RELAXED);
+        if (ration >= 0 && i >= ration) {
+            nap_ms(1);
+            continue;
+        }
         ttap_counter(&e->names[me], i++);
         TTAP_REGION_BEGIN("emitter");
         TTAP_REGION_END("emitter");
+        if (e->text_bytes)
+            TTAP_LOG("emitter", text, e->text_bytes);
         if (e->pause_every && i % e->pause_every == 0)
             nap_ms(1);
     }
@@ -123,15 +136,26 @@ static inline void *emitter_main(void *arg)
     return NULL;
 }
 
-static inline void emitters_start(struct emitters *e, unsigned count, unsigned pause_every)
+static inline void emitters_start_as(struct emitters *e)
 {
-    *e = (struct emitters){.count = count, .pause_every = pause_every};
+    unsigned count = e->count;
     for (unsigned i = 0; i < count; i++) {
         snprintf(e->texts[i], sizeof(e->texts[i]), "tile.%u", i);
         e->names[i].text = e->texts[i];
     }
     for (unsigned i = 0; i < count; i++)
         CU_ASSERT_FATAL(pthread_create(&e->threads[i], NULL, emitter_main, e) == 0);
+}
+
+static inline void emitters_start(struct emitters *e, unsigned count, unsigned pause_every)
+{
+    *e = (struct emitters){.count = count, .pause_every = pause_every, .ration = -1};
+    emitters_start_as(e);
+}
+
+static inline void emitters_give(struct emitters *e, int64_t rounds)
+{
+    __atomic_fetch_add(&e->ration, rounds, __ATOMIC_RELAXED);
 }
 
 static inline void emitters_stop(struct emitters *e)
