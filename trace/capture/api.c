@@ -47,6 +47,7 @@ struct ttap_capture {
     ttap_write_fn write;
     void *arg;
     pthread_t thread;
+    unsigned forks; /* of the process that began it */
     int result;
 };
 
@@ -119,31 +120,32 @@ int ttap_capture_start(const struct ttap_capture_opts *opts, ttap_write_fn write
         return -ENOMEM;
     capture->write = write;
     capture->arg = arg;
+    capture->forks = ttap__forks;
+    int cancel_state = ttap__cancel_off();
     error = ttap__sub_open(&sub_opts, &capture->sub);
-    if (error) {
-        free(capture);
-        return error;
+    if (!error) {
+        error = ttap__thread_spawn(&capture->thread, NULL, capture_main, capture);
+        if (error)
+            ttap__sub_close(capture->sub);
     }
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = -pthread_create(&capture->thread, NULL, capture_main, capture);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error) {
-        ttap__sub_close(capture->sub);
+    ttap__cancel_as(cancel_state);
+    if (error)
         free(capture);
-        return error;
-    }
-    *out = capture;
-    return 0;
+    else
+        *out = capture;
+    return error;
 }
 
 int ttap_capture_stop(struct ttap_capture *capture)
 {
+    if (capture->forks != ttap__forks)
+        return -ECHILD; /* an exit handler that runs in a forked child: neither its thread nor its locks are here */
+    int cancel_state = ttap__cancel_off();
     ttap__sub_stop(capture->sub, TTAP__END_STOPPED);
     pthread_join(capture->thread, NULL);
     int result = capture->result;
     ttap__sub_close(capture->sub);
+    ttap__cancel_as(cancel_state);
     free(capture);
     return result;
 }
@@ -156,7 +158,8 @@ static int write_fd(void *arg, const void *bytes, size_t len)
         ssize_t n = write(fd, at, len);
         if (n < 0 && errno == EAGAIN) { /* the caller's descriptor does not block; we may */
             struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
-            poll(&poll_fd, 1, -1);
+            if (poll(&poll_fd, 1, -1) < 0 && errno != EINTR)
+                return -errno; /* else we would spin until somebody reads */
             continue;
         }
         if (n < 0 && errno == EINTR)
@@ -169,37 +172,9 @@ static int write_fd(void *arg, const void *bytes, size_t len)
     return 0;
 }
 
-/* Signals that write(2) raises for us must not reach the caller: block them, and take back what became pending. */
-static void block_write_signals(sigset_t *blocked, sigset_t *before, sigset_t *pending_before)
-{
-    sigemptyset(blocked);
-    sigaddset(blocked, SIGPIPE);
-    sigaddset(blocked, SIGXFSZ);
-    sigpending(pending_before);
-    pthread_sigmask(SIG_BLOCK, blocked, before);
-}
-
-static void restore_write_signals(const sigset_t *blocked, const sigset_t *before, const sigset_t *pending_before)
-{
-    static const int signals[] = {SIGPIPE, SIGXFSZ};
-    sigset_t pending;
-    sigpending(&pending);
-    for (size_t i = 0; i < 2; i++) {
-        if (!sigismember(&pending, signals[i]) || sigismember(pending_before, signals[i]))
-            continue;
-        sigset_t one;
-        sigemptyset(&one);
-        sigaddset(&one, signals[i]);
-        struct timespec none = {0, 0};
-        sigtimedwait(&one, NULL, &none);
-    }
-    (void)blocked;
-    pthread_sigmask(SIG_SETMASK, before, NULL);
-}
-
 int ttap_capture_fd(int fd, const struct ttap_capture_opts *opts)
 {
-    int saved_errno = errno;
+    int saved_errno = errno, cancel_state = ttap__cancel_off();
     struct ttap__sub_opts sub_opts;
     int error = check_opts(opts, &sub_opts);
     if (!error && !sub_opts.duration_ns)
@@ -208,12 +183,15 @@ int ttap_capture_fd(int fd, const struct ttap_capture_opts *opts)
     if (!error)
         error = ttap__sub_open(&sub_opts, &sub);
     if (!error) {
-        sigset_t blocked, before, pending_before;
-        block_write_signals(&blocked, &before, &pending_before);
-        error = deliver(sub, write_fd, &fd);
-        restore_write_signals(&blocked, &before, &pending_before);
+        struct ttap__write_guard guard;
+        error = ttap__write_guard_enter(&guard); /* SIGPIPE and SIGXFSZ are not the caller's */
+        if (!error) {
+            error = deliver(sub, write_fd, &fd);
+            ttap__write_guard_leave(&guard, error);
+        }
         ttap__sub_close(sub);
     }
+    ttap__cancel_as(cancel_state);
     errno = saved_errno;
     return error;
 }
@@ -286,6 +264,7 @@ const char *ttap_version(void)
 
 static void in_child(void)
 {
+    ttap__forks++;
     if (ttap__share_role == TTAP__SHARE_MEMBER) {
         ttap__share_after_fork();
         return;

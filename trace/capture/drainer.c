@@ -16,7 +16,6 @@
 #include <linux/membarrier.h>
 #include <limits.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -115,13 +114,16 @@ static bool any_busy(void)
     return false;
 }
 
-/* A full barrier in every running thread of this process, or of all members: partner of the light store of busy in ttap__fast_open(). */
+/* A full barrier in every running thread of this process, or of all members: partner of the light store of busy in ttap__fast_open().
+ * Where the kernel refuses it after all (no memory, a filter that came later), time does the same: a store is seen within microseconds. */
 static void barrier_everywhere(void)
 {
-    if (ttap__share_role == TTAP__SHARE_KEEPER)
-        ttap__syscall6(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0, 0, 0, 0);
-    else if (ttap__load(&ttap__light_busy))
-        ttap__syscall6(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0, 0, 0, 0);
+    static const struct timespec long_for_a_store = {0, 1000000};
+    bool keeper = ttap__share_role == TTAP__SHARE_KEEPER;
+    if (!keeper && !ttap__load(&ttap__light_busy))
+        return;
+    if (ttap__syscall6(SYS_membarrier, keeper ? MEMBARRIER_CMD_GLOBAL_EXPEDITED : MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0, 0, 0, 0) < 0)
+        nanosleep(&long_for_a_store, NULL);
 }
 
 /* ThreadSanitizer does not know of such barriers; under it, and where the kernel refuses them, emitters have their own. */
@@ -861,7 +863,7 @@ static void *drainer_main(void *unused)
     return unused;
 }
 
-/* With engine.mutex. The thread inherits a full signal mask, so that no handler of the host ever runs on it. */
+/* With engine.mutex. */
 static int start_thread(void)
 {
     if (!engine.cond_ready) {
@@ -875,18 +877,14 @@ static int start_thread(void)
     }
     if (engine.running)
         return 0;
-    sigset_t all, before;
-    sigfillset(&all);
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, STACK_BYTES);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&engine.thread, &attr, drainer_main, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = ttap__thread_spawn(&engine.thread, &attr, drainer_main, NULL);
     pthread_attr_destroy(&attr);
     engine.running = !error;
-    return -error;
+    return error;
 }
 
 /* ---- For callers ---- */

@@ -12,6 +12,7 @@
 #define TTAP_CAPTURE_ENGINE_H
 
 #include <pthread.h>
+#include <signal.h>
 
 #include "arena.h"
 #include "capture.h"
@@ -99,6 +100,21 @@ extern struct ttap__pool ttap__pool_queues, ttap__pool_kept, ttap__pool_other;
 uint64_t ttap__budget_bytes(void);
 uint32_t ttap__budget_chunks(void);
 bool ttap__pool_has_room(const struct ttap__queue *queue, uint64_t cost, uint64_t reserve);
+
+/* ---- guard.c ---- */
+/* A thread of ours: every signal is blocked on it, so that no handler of the host ever runs there. 0 or -EAGAIN. */
+int ttap__thread_spawn(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(void *), void *arg);
+/* Around write(2) on behalf of a caller, whom SIGPIPE and SIGXFSZ must not reach. 0 or -EAGAIN. */
+struct ttap__write_guard {
+    sigset_t before, pending;
+};
+int ttap__write_guard_enter(struct ttap__write_guard *guard);
+void ttap__write_guard_leave(const struct ttap__write_guard *guard, int error);
+/* A thread that is cancelled while it waits in here would keep our lock for ever. */
+int ttap__cancel_off(void);
+void ttap__cancel_as(int state);
+/* How many fork()s lie between the program's start and this process. */
+extern unsigned ttap__forks;
 
 /* ---- kept.c ---- */
 /* Make room in the kept pool by dropping the oldest finished, unpinned capture. False: there is none. */
