@@ -1,6 +1,15 @@
 /* head.c - is a request's head well-formed? Stricter than libmicrohttpd, which in its lenient places (two Hosts, NUL in a value,
  * two lengths, a length beside chunks) leaves open what was meant; a request that can be read in two ways is refused.
  *
+ * libmicrohttpd 0.9 cuts names and values at a NUL, joins folded lines, skips blanks and takes a bare LF for a line's end, all without a
+ * word. But it parses in place: separators became NULs, everything else stands where it came in. So each part is followed in memory,
+ * and must begin exactly where the one before it ended:
+ *
+ *      GET 0 /hello 0 HTTP/1.1 00 Host 0 _ localhost 00 Origin 0 _ null 00 00
+ *      ^method ^uri   ^version    ^name    ^value       ^name              ^method + size of the head
+ *
+ * libmicrohttpd 1.x copies, and refuses all of these by itself when it is strict.
+ *
  * The query is cut and decoded here from its raw form: libmicrohttpd's own decoding leaves bad escapes as they are.
  */
 #include <ctype.h>
@@ -94,11 +103,50 @@ bool ttap__host_split(const char *value, const char **out, size_t *out_len)
 
 /* ---- Headers ---- */
 
+static const char not_as_it_came[] = "the head holds a NUL, a bare line feed, a folded line, or blanks where none belong";
+
 struct walk {
     struct ttap__request *req;
     unsigned count;
     const char *wrong; /* what the client is told */
+    const char *next;  /* where the next header must begin; NULL: not to be followed */
 };
+
+static bool is_parsed_in_place(void)
+{
+    return strncmp(MHD_get_version(), "0.9.", 4) == 0;
+}
+
+/* The request line. @uri is as it was before libmicrohttpd decoded it; only a daemon of ours gets to see it. */
+static const char *follow_line(struct walk *walk, const char *method, const char *version)
+{
+    const struct ttap__request *req = walk->req;
+    if (!is_parsed_in_place())
+        return NULL;
+    walk->next = version + strlen(version) + 2;
+    if (!req->uri_at)
+        return NULL;
+    return method + strlen(method) + 1 == req->uri_at && req->uri_at + req->uri_len + 1 == version ? NULL : not_as_it_came;
+}
+
+/* What stands between a name and its value was a colon and blanks. */
+static const char *follow_header(struct walk *walk, const char *name, size_t name_len, const char *value, size_t value_len)
+{
+    if (!walk->next)
+        return NULL;
+    if (name != walk->next || !value || value < name + name_len + 1)
+        return not_as_it_came;
+    const char *at = name + name_len + 1;
+    walk->next = value + value_len + 2;
+    return at + strspn(at, " \t") >= value ? NULL : not_as_it_came;
+}
+
+static const char *follow_end(const struct walk *walk, const char *method)
+{
+    const union MHD_ConnectionInfo *info =
+        walk->next ? MHD_get_connection_info(walk->req->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE) : NULL;
+    return !info || walk->next + 2 == method + info->header_size ? NULL : not_as_it_came;
+}
 
 static bool is_token(const char *name, size_t len)
 {
@@ -158,6 +206,8 @@ static enum MHD_Result on_header(void *arg, enum MHD_ValueKind kind, const char 
     struct walk *walk = arg;
     (void)kind;
     const char *wrong = take_header(walk, name, name_len, value ? value : "", value ? value_len : 0);
+    const char *misplaced = follow_header(walk, name, name_len, value, value_len);
+    wrong = wrong ? wrong : misplaced;
     walk->wrong = walk->wrong ? walk->wrong : wrong;
     return MHD_YES;
 }
@@ -235,7 +285,7 @@ static enum MHD_Result on_param(void *arg, enum MHD_ValueKind kind, const char *
 /* In somebody else's daemon the raw query is not to be had: its decoded parameters must do. */
 static const char *read_params(struct ttap__request *req)
 {
-    struct walk walk = {req, 0, NULL};
+    struct walk walk = {.req = req};
     if (!req->server->mounted)
         return req->query ? ttap__query_parse(req->query, req->params, TTAP__PARAMS_MAX, &req->param_count) : NULL;
     MHD_get_connection_values_n(req->connection, MHD_GET_ARGUMENT_KIND, on_param, &walk);
@@ -244,14 +294,16 @@ static const char *read_params(struct ttap__request *req)
 
 bool ttap__head_read(struct ttap__request *req, const char *method, const char *version)
 {
-    struct walk walk = {req, 0, NULL};
+    struct walk walk = {.req = req};
     req->method = method_of(method);
     req->http_1_0 = strcmp(version, "HTTP/1.0") == 0;
+    const char *line = follow_line(&walk, method, version);
     MHD_get_connection_values_n(req->connection, MHD_HEADER_KIND, on_header, &walk);
     req->has_body = declares_body(&req->head);
     /* libmicrohttpd holds an early answer back until the whole body has come, unless it is POST or PUT: there we write it ourselves. */
     req->raw = req->has_body && req->method != TTAP__POST && req->method != TTAP__PUT;
-    const char *wrong = walk.wrong;
+    const char *wrong = walk.wrong ? walk.wrong : line;
+    wrong = wrong ? wrong : follow_end(&walk, method);
     wrong = wrong ? wrong : check_framing(req);
     wrong = wrong || req->http_1_0 || strcmp(version, "HTTP/1.1") == 0 ? wrong : "the version is neither HTTP/1.1 nor HTTP/1.0";
     wrong = wrong ? wrong : check_host(&req->head);

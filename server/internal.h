@@ -119,6 +119,8 @@ struct ttap__request {
     size_t param_count;
     char *body;
     size_t body_len, body_room;
+    const char *uri_at;                 /* where libmicrohttpd had the raw URI, never followed; NULL: mounted */
+    size_t uri_len;
     char *query;                        /* NULL: none; cut into params in place */
     char path[];                        /* the raw path, then the raw query */
 };

@@ -206,6 +206,8 @@ void *ttap__on_uri(void *arg, const char *uri, struct MHD_Connection *connection
     struct ttap__request *req = ttap__request_new(listener->server, uri);
     if (!req)
         return NULL;
+    req->uri_at = uri;
+    req->uri_len = strlen(uri);
     req->listener = listener;
     req->slot = info ? info->socket_context : NULL;
     req->peer_ok = !listener->is_unix || (req->slot && req->slot->peer_ok);

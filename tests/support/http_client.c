@@ -108,6 +108,11 @@ void http_read(int fd, struct http_reply *reply, int quiet_ms)
         ;
 }
 
+bool http_read_more(int fd, struct http_reply *reply, int timeout_ms)
+{
+    return !reply->closed && is_ready(fd, timeout_ms) && read_some(fd, reply);
+}
+
 bool http_read_until(int fd, const char *text, int timeout_ms)
 {
     struct http_reply *reply = calloc(1, sizeof *reply);

@@ -22,6 +22,8 @@ bool http_send_text(int fd, const char *text);
 void http_read(int fd, struct http_reply *reply, int quiet_ms);
 /** Read to the end of the first reply that has a length; a refusal is read to the closing. */
 void http_read_reply(int fd, struct http_reply *reply);
+/** Add what comes within @timeout_ms; false: nothing, or the server has closed. */
+bool http_read_more(int fd, struct http_reply *reply, int timeout_ms);
 /** Read until @text has come; false: it did not. */
 bool http_read_until(int fd, const char *text, int timeout_ms);
 /** Send, read to the end of the first reply, close. Returns the status. */
