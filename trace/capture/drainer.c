@@ -25,6 +25,7 @@
 #endif
 
 #include "share.h"
+#include "source.h"
 #include "sys.h"
 
 /* Enough for the packer's buffers (static) and the 64 KiB that writing a block of names puts on the stack, twice over; and for the
@@ -387,6 +388,48 @@ static void drain_stream(uint32_t slot_index, uint32_t level)
     count_sampled_out(id, d, sampled_out);
 }
 
+/* ---- Streams of sources ---- */
+
+/* Windows that had begun at @ns and want what the source has. */
+static bool wants_of(const struct ttap__sub *sub, const struct ttap__source *source, uint64_t ns)
+{
+    return (sub->opts.groups & source->groups) && ns >= sub->start.mono_ns;
+}
+
+void ttap__source_events(const struct ttap__source *source, const struct ttap__source_run *from)
+{
+    struct ttap__stream_id id = {from->index, source->level, from->number};
+    struct ttap__run *run = &engine.run;
+    *(run->head + 0) = *(run->head + 1) = *(run->head + 2) = 0; /* no task, no ends of earlier regions, no open regions */
+    run->head_bytes = 3;
+    run->count = from->count;
+    run->filtered = 0;
+    run->base_ticks = from->base_ticks;
+    run->last_ticks = from->last_ticks;
+    memcpy(run->events, from->events, from->bytes);
+    run->event_bytes = from->bytes;
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
+        if (wants_of(sub, source, from->first_ns))
+            ttap__sub_events(sub, id, from->first_seq, run);
+    ttap__store(&engine.events, engine.events + from->count);
+}
+
+void ttap__source_lost(const struct ttap__source *source, uint32_t index, uint64_t number, uint64_t first_seq, uint64_t lost_events, uint64_t from_ticks,
+                       uint64_t to_ticks)
+{
+    struct ttap__stream_id id = {index, source->level, number};
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
+        if ((sub->opts.groups & source->groups) && (int64_t)(to_ticks - sub->start.ticks) > 0)
+            ttap__sub_lost(sub, id, TTAP__LOSS_FULL, first_seq, lost_events, from_ticks, to_ticks);
+    ttap__store(&engine.lost, engine.lost + lost_events);
+}
+
+void ttap__source_thread_over(const struct ttap__source *source, uint32_t index, uint64_t number)
+{
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
+        ttap__sub_stream_over(sub, (struct ttap__stream_id){index, source->level, number});
+}
+
 /* ---- Draining all ---- */
 
 static void reclaim_chunk(struct ttap__slot_stream *s)
@@ -456,6 +499,7 @@ static void drain(void)
         ended = next;
     }
     drain_norecord();
+    ttap__sources_drain();
 }
 
 /* ---- Sessions ---- */
@@ -635,6 +679,14 @@ static void announce(struct ttap__sub *sub, int error)
     pthread_mutex_unlock(&engine.mutex);
 }
 
+static uint64_t groups_wanted(void)
+{
+    uint64_t groups = 0;
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
+        groups |= sub->opts.groups;
+    return groups;
+}
+
 static void join(struct ttap__sub *sub)
 {
     int error = engine.in_session ? 0 : start_session();
@@ -642,9 +694,11 @@ static void join(struct ttap__sub *sub)
         announce(sub, error);
         return;
     }
+    ttap__sources_start(sub->opts.groups); /* before time 0, so that all of the window is recorded */
     if (!ttap__sub_begin(sub, ttap__thread_cpu_ns())) {
         if (!engine.subs)
             end_session(); /* the gate never opened */
+        ttap__sources_stop_beyond(groups_wanted());
         announce(sub, -ENOMEM);
         return;
     }
@@ -652,6 +706,7 @@ static void join(struct ttap__sub *sub)
     engine.subs = sub;
     number_views();
     open_gate();
+    ttap__sources_edge(sub->start.mono_ns);
     announce(sub, 0);
 }
 
@@ -723,6 +778,7 @@ static void end_windows(uint64_t now_ns)
         return;
     if (all)
         close_gate();
+    ttap__sources_edge(ttap__mono_ns());
     drain();
     if (all)
         count_late();
@@ -747,6 +803,7 @@ static void end_windows(uint64_t now_ns)
         release(over);
         over = next;
     }
+    ttap__sources_stop_beyond(groups_wanted());
 }
 
 static void give_reason(struct ttap__sub *sub, enum ttap__end why)
@@ -992,6 +1049,7 @@ void ttap__engine_status(struct ttap_status *status)
 
 void ttap__engine_after_fork(void)
 {
+    ttap__sources_after_fork();
     pthread_mutex_init(&engine.mutex, NULL);
     engine.cond_ready = false;
     engine.running = engine.poked = engine.stop_all = engine.in_session = false;

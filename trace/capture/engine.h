@@ -32,6 +32,11 @@ struct ttap__account {
     uint64_t pending_seq, pending_lost, pending_filtered, pending_from, pending_to;
 };
 
+struct ttap__accounts {
+    struct ttap__account *row;
+    uint32_t room;
+};
+
 struct ttap__sums {
     uint64_t rows, events, delivered, filtered, sampled_out;
     uint64_t lost[TTAP__LOSS_REASONS + 1];
@@ -66,8 +71,8 @@ struct ttap__sub {
     uint32_t names_sent;
     bool names_full_sent;
     uint64_t blocks;
-    struct ttap__account *account; /* [slot * 2 + level] */
-    uint32_t account_room;
+    struct ttap__accounts accounts;        /* [slot * 2 + level] */
+    struct ttap__accounts source_accounts; /* [index in the source's table] */
     struct ttap__account merged;   /* threads without a record, and rows that did not fit */
     struct ttap__sums sums;
 };

@@ -15,6 +15,7 @@
 
 #include "engine.h"
 #include "share.h"
+#include "source.h"
 
 enum put_how { PUT_EVENTS, PUT_CONTROL, PUT_ALWAYS };
 
@@ -168,8 +169,52 @@ static size_t kernel_name_of(int pid, int tid, char name[TTAP__THREAD_NAME_BYTES
     return name[n - 1] == '\n' ? (size_t)n - 1 : (size_t)n;
 }
 
+/* What the thread is called in captures. */
+static uint64_t number_of(struct ttap__stream_id id)
+{
+    return id.level < TTAP__LEVEL_SCHED ? ttap__slot_number(id.slot, id.uid) : id.uid;
+}
+
+static bool put_thread(struct ttap__sub *sub, uint64_t number, int pid, int tid, const char *name, size_t len)
+{
+    unsigned char block[TTAP__THREAD_NAME_BYTES + 64];
+    struct ttap__out out = ttap__out_of(block, sizeof(block));
+    size_t opened = ttap__out_block_open(&out, TTAP__BLOCK_THREADS);
+    ttap__out_varint(&out, 1);
+    ttap__out_varint(&out, number);
+    ttap__out_varint(&out, (uint64_t)pid);
+    ttap__out_varint(&out, (uint64_t)tid);
+    ttap__out_string(&out, name, len);
+    ttap__out_block_close(&out, opened);
+    return put_block(sub, &out, PUT_CONTROL);
+}
+
+/* The slot of the same thread, if it has one that was told already or will be: then its row has the better name. */
+static bool told_by_slot(const struct ttap__sub *sub, uint64_t number)
+{
+    for (uint32_t at = 0; at < sub->accounts.room; at++)
+        if (sub->accounts.row[at].uid && sub->accounts.row[at].name_version && ttap__slot_number(at / 2, sub->accounts.row[at].uid) == number)
+            return true;
+    return false;
+}
+
+/* A thread as a source knows it. */
+static bool send_source_thread(struct ttap__sub *sub, struct ttap__stream_id id, struct ttap__account *account)
+{
+    struct ttap__source_thread thread = ttap__source_of_level(id.level)->thread(id.slot);
+    if (thread.name_version == account->name_version)
+        return true;
+    char name[TTAP__THREAD_NAME_BYTES];
+    if (!told_by_slot(sub, thread.number) && !put_thread(sub, thread.number, thread.pid, thread.tid, name, kernel_name_of(thread.pid, thread.tid, name)))
+        return false;
+    account->name_version = thread.name_version;
+    return true;
+}
+
 static bool send_thread(struct ttap__sub *sub, struct ttap__stream_id id, struct ttap__account *account)
 {
+    if (id.level >= TTAP__LEVEL_SCHED)
+        return send_source_thread(sub, id, account);
     const struct ttap__slot *slot = &ttap__arena_base->slot[id.slot];
     if (ttap__load(&slot->name_version) == account->name_version)
         return true;
@@ -178,16 +223,7 @@ static bool send_thread(struct ttap__sub *sub, struct ttap__stream_id id, struct
     size_t len = thread_name_of(slot, &version, name);
     if (!len)
         len = kernel_name_of(ttap__load(&slot->pid), ttap__load(&slot->tid), name);
-    unsigned char block[TTAP__THREAD_NAME_BYTES + 64];
-    struct ttap__out out = ttap__out_of(block, sizeof(block));
-    size_t opened = ttap__out_block_open(&out, TTAP__BLOCK_THREADS);
-    ttap__out_varint(&out, 1);
-    ttap__out_varint(&out, id.uid);
-    ttap__out_varint(&out, (uint64_t)ttap__load(&slot->pid));
-    ttap__out_varint(&out, (uint64_t)ttap__load(&slot->tid));
-    ttap__out_string(&out, name, len);
-    ttap__out_block_close(&out, opened);
-    if (!put_block(sub, &out, PUT_CONTROL))
+    if (!put_thread(sub, number_of(id), ttap__load(&slot->pid), ttap__load(&slot->tid), name, len))
         return false;
     account->name_version = version;
     return true;
@@ -195,19 +231,28 @@ static bool send_thread(struct ttap__sub *sub, struct ttap__stream_id id, struct
 
 /* ---- Accounts ---- */
 
+/* Where the account of a stream is: streams of slots in one table, those of sources in another. */
+static uint32_t account_place(struct ttap__sub *sub, struct ttap__stream_id id, struct ttap__accounts **table)
+{
+    bool own = id.level < TTAP__LEVEL_SCHED;
+    *table = own ? &sub->accounts : &sub->source_accounts;
+    return own ? id.slot * 2 + id.level : id.slot;
+}
+
 static struct ttap__account *account_of(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t first_seq)
 {
-    uint32_t at = id.slot * 2 + id.level;
-    if (at >= sub->account_room) {
+    struct ttap__accounts *accounts;
+    uint32_t at = account_place(sub, id, &accounts);
+    if (at >= accounts->room) {
         uint32_t room = (at + 64) * 2;
-        struct ttap__account *grown = realloc(sub->account, room * sizeof(*grown));
+        struct ttap__account *grown = realloc(accounts->row, room * sizeof(*grown));
         if (!grown)
             return NULL;
-        memset(grown + sub->account_room, 0, (room - sub->account_room) * sizeof(*grown));
-        sub->account = grown;
-        sub->account_room = room;
+        memset(grown + accounts->room, 0, (room - accounts->room) * sizeof(*grown));
+        accounts->row = grown;
+        accounts->room = room;
     }
-    struct ttap__account *account = &sub->account[at];
+    struct ttap__account *account = &accounts->row[at];
     if (account->uid != id.uid)
         *account = (struct ttap__account){.uid = id.uid, .start_seq = first_seq};
     return account;
@@ -256,7 +301,7 @@ static bool tell_pending(struct ttap__sub *sub, struct ttap__stream_id id, struc
         return true;
     if (!send_thread(sub, id, a) && how != PUT_ALWAYS)
         return false;
-    if (!send_loss(sub, a->uid, id.level, TTAP__LOSS_QUEUE, a->pending_seq, a->pending_lost, a->pending_filtered, a->pending_from, a->pending_to, how))
+    if (!send_loss(sub, number_of(id), id.level, TTAP__LOSS_QUEUE, a->pending_seq, a->pending_lost, a->pending_filtered, a->pending_from, a->pending_to, how))
         return false;
     a->pending = false;
     return true;
@@ -282,7 +327,7 @@ static bool send_events(struct ttap__sub *sub, struct ttap__stream_id id, const 
     unsigned char front[160];
     struct ttap__out out = ttap__out_of(front, sizeof(front));
     ttap__out_block_open(&out, TTAP__BLOCK_EVENTS);
-    ttap__out_varint(&out, id.uid);
+    ttap__out_varint(&out, number_of(id));
     ttap__out_u8(&out, id.level);
     ttap__out_varint(&out, first_seq);
     ttap__out_varint(&out, run->base_ticks);
@@ -336,7 +381,7 @@ void ttap__sub_lost(struct ttap__sub *sub, struct ttap__stream_id id, enum ttap_
         return;
     }
     if (tell_pending(sub, id, a, PUT_CONTROL) && send_thread(sub, id, a) &&
-        send_loss(sub, id.uid, id.level, why, first_seq, lost, 0, from_ticks, to_ticks, PUT_CONTROL)) {
+        send_loss(sub, number_of(id), id.level, why, first_seq, lost, 0, from_ticks, to_ticks, PUT_CONTROL)) {
         a->lost[why] += lost;
         return;
     }
@@ -403,18 +448,19 @@ static void close_account(struct ttap__sub *sub, struct ttap__stream_id id, stru
 {
     if (is_empty(a))
         return;
-    bool told = tell_pending(sub, id, a, how) && (send_thread(sub, id, a) || how == PUT_ALWAYS) && send_account(sub, id.uid, id.level, a, how);
+    bool told = tell_pending(sub, id, a, how) && (send_thread(sub, id, a) || how == PUT_ALWAYS) && send_account(sub, number_of(id), id.level, a, how);
     if (!told)
         merge(&sub->merged, a); /* threads come and go while the reader stands still: keep the sums at least */
 }
 
 void ttap__sub_stream_over(struct ttap__sub *sub, struct ttap__stream_id id)
 {
-    uint32_t at = id.slot * 2 + id.level;
-    if (at >= sub->account_room || sub->account[at].uid != id.uid)
+    struct ttap__accounts *accounts;
+    uint32_t at = account_place(sub, id, &accounts);
+    if (at >= accounts->room || accounts->row[at].uid != id.uid)
         return;
-    close_account(sub, id, &sub->account[at], PUT_CONTROL);
-    sub->account[at].uid = 0;
+    close_account(sub, id, &accounts->row[at], PUT_CONTROL);
+    accounts->row[at].uid = 0;
 }
 
 /* ---- Begin and end ---- */
@@ -447,6 +493,33 @@ static void out_text(struct ttap__out *out, const char *text)
     ttap__out_string(out, text, strlen(text));
 }
 
+/* What could and could not be recorded, and what would change it. */
+static void write_source_note(struct ttap__sub *sub, struct ttap__out *out, const struct ttap__source *source)
+{
+    char key[64], why[256] = "", enable[256] = "", value[600];
+    bool on = false;
+    source->status(&on, why, enable, sizeof(why));
+    snprintf(key, sizeof(key), "source.%s", source->name);
+    if (sub->opts.groups & source->groups)
+        snprintf(value, sizeof(value), "%s%s%s%s%s", on ? "on" : "off", why[0] ? ": " : "", why, enable[0] ? "; " : "", enable);
+    else
+        snprintf(value, sizeof(value), "off: not asked for");
+    out_text(out, key);
+    out_text(out, value);
+}
+
+static void write_notes(struct ttap__sub *sub, struct ttap__out *out)
+{
+    uint32_t sources = 0;
+    while (ttap__source_at(sources))
+        sources++;
+    ttap__out_varint(out, 1 + sources);
+    out_text(out, "source.annotations");
+    out_text(out, "on");
+    for (uint32_t i = 0; i < sources; i++)
+        write_source_note(sub, out, ttap__source_at(i));
+}
+
 static void write_header(struct ttap__sub *sub, struct ttap__out *out)
 {
     char exe[256];
@@ -467,9 +540,7 @@ static void write_header(struct ttap__sub *sub, struct ttap__out *out)
     out_text(out, sub->sampling.text);
     out_text(out, "tracetap " TTAP_VERSION_STRING);
     ttap__out_kind_table(out);
-    ttap__out_varint(out, 1);
-    out_text(out, "source.annotations");
-    out_text(out, "on");
+    write_notes(sub, out);
     ttap__out_block_close(out, opened);
 }
 
@@ -494,7 +565,7 @@ static bool write_current_task(struct ttap__sub *sub, struct ttap__out *out, con
     ttap__out_varint(out, task.parent);
     ttap__out_varint(out, task.kind);
     ttap__out_varint(out, task.start_ticks);
-    ttap__out_varint(out, ttap__load(&slot->uid));
+    ttap__out_varint(out, ttap__slot_number((uint32_t)(slot - ttap__arena_base->slot), ttap__load(&slot->uid)));
     return true;
 }
 
@@ -591,13 +662,25 @@ static void send_trailer(struct ttap__sub *sub, const struct ttap__clock_pair *e
     pthread_mutex_unlock(&sub->mutex);
 }
 
+static void free_accounts(struct ttap__sub *sub)
+{
+    free(sub->accounts.row);
+    free(sub->source_accounts.row);
+    sub->accounts = sub->source_accounts = (struct ttap__accounts){NULL, 0};
+}
+
 void ttap__sub_finish(struct ttap__sub *sub, uint64_t drainer_cpu_ns)
 {
     send_names(sub);
-    for (uint32_t at = 0; at < sub->account_room; at++) {
-        struct ttap__account *a = &sub->account[at];
+    for (uint32_t at = 0; at < sub->accounts.room; at++) {
+        struct ttap__account *a = &sub->accounts.row[at];
         if (a->uid)
             close_account(sub, (struct ttap__stream_id){at / 2, at % 2, a->uid}, a, PUT_ALWAYS);
+    }
+    for (uint32_t at = 0; at < sub->source_accounts.room; at++) {
+        struct ttap__account *a = &sub->source_accounts.row[at];
+        if (a->uid)
+            close_account(sub, (struct ttap__stream_id){at, TTAP__LEVEL_SCHED, a->uid}, a, PUT_ALWAYS);
     }
     if (!is_empty(&sub->merged))
         send_account(sub, 0, 0, &sub->merged, PUT_ALWAYS);
@@ -609,9 +692,7 @@ void ttap__sub_finish(struct ttap__sub *sub, uint64_t drainer_cpu_ns)
         sub->why = TTAP__END_WINDOW;
     pthread_mutex_unlock(&sub->mutex);
     send_trailer(sub, &end, drainer_cpu_ns);
-    free(sub->account);
-    sub->account = NULL;
-    sub->account_room = 0;
+    free_accounts(sub);
     pthread_mutex_lock(&sub->mutex);
     sub->phase = SUB_DRAINING;
     sub->shown.elapsed_ns = end.mono_ns - sub->start.mono_ns;
@@ -676,7 +757,7 @@ void ttap__sub_free(struct ttap__sub *sub)
     ttap__queue_clear(&sub->queue);
     pthread_cond_destroy(&sub->changed);
     pthread_mutex_destroy(&sub->mutex);
-    free(sub->account);
+    free_accounts(sub);
     free(sub);
 }
 

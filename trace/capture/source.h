@@ -1,0 +1,86 @@
+/* source.h - producers of events that nobody annotated: what the engine asks of them, and what it does for them.
+ *
+ *   drainer   join:  start (if the window wants the source's groups) -> header -> edge(start of the window)
+ *             tick:  drain
+ *             end:   edge(now) -> drain -> trailer -> stop (if nobody wants its groups any more)
+ *
+ * A source exists only while somebody listens to it. All its calls but register and status come on the drainer's thread. It writes streams of
+ * its own, one a thread of the traced process: level `level` of the thread, with sequence numbers of its own.
+ *
+ * A thread has one number in captures, whoever saw it first: annotations (its slot) or a source. The drainer alone gives numbers out.
+ */
+#ifndef TTAP_CAPTURE_SOURCE_H
+#define TTAP_CAPTURE_SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Levels of a thread's streams, docs/format.md section 3: 0 and 1 are its own, those above belong to sources. */
+#define TTAP__LEVEL_SCHED 2u
+#define TTAP__SOURCES_MAX 4u
+
+struct ttap__source_thread {
+    int pid, tid;
+    uint64_t number;
+    uint32_t name_version; /* another one: the name has changed. Even and above 1, as no slot's first one */
+};
+
+struct ttap__source {
+    const char *name;      /* as in the status, and after "source." in the notes of a capture */
+    uint64_t groups;
+    uint32_t level;
+    /* Begin to record. What cannot be had is left out, and status() says so. */
+    void (*start)(void);
+    /* A window begins or ends at this time: say where every thread stands. Take effect before or with the next drain. */
+    void (*edge)(uint64_t mono_ns);
+    void (*drain)(void);
+    void (*stop)(void);
+    /* The child of fork(): forget, without touching what is the parent's. */
+    void (*after_fork)(void);
+    /* The number under which a thread is known to it; 0: not known. */
+    uint64_t (*number_of)(int pid, int tid);
+    /* The thread at @index of its table, for a THREADS row. */
+    struct ttap__source_thread (*thread)(uint32_t index);
+    /* What is recorded now or would be, in one line each; any thread. @enable: the line that would change it, or "". */
+    void (*status)(bool *on, char *why, char *enable, size_t size);
+};
+
+/* Before the first capture, from a constructor. */
+void ttap__source_register(const struct ttap__source *source);
+
+/* ---- What the engine does for a source ---- */
+
+/* A run of packed events of one thread, all at or behind @first_ns: to every window that wants the source's groups and has begun by then. */
+struct ttap__source_run {
+    uint32_t index;        /* of the thread in the source's table */
+    uint64_t number;
+    uint64_t first_seq, first_ns, base_ticks, last_ticks;
+    uint32_t count;
+    const unsigned char *events;
+    size_t bytes;
+};
+#define TTAP__SOURCE_RUN_BYTES_MAX 4096u
+void ttap__source_events(const struct ttap__source *source, const struct ttap__source_run *run);
+/* @lost events are missing from @first_seq on: the source's buffer was full. */
+void ttap__source_lost(const struct ttap__source *source, uint32_t index, uint64_t number, uint64_t first_seq, uint64_t lost, uint64_t from_ticks,
+                       uint64_t to_ticks);
+/* The thread is gone and all about it is told. */
+void ttap__source_thread_over(const struct ttap__source *source, uint32_t index, uint64_t number);
+/* The number of a thread that the source sees for the first time. */
+uint64_t ttap__source_number(int pid, int tid);
+
+/* ---- What the drainer and its subscribers call ---- */
+void ttap__sources_start(uint64_t groups);
+void ttap__sources_edge(uint64_t mono_ns);
+void ttap__sources_drain(void);
+/* Stop those of which nobody wants anything. */
+void ttap__sources_stop_beyond(uint64_t groups);
+void ttap__sources_after_fork(void);
+/* The number of the thread in a slot. */
+uint64_t ttap__slot_number(uint32_t slot, uint64_t uid);
+const struct ttap__source *ttap__source_of_level(uint32_t level);
+/* The @at-th source; NULL behind the last. */
+const struct ttap__source *ttap__source_at(uint32_t at);
+
+#endif
