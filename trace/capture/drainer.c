@@ -710,18 +710,16 @@ static void join(struct ttap__sub *sub)
     announce(sub, 0);
 }
 
-/* Emitters do not tell of tasks that nobody keeps, but a newcomer may keep them: what each thread works for is in its slot. */
+/* Emitters do not tell of tasks that nobody keeps, but a newcomer may keep them: what each thread works for is in its slot. (Handlers' streams
+ * tell by themselves, at their next event.) */
 static void follow_current_tasks(void)
 {
     struct ttap__arena *arena = ttap__arena_base;
     uint32_t made = ttap__load_acquire(&arena->slots_made);
     for (uint32_t i = 0; i < made; i++) {
         struct ttap_task task;
-        if (ttap__load_acquire(&arena->slot[i].state) != TTAP__SLOT_LIVE || !ttap__current_task_of(&arena->slot[i], &task))
-            continue;
-        for (uint32_t level = 0; level < 2; level++)
-            if (engine.follow[i * 2 + level])
-                follow_task(engine.follow[i * 2 + level], &task);
+        if (ttap__load_acquire(&arena->slot[i].state) == TTAP__SLOT_LIVE && engine.follow[i * 2] && ttap__current_task_of(&arena->slot[i], &task))
+            follow_task(engine.follow[i * 2], &task);
     }
 }
 

@@ -247,16 +247,21 @@ static void pack_task_end(struct packer *p, uint64_t ticks, const uint64_t *w)
     put(p, w[4] >> 32);
 }
 
-static void pack_task_enter(struct packer *p, uint64_t ticks, const uint64_t *w)
+static void follow_task_of(struct ttap__follow *f, const uint64_t *w)
 {
-    struct ttap__follow *f = p->f;
-    bool was_visible = f->task && p->shown;
     f->task = w[1];
     f->task_parent = w[2];
     f->task_kind = (uint32_t)w[3];
     f->task_draw = (uint32_t)(w[3] >> 32);
     f->task_root_kind = (uint32_t)w[4];
     f->task_start_ticks = w[5];
+}
+
+static void pack_task_enter(struct packer *p, uint64_t ticks, const uint64_t *w)
+{
+    struct ttap__follow *f = p->f;
+    bool was_visible = f->task && p->shown;
+    follow_task_of(f, w);
     p->shown = task_shown(p);
     if (!(p->view->groups & TTAP_GROUP_TASK) || (!p->shown && !was_visible)) {
         p->run->filtered++;
@@ -501,6 +506,11 @@ void ttap__pack(struct ttap__run *run, struct ttap__follow *follow, const struct
     unsigned done = 0;
     while (done < cells) {
         const uint64_t *w = cell + 2 * done;
+        if (ttap__unlikely((w[0] & 0xff) == TTAP__CELL_TASK && cells - done >= 3 && is_name(&p, (uint32_t)w[3]))) {
+            follow_task_of(follow, w); /* the next run's head tells it */
+            done += 3;
+            break;
+        }
         if (ttap__unlikely((w[0] & 0xff) == TTAP__CELL_LOST_NESTED)) {
             run->lost_nested = w[1];
             done++;

@@ -127,6 +127,7 @@ struct ttap__stream {
     uint32_t session;
     uint32_t level;
     uint64_t nested_marked; /* stream 1: how much of lost_nested the cells already tell */
+    uint64_t task_marked;   /* stream 1: the task that the cells tell is current */
 };
 
 struct ttap__record {

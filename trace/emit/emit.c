@@ -27,20 +27,45 @@ void ttap__emission_lost_nested(struct ttap__stream *s)
     __atomic_fetch_add(&s->shared->lost_nested, 1, __ATOMIC_RELAXED);
 }
 
-/* Stream 1: tell in its place what a deeper handler lost, so that sequence numbers stay in order. */
-bool ttap__emission_mark_nested(struct ttap__record *rec, struct ttap__stream *s)
+static void mark_lost(struct ttap__stream *s, uint64_t lost)
 {
-    uint64_t lost = ttap__load(&s->shared->lost_nested);
-    if (ttap__likely(lost == s->nested_marked))
-        return true;
-    if (s->end - s->cell < 2 && !ttap__take_chunk(rec, s)) {
-        ttap__store_release(&s->shared->busy, 0);
-        return false;
-    }
     ttap__emission_write_head(s->cell, TTAP__CELL_LOST_NESTED, lost);
     s->nested_marked = lost;
     s->cell += 2;
-    s->publish += 1; /* published together with the event that follows */
+    s->publish += 1;
+}
+
+static void mark_task(struct ttap__stream *s, const struct ttap_task *task)
+{
+    uint64_t *cell = s->cell;
+    ttap__emission_write_head(cell, TTAP__CELL_TASK, task->id);
+    ttap__store(&cell[2], task->parent);
+    ttap__store(&cell[3], (uint64_t)task->draw << 32 | task->kind);
+    ttap__store(&cell[4], task->root_kind);
+    ttap__store(&cell[5], task->start_ticks);
+    s->task_marked = task->id;
+    s->cell += 6;
+    s->publish += 3;
+}
+
+/* Stream 1: tell in its place what a deeper handler lost, so that sequence numbers stay in order; and which task the thread works for, of which
+ * stream 0 alone has the events. Published together with the event that follows. */
+bool ttap__emission_mark(struct ttap__record *rec, struct ttap__stream *s)
+{
+    uint64_t lost = ttap__load(&s->shared->lost_nested);
+    uint64_t task = ttap__load(&rec->slot->task[0]); /* 0 also while the thread is between two */
+    if (ttap__likely(lost == s->nested_marked && task == s->task_marked))
+        return true;
+    if (s->end - s->cell < 2 * TTAP__MARK_CELLS_MAX && !ttap__take_chunk(rec, s)) {
+        ttap__store_release(&s->shared->busy, 0);
+        return false;
+    }
+    if (lost != s->nested_marked)
+        mark_lost(s, lost);
+    if (task != s->task_marked) {
+        struct ttap_task current = task ? ttap__slot_task(rec->slot) : (struct ttap_task)TTAP_TASK_NONE;
+        mark_task(s, &current);
+    }
     return true;
 }
 

@@ -65,6 +65,8 @@ static uint32_t kind_id(struct ttap_name *kind)
 /* The 3-cell form that begin, end and enter share. */
 static void write_task(struct ttap__emission *e, unsigned kind, const struct ttap_task *task, uint32_t status)
 {
+    if (kind == TTAP__TASK_ENTER)
+        e->s->task_marked = task->id; /* this event tells it */
     uint64_t *cell = ttap__emission_reserve(e, 3);
     if (!cell)
         return;

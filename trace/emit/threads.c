@@ -207,6 +207,7 @@ void ttap__refresh(struct ttap__record *rec, struct ttap__stream *s, uint64_t ga
         s->publish = 0;
         s->serial = 0;
         s->depth = s->low_depth = 0;
+        s->task_marked = 0;
         ttap__store(&s->shared->dirty, 1);
     } else if (s->epoch < ttap__load(&arena->clean_epoch)) {
         s->depth = s->low_depth = 0; /* regions were not followed for a while */
