@@ -4,11 +4,14 @@
 //   "two words"             the same, with a blank
 //   thread:worker*          only on threads of that name; * stands for anything
 //   task:GET*  task:#9      only what belongs to tasks of that kind, or to that task
+//   state:lock              states only: running runnable blocked lock network file sleep; blocked stands for every cause
 //   dur>5ms  dur<=200us     by duration; s ms us ns
 //
 // All words must hold.
 
-/** @typedef {{text: string[], thread: RegExp|null, task: RegExp|null, taskId: number|null, minNs: number, maxNs: number, error: string}} Filter */
+import { BLOCKED, STATES } from '../data/states.js';
+
+/** @typedef {{text: string[], thread: RegExp|null, task: RegExp|null, taskId: number|null, state: Set<number>|null, minNs: number, maxNs: number, error: string}} Filter */
 
 /** @type {Record<string, number>} */
 const UNITS = { ns: 1, us: 1e3, 'µs': 1e3, ms: 1e6, s: 1e9 };
@@ -23,7 +26,7 @@ export function glob(pattern) {
 /** @param {string} input @returns {Filter} */
 export function parseFilter(input) {
     /** @type {Filter} */
-    const f = { text: [], thread: null, task: null, taskId: null, minNs: 0, maxNs: Infinity, error: '' };
+    const f = { text: [], thread: null, task: null, taskId: null, state: null, minNs: 0, maxNs: Infinity, error: '' };
     for (const word of input.slice(0, 500).match(WORD) ?? []) addWord(f, word);
     return f;
 }
@@ -41,16 +44,24 @@ function addWord(f, word) {
         f.error = `"${word}" is not understood: write for example dur>5ms`;
         return;
     }
-    const key = /^(thread|task):(.*)$/is.exec(word);
+    const key = /^(thread|task|state):(.*)$/is.exec(word);
     const value = (key ? key[2] : word).replace(/^"|"$/g, '');
     if (!key) {
         if (value) f.text.push(value.toLowerCase());
-    } else if (key[1].toLowerCase() === 'thread') f.thread = glob(value);
+    } else if (key[1].toLowerCase() === 'state') addState(f, value.toLowerCase());
+    else if (key[1].toLowerCase() === 'thread') f.thread = glob(value);
     else if (/^#\d+$/.test(value)) f.taskId = Number(value.slice(1));
     else f.task = glob(value);
 }
 
+/** @param {Filter} f @param {string} name */
+function addState(f, name) {
+    const states = name === 'blocked' ? STATES.map((_, i) => i).filter((i) => i >= BLOCKED) : STATES.flatMap((s, i) => (name && s.startsWith(name) ? [i] : []));
+    if (states.length === 0) f.error = `"state:${name}" is none of ${STATES.join(', ')}`;
+    f.state = new Set(states);
+}
+
 /** @param {Filter} f */
 export function isEmpty(f) {
-    return f.text.length === 0 && !f.thread && !f.task && f.taskId === null && f.minNs === 0 && f.maxNs === Infinity;
+    return f.text.length === 0 && !f.thread && !f.task && !f.state && f.taskId === null && f.minNs === 0 && f.maxNs === Infinity;
 }

@@ -3,6 +3,7 @@
 // Nothing is indexed: one pass over a million slices compares a million numbers, since each distinct string is matched once.
 
 import { isEmpty } from './filter.js';
+import { unpackPlace } from '../data/states.js';
 
 /** @typedef {import('../data/model.js').Model} Model */
 /** @typedef {import('../data/types.js').Lane} Lane */
@@ -11,6 +12,7 @@ import { isEmpty } from './filter.js';
 /** @typedef {{t: number, lane: Lane, slice: import('../data/types.js').Slice|null, mark: number}} Hit  a slice, or the mark of that index */
 
 const TABLES = new Set(['region', 'work', 'wait', 'gc']);
+const STATE_TABLE = new Set(['state']);
 
 export class Search {
     /** @param {Model} model @param {Filter} filter @param {Lane[]} lanes in the order in which they are shown */
@@ -58,8 +60,16 @@ export class Search {
     sliceMatches(row, seg, i) {
         const dur = seg.dur[i];
         if (dur < this.filter.minNs || dur > this.filter.maxNs) return false;
+        if (row.table === 'state') return (this.filter.state?.has(seg.name[i]) ?? false) && !this.wantsTask && this.stateMatches(seg, i);
         if (row.table === 'work' ? !this.workMatches(seg.task[i]) : !this.stringMatches(seg.name[i])) return false;
         return this.taskMatches(seg.task[i]);
+    }
+
+    /** Text beside state: is looked for in what was waited for. @param {import('../data/types.js').Seg} seg @param {number} i */
+    stateMatches(seg, i) {
+        if (this.filter.text.length === 0) return true;
+        const { object } = unpackPlace(seg.extra?.[i] ?? 0);
+        return object >= 0 && this.textMatches(this.model.objectName(object));
     }
 
     /** A work slice has the name of its task's kind. @param {number} id */
@@ -76,7 +86,7 @@ export class Search {
             /** @type {Hit} */
             const hit = { t: 0, lane, slice: null, mark: -1 };
             for (const row of lane.rows) {
-                if (!TABLES.has(row.table)) continue;
+                if (!(this.filter.state ? STATE_TABLE : TABLES).has(row.table)) continue;
                 for (const seg of row.segs) {
                     for (let i = 0; i < seg.n; i++) {
                         if (!this.sliceMatches(row, seg, i)) continue;
@@ -87,7 +97,7 @@ export class Search {
                 }
             }
             hit.slice = null;
-            if (!this.wantsDur) this.eachMark(lane, hit, visit);
+            if (!this.wantsDur && !this.filter.state) this.eachMark(lane, hit, visit);
         }
     }
 

@@ -9,7 +9,9 @@
 // Rows are gathered per (lane, table, depth) over chunk borders, since a service short of memory writes many small chunks.
 
 import { SegBuilder } from './seg.js';
-import { HUE, hueOfTask, hueOfText } from './hues.js';
+import { HUE, hueOfLane, hueOfTask, hueOfText } from './hues.js';
+import { CPUS_MAX, CPU_LANE, RUNNING, STATE_HUES, packPlace, stateOf } from './states.js';
+import { Numbers } from '../calc/stats.js';
 
 /** Twice what the format allows: a reader should be more generous than the writer, but bounded. */
 const ROWS_MAX = 32768;
@@ -30,7 +32,7 @@ export class DecodeError extends Error {
 
 /** @returns {Batch} */
 function emptyBatch() {
-    return { strings: [], lanes: [], objects: [], segs: [], marks: [], points: [], tasks: [], attrs: [], skipped: {} };
+    return { strings: [], lanes: [], objects: [], segs: [], marks: [], points: [], tasks: [], attrs: [], wakes: [], samples: [], frames: [], stacks: [], skipped: {} };
 }
 
 /** @param {Chunk} chunk @param {string} message @returns {never} */
@@ -112,6 +114,9 @@ export class Decoder {
         this.stringHue = [];
         /** @type {Map<string, {table: RowTable, lane: number, depth: number, builder: SegBuilder}>} */
         this.builders = new Map();
+        /** What each CPU ran, until all threads have told. @type {Map<number, {t: Numbers, d: Numbers, lane: Numbers}>} */
+        this.cpus = new Map();
+        this.stacks = 0;
         /** @type {string[]|null} lines of a document that does not keep to one chunk a line */
         this.whole = null;
         this.wholeLength = 0;
@@ -138,6 +143,8 @@ export class Decoder {
     finish() {
         if (this.whole) this.readWhole();
         if (!this.head) throw new DecodeError('foreign', 'The file is empty.');
+        for (const [cpu, ran] of this.cpus) this.cpuRow(cpu, ran);
+        this.cpus.clear();
         for (const b of this.builders.values()) if (b.builder.n > 0) this.seal(b);
         this.builders.clear();
     }
@@ -235,6 +242,11 @@ export class Decoder {
             case 'region': return this.rowsChunk(c, 'region', number(c, 'depth'), 'name', null);
             case 'work': return this.rowsChunk(c, 'work', 0, null, null);
             case 'wait': return this.rowsChunk(c, 'wait', 0, 'why', 'object');
+            case 'state': return this.stateChunk(c);
+            case 'wake': return this.wakeChunk(c);
+            case 'sample': return this.sampleChunk(c);
+            case 'frame': return this.frameChunk(c);
+            case 'stack': return this.stackChunk(c);
             case 'gc': return this.rowsChunk(c, 'gc', 0, 'phase', null);
             case 'lost': return this.rowsChunk(c, 'lost', 0, 'reason', 'count');
             case 'log': return this.marksChunk(c, 'cat', true);
@@ -293,6 +305,83 @@ export class Decoder {
         this.rows += n;
     }
 
+    /** @param {Chunk} c */
+    stateChunk(c) {
+        const n = rowCount(c);
+        const lane = number(c, 'lane');
+        const t = times(c, n);
+        const dur = column(c, 'dur', n, Float64Array);
+        const [state, object, stack, cpu] = ['state', 'obj', 'stack', 'cpu'].map((k) => column(c, k, n, Int32Array, -1));
+        const flags = column(c, 'flags', n, Uint8Array, 0);
+        const row = this.builder('state', lane, 0, true, true);
+        for (let i = 0; i < n; i++) {
+            const [from, d] = [t[i], dur[i]];
+            if (!(d >= 0) || !Number.isFinite(from + d)) return damaged(c, `row ${i} has start ${from} and duration ${d}`);
+            const s = stateOf(state[i], this.strings[state[i]]);
+            row.builder.add(from, d, s, -1, packPlace(object[i], cpu[i]), flags[i], STATE_HUES[s], stack[i]);
+            if (row.builder.full()) this.seal(row);
+            if (s === RUNNING && cpu[i] >= 0 && cpu[i] < CPUS_MAX) this.ran(cpu[i], from, d, lane);
+        }
+        this.rows += n;
+    }
+
+    /** @param {number} cpu @param {number} from @param {number} dur @param {number} lane */
+    ran(cpu, from, dur, lane) {
+        let c = this.cpus.get(cpu);
+        if (!c) this.cpus.set(cpu, (c = { t: new Numbers(), d: new Numbers(), lane: new Numbers() }));
+        c.t.push(from);
+        c.d.push(dur);
+        c.lane.push(lane);
+    }
+
+    /** The same slices seen from the CPU, in order of time. @param {number} cpu @param {{t: Numbers, d: Numbers, lane: Numbers}} ran */
+    cpuRow(cpu, ran) {
+        const [t, d, lane] = [ran.t.values(), ran.d.values(), ran.lane.values()];
+        const order = Uint32Array.from(t, (_, i) => i).sort((a, b) => t[a] - t[b] || a - b);
+        const row = this.builder('cpu', CPU_LANE - cpu, 0, false);
+        let end = -Infinity;
+        for (const i of order) {
+            const from = Math.max(t[i], end); /* two clocks may disagree by a little; a row's slices do not overlap */
+            end = Math.max(from, t[i] + d[i]);
+            row.builder.add(from, end - from, lane[i], -1, 0, 0, hueOfLane(lane[i]));
+            if (row.builder.full()) this.seal(row);
+        }
+    }
+
+    /** @param {Chunk} c */
+    wakeChunk(c) {
+        const n = rowCount(c);
+        this.batch.wakes.push({ t: times(c, n), from: column(c, 'lane', n, Int32Array, -1), to: column(c, 'to', n, Int32Array) });
+        this.rows += n;
+    }
+
+    /** @param {Chunk} c */
+    sampleChunk(c) {
+        const n = rowCount(c);
+        this.batch.samples.push({ t: times(c, n), lane: column(c, 'lane', n, Int32Array), stack: column(c, 'stack', n, Int32Array), task: column(c, 'task', n, Int32Array, -1) });
+        this.rows += n;
+    }
+
+    /** @param {Chunk} c */
+    frameChunk(c) {
+        const n = rowCount(c);
+        this.batch.frames.push({ func: column(c, 'func', n, Int32Array), file: column(c, 'file', n, Int32Array, -1), line: column(c, 'line', n, Int32Array, 0) });
+    }
+
+    /** A parent always comes before its children, so walking up ends. @param {Chunk} c */
+    stackChunk(c) {
+        const n = rowCount(c);
+        const frame = column(c, 'frame', n, Int32Array);
+        const parent = column(c, 'up', n, Int32Array, 0);
+        for (let i = 0; i < n; i++) {
+            const self = this.stacks + i;
+            if (parent[i] < 0 || parent[i] > self) return damaged(c, `row ${i} points ${parent[i]} back, but ${self} stacks came before`);
+            parent[i] = parent[i] === 0 ? -1 : self - parent[i];
+        }
+        this.stacks += n;
+        this.batch.stacks.push({ frame, parent });
+    }
+
     /** @param {RowTable} table @param {number} name @param {number} task */
     hue(table, name, task) {
         if (table === 'region') return this.stringHue[name] ?? HUE.none;
@@ -301,12 +390,12 @@ export class Decoder {
         return table === 'gc' ? HUE.gc : HUE.lost;
     }
 
-    /** @param {RowTable} table @param {number} lane @param {number} depth @param {boolean} hasExtra */
-    builder(table, lane, depth, hasExtra) {
+    /** @param {RowTable} table @param {number} lane @param {number} depth @param {boolean} hasExtra @param {boolean} [hasStack] */
+    builder(table, lane, depth, hasExtra, hasStack = false) {
         const key = `${table} ${lane} ${depth}`;
         let b = this.builders.get(key);
         if (!b) {
-            b = { table, lane, depth, builder: new SegBuilder(hasExtra) };
+            b = { table, lane, depth, builder: new SegBuilder(hasExtra, hasStack) };
             this.builders.set(key, b);
         }
         return b;

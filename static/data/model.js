@@ -8,6 +8,7 @@
 import { unpackSeg } from './seg.js';
 import { naturalCompare } from '../calc/sort.js';
 import { Numbers } from '../calc/stats.js';
+import { CPU_LANE } from './states.js';
 
 /** @typedef {import('./types.js').Lane} Lane */
 /** @typedef {import('./types.js').Row} Row */
@@ -22,7 +23,7 @@ export const OPEN_END = 2;
 export const SERIES_BLOCK = 64;
 
 /** Order of the rows inside a lane, top down. */
-const TABLE_ORDER = { work: 0, wait: 1, gc: 2, region: 3, lost: 4 };
+const TABLE_ORDER = { cpu: 0, state: 0, work: 1, wait: 2, gc: 3, region: 4, lost: 5 };
 
 export class Model {
     constructor() {
@@ -51,6 +52,14 @@ export class Model {
         this.taskChunks = [];
         /** @type {import('./types.js').AttrChunk[]} */
         this.attrChunks = [];
+        /** @type {import('./types.js').WakeChunk[]} */
+        this.wakeChunks = [];
+        /** @type {import('./types.js').SampleChunk[]} */
+        this.sampleChunks = [];
+        /** @type {import('./types.js').FrameChunk[]} */
+        this.frameChunks = [];
+        /** @type {import('./types.js').StackChunk[]} */
+        this.stackChunks = [];
         /** @type {Map<string, {version: number, value: unknown}>} */
         this.derived = new Map();
     }
@@ -74,6 +83,10 @@ export class Model {
         for (const p of batch.points) this.addPoints(p);
         this.taskChunks.push(...batch.tasks);
         this.attrChunks.push(...batch.attrs);
+        this.wakeChunks.push(...batch.wakes);
+        this.sampleChunks.push(...batch.samples);
+        this.frameChunks.push(...batch.frames);
+        this.stackChunks.push(...batch.stacks);
         for (const [table, n] of Object.entries(batch.skipped)) this.skipped[table] = (this.skipped[table] ?? 0) + n;
         this.version++;
     }
@@ -82,7 +95,7 @@ export class Model {
     lane(id) {
         let lane = this.lanes.get(id);
         if (!lane) {
-            lane = { id, kind: 'thread', pid: 0, tid: 0, name: '', sort: 0, rows: [], marks: { t: [], name: [], task: [], text: [] } };
+            lane = { id, kind: id <= CPU_LANE ? 'cpu' : 'thread', pid: 0, tid: 0, name: '', sort: 0, rows: [], marks: { t: [], name: [], task: [], text: [] } };
             this.lanes.set(id, lane);
         }
         return lane;
@@ -101,7 +114,7 @@ export class Model {
         row.segs.push(seg);
         if (last && last.t0 > seg.t0) row.segs.sort((a, b) => a.t0 - b.t0);
         row.n += seg.n;
-        this.sliceCount += seg.n;
+        if (table !== 'cpu') this.sliceCount += seg.n; /* those are counted on their threads */
         this.latest = Math.max(this.latest, seg.t1);
     }
 
@@ -147,6 +160,7 @@ export class Model {
 
     /** @param {Lane} lane */
     laneName(lane) {
+        if (lane.kind === 'cpu') return `CPU ${CPU_LANE - lane.id}`;
         if (lane.id < 0) return 'threads without a record';
         const name = lane.name || (lane.tid ? `thread ${lane.tid}` : `lane ${lane.id}`);
         return lane.kind === 'signal' ? `${name} · signals` : name;
@@ -154,8 +168,42 @@ export class Model {
 
     /** Natural order of names; a thread's signal lane comes after its own. @returns {Lane[]} */
     sortedLanes() {
-        return this.memo('lanes', () => [...this.lanes.values()].sort((a, b) =>
+        return this.memo('lanes', () => [...this.lanes.values()].filter((l) => l.kind !== 'cpu').sort((a, b) =>
             naturalCompare(a.name, b.name) || a.tid - b.tid || (a.kind === 'signal' ? 1 : 0) - (b.kind === 'signal' ? 1 : 0) || a.sort - b.sort || a.id - b.id));
+    }
+
+    /** @returns {Lane[]} */
+    cpuLanes() {
+        return this.memo('cpu lanes', () => [...this.lanes.values()].filter((l) => l.kind === 'cpu').sort((a, b) => b.id - a.id));
+    }
+
+    /** Who woke whom, in order of time. @returns {import('./types.js').WakeChunk} */
+    wakes() {
+        return this.memo('wakes', () => sortByTime({ t: joined(Float64Array, this.wakeChunks.map((c) => c.t)), from: joined(Int32Array, this.wakeChunks.map((c) => c.from)), to: joined(Int32Array, this.wakeChunks.map((c) => c.to)) }));
+    }
+
+    /** CPU samples, in order of time. @returns {import('./types.js').SampleChunk} */
+    samples() {
+        const all = (/** @type {'lane'|'stack'|'task'} */ k) => joined(Int32Array, this.sampleChunks.map((c) => c[k]));
+        return this.memo('samples', () => sortByTime({ t: joined(Float64Array, this.sampleChunks.map((c) => c.t)), lane: all('lane'), stack: all('stack'), task: all('task') }));
+    }
+
+    /** The functions of a stack, innermost first. @param {number} stack @returns {{func: string, file: string, line: number}[]} */
+    frames(stack) {
+        const s = this.memo('stacks', () => ({ frame: joined(Int32Array, this.stackChunks.map((c) => c.frame)), parent: joined(Int32Array, this.stackChunks.map((c) => c.parent)) }));
+        const f = this.memo('frames', () => ({ func: joined(Int32Array, this.frameChunks.map((c) => c.func)), file: joined(Int32Array, this.frameChunks.map((c) => c.file)), line: joined(Int32Array, this.frameChunks.map((c) => c.line)) }));
+        const out = [];
+        for (let at = stack; at >= 0 && at < s.frame.length; at = s.parent[at]) {
+            const k = s.frame[at];
+            out.push({ func: k >= 0 && k < f.func.length ? this.string(f.func[k]) : `frame ${k}`, file: this.string(f.file[k] ?? -1), line: f.line[k] ?? 0 });
+        }
+        return out;
+    }
+
+    /** What the program calls an object. @param {number} id */
+    objectName(id) {
+        const o = this.objects.get(id);
+        return o?.name || (o ? `${o.kind} ${id}` : `object ${id}`);
     }
 
     /** @param {number} lane @param {import('./types.js').RowTable} table @param {number} [depth] */
@@ -234,6 +282,26 @@ export class Model {
         const a = this.end?.account ?? {};
         return ['lost_full', 'lost_nested', 'lost_queue', 'lost_late', 'lost_stall'].reduce((sum, k) => sum + (a[k] ?? 0), 0);
     }
+}
+
+/** @template {Float64Array|Int32Array} T @param {new (n: number) => T} type @param {T[]} pieces @returns {T} */
+function joined(type, pieces) {
+    const all = new type(pieces.reduce((n, p) => n + p.length, 0));
+    let at = 0;
+    for (const p of pieces) {
+        all.set(/** @type {any} */ (p), at);
+        at += p.length;
+    }
+    return all;
+}
+
+/** Columns of the same length, by their time. @template {{t: Float64Array}} T @param {T} columns @returns {T} */
+function sortByTime(columns) {
+    const { t } = columns;
+    const order = Uint32Array.from(t, (_, i) => i).sort((a, b) => t[a] - t[b] || a - b);
+    const out = /** @type {Record<string, any>} */ ({});
+    for (const [key, column] of Object.entries(columns)) out[key] = column.map((/** @type {number} */ _, /** @type {number} */ i) => column[order[i]]);
+    return /** @type {T} */ (out);
 }
 
 /** @param {import('./types.js').Marks} marks */

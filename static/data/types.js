@@ -13,7 +13,8 @@
  * @property {Float64Array|Uint32Array} dur
  * @property {Int32Array} name       string number, -1 none
  * @property {Int32Array} task       task number, -1 none
- * @property {Float64Array|null} extra  wait: object; lost: count; else null
+ * @property {Float64Array|null} extra  wait: object; lost: count; state: object and CPU, see states.js; else null
+ * @property {Int32Array|null} stack  state: stack number, -1 none; else null
  * @property {Uint8Array} flags      1 open_start, 2 open_end
  * @property {Uint8Array} hue        index into the palette
  * @property {Uint8Array} pyramid    see pyramid.js
@@ -21,7 +22,7 @@
  */
 
 /**
- * @typedef {'region'|'work'|'wait'|'gc'|'lost'} RowTable
+ * @typedef {'region'|'work'|'wait'|'gc'|'lost'|'state'|'cpu'} RowTable
  * @typedef {{table: RowTable, lane: number, depth: number, segs: Seg[], n: number}} Row
  * @typedef {{row: Row, seg: Seg, i: number}} Slice
  * @typedef {{id: number, kind: string, pid: number, tid: number, name: string, sort: number, rows: Row[], marks: Marks}} Lane
@@ -93,16 +94,24 @@
  * @property {PointChunk[]} points
  * @property {TaskChunk[]} tasks
  * @property {AttrChunk[]} attrs
+ * @property {WakeChunk[]} wakes
+ * @property {SampleChunk[]} samples
+ * @property {FrameChunk[]} frames
+ * @property {StackChunk[]} stacks
  * @property {Record<string, number>} skipped   unknown tables and how many chunks of each
  */
 
 /**
- * @typedef {{n: number, buffer: ArrayBuffer, wideDur: boolean, hasExtra: boolean}} PackedSeg
+ * @typedef {{n: number, buffer: ArrayBuffer, wideDur: boolean, hasExtra: boolean, hasStack: boolean}} PackedSeg
  * @typedef {{lane: number, n: number, t: Float64Array, name: Int32Array, task: Int32Array, text: string[]|null}} MarkChunk
  * @typedef {{kind: 'counter'|'depth', key: number, t: Float64Array, v: Float64Array}} PointChunk
  * @typedef {{n: number, id: Float64Array, parent: Float64Array, kind: Float64Array, start: Float64Array, dur: Float64Array, status: Float64Array,
  *   lane: Float64Array, end_lane: Float64Array, code: Float64Array, text: Float64Array, flags: Float64Array, trace: string[]|string}} TaskChunk
  * @typedef {{task: Int32Array, key: Int32Array, value: (string|number)[]}} AttrChunk
+ * @typedef {{t: Float64Array, from: Int32Array, to: Int32Array}} WakeChunk  who woke whom
+ * @typedef {{t: Float64Array, lane: Int32Array, stack: Int32Array, task: Int32Array}} SampleChunk  CPU samples
+ * @typedef {{func: Int32Array, file: Int32Array, line: Int32Array}} FrameChunk  string numbers
+ * @typedef {{frame: Int32Array, parent: Int32Array}} StackChunk  parent: stack number, -1 at the root
  */
 
 export {};

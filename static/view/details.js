@@ -2,6 +2,9 @@
 
 import { OPEN_END, OPEN_START, selfTime } from '../data/model.js';
 import { laneMarks } from '../calc/tasks.js';
+import { sumStates } from '../calc/states.js';
+import { wakesOf } from '../calc/wakes.js';
+import { STATES } from '../data/states.js';
 import { facts, h } from '../dom.js';
 import { count, duration, instant, percent, value, visible } from '../fmt.js';
 import { formatHash } from '../url.js';
@@ -15,6 +18,8 @@ import { sliceText } from './draw.js';
 /** A long text in the panel: enough to recognise it, the whole would be a megabyte. */
 const TEXT_MAX = 2000;
 const LOGS_MAX = 50;
+const WAKES_MAX = 12;
+const FRAMES_MAX = 64;
 
 /** @param {string} text @param {number} [max] */
 export function foreign(text, max = TEXT_MAX) {
@@ -52,11 +57,13 @@ function openWords(flags) {
     return words.join('; ');
 }
 
-const TABLE_TITLES = { region: 'Region', work: 'Work for a task', wait: 'Wait at a queue', gc: 'Collector phase', lost: 'Lost events' };
+const TABLE_TITLES = { cpu: 'On a CPU', state: 'Thread state', region: 'Region', work: 'Work for a task', wait: 'Wait at a queue', gc: 'Collector phase', lost: 'Lost events' };
 
-/** @param {Model} model @param {Pick} pick @param {LinkParams} link */
-export function pickDetails(model, pick, link) {
-    if (pick.slice) return sliceDetails(model, pick.slice, link);
+/** @typedef {(lane: number, t: number) => void} Jump */
+
+/** @param {Model} model @param {Pick} pick @param {LinkParams} link @param {Jump} jump */
+export function pickDetails(model, pick, link, jump) {
+    if (pick.slice) return sliceDetails(model, pick.slice, link, jump);
     const lane = pick.lane;
     if (!lane) return [];
     const { marks } = lane;
@@ -69,8 +76,8 @@ export function pickDetails(model, pick, link) {
     ];
 }
 
-/** @param {Model} model @param {import('../data/types.js').Slice} slice @param {LinkParams} link */
-function sliceDetails(model, slice, link) {
+/** @param {Model} model @param {import('../data/types.js').Slice} slice @param {LinkParams} link @param {Jump} jump */
+function sliceDetails(model, slice, link, jump) {
     const { row, seg, i } = slice;
     const lane = model.lane(row.lane);
     const [from, dur] = [seg.start[i], seg.dur[i]];
@@ -91,10 +98,30 @@ function sliceDetails(model, slice, link) {
             ['Events lost', row.table === 'lost' && seg.extra ? count(seg.extra[i]) : null],
             ['Note', openWords(seg.flags[i])],
         ]),
+        row.table === 'state' || row.table === 'region' ? wakeFacts(model, slice, jump) : null,
+        row.table === 'cpu' ? h('button', { type: 'button', onclick: () => jump(seg.name[i], from) }, 'To the thread') : null,
+        seg.stack && seg.stack[i] >= 0 ? stackList(model, seg.stack[i]) : null,
         row.table === 'region' ? h('a', { href: formatHash('regions', { ...link, name: seg.name[i] }) }, 'All regions of this name') : null,
         task >= 0 ? [taskFacts(model, task), attrTable(model, task)] : null,
         logs.length ? [h('h3', null, 'Logs and instants on this thread meanwhile'), markList(model, logs, false)] : null,
     ];
+}
+
+/** Who woke this thread, and whom it woke, each a jump. @param {Model} model @param {import('../data/types.js').Slice} slice @param {Jump} jump */
+function wakeFacts(model, slice, jump) {
+    const wakes = wakesOf(model, slice).slice(0, WAKES_MAX);
+    if (wakes.length === 0) return null;
+    return h('ul', { class: 'loglist', 'aria-label': 'Wakes' }, wakes.map((w) => {
+        const woken = w.to === slice.row.lane;
+        const other = woken ? w.from : w.to;
+        const name = other < 0 && !model.lanes.has(other) ? 'the kernel' : visible(model.laneName(model.lane(other)), 80);
+        return h('li', null, woken ? 'Woken by ' : 'Woke ', h('button', { type: 'button', class: 'linklike', onclick: () => jump(other, woken ? w.t : w.t + 1) }, name), h('span', { class: 'muted mono' }, ` ${instant(w.t, 1e3)}`));
+    }));
+}
+
+/** @param {Model} model @param {number} stack innermost function first */
+export function stackList(model, stack) {
+    return [h('h3', null, 'Stack'), h('ol', { class: 'loglist mono' }, model.frames(stack).slice(0, FRAMES_MAX).map((f) => h('li', null, foreign(f.func, 200), f.file ? h('span', { class: 'muted' }, ' ', foreign(f.file, 120), f.line ? `:${f.line}` : '') : null)))];
 }
 
 /** @param {Model} model @param {number} id */
@@ -141,7 +168,7 @@ export function captureDetails(model) {
             ['Made by', head.producer ? foreign(head.producer, 100) : null],
         ]),
         notes(head.notes),
-        legend(),
+        legend(model),
         h('p', { class: 'muted' }, 'Press ', h('kbd', null, '?'), ' for all keys.'),
     ];
 }
@@ -153,8 +180,13 @@ function notes(all) {
     return [h('h3', null, 'Sources'), facts(pairs.map(([k, v]) => /** @type {[string, import('../dom.js').Child]} */ ([visible(k.replace(/^source\./, ''), 60), foreign(v, 300)])))];
 }
 
-function legend() {
-    return h('div', { class: 'legend', 'aria-label': 'Legend' }, h('h3', null, 'Legend'),
+const LEGEND = [['running', 'runs on a CPU'], ['runnable', 'could run, waits for a CPU'], ['lock', 'L  waits for a lock'], ['network', 'N  waits for the network'], ['file', 'F  waits for a file or a call'], ['sleep', 'Z  sleeps'], ['blocked', 'B  waits, cause unknown']];
+
+/** @param {Model} model */
+function legend(model) {
+    const states = model.rowsOf('state').length > 0;
+    return h('div', { class: 'legend', role: 'group', 'aria-label': 'Legend' }, h('h3', null, 'Legend'),
+        states ? LEGEND.map(([state, words]) => h('span', null, h('i', { class: `state-${state}` }), words)) : null,
         h('span', null, h('i', { class: 'idle' }), 'waits at an empty queue: nothing to do'),
         h('span', null, h('i', { class: 'full' }), 'waits at a full queue: held up'),
         h('span', null, h('i', { class: 'gc' }), 'garbage collector'),
@@ -162,7 +194,8 @@ function legend() {
 }
 
 /**
- * @param {Model} model @param {[number, number]} range @param {import('../calc/regions.js').RegionStat[]|null} stats null while they are computed
+ * @param {Model} model @param {[number, number]} range
+ * @param {{regions: import('../calc/regions.js').RegionStat[], states: import('../calc/states.js').ThreadStats[]}|null} stats null while they are computed
  * @param {{zoom: () => void, clear: () => void}} act
  */
 export function rangeDetails(model, range, stats, act) {
@@ -170,11 +203,22 @@ export function rangeDetails(model, range, stats, act) {
         h('h2', null, 'Range'),
         facts([['Length', h('b', null, duration(range[1] - range[0]))], ['From', instant(range[0], 1)], ['To', instant(range[1], 1)]]),
         h('div', { class: 'row' }, h('button', { type: 'button', onclick: act.zoom }, 'Zoom to it (Z)'), h('button', { type: 'button', onclick: act.clear }, 'Clear (Esc)')),
-        stats === null ? h('p', { class: 'muted' }, 'Adding up…') : h('table', null,
+        stats === null ? h('p', { class: 'muted' }, 'Adding up…') : [stateTable(stats.states), h('table', null,
             h('caption', { class: 'visually-hidden' }, 'Regions in this range'),
             h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Region'), h('th', { scope: 'col', class: 'num' }, 'n'), h('th', { scope: 'col', class: 'num' }, 'Self'), h('th', { scope: 'col', class: 'num' }, 'Total'))),
-            h('tbody', null, stats.slice(0, 60).map((r) => h('tr', null, h('td', { class: 'name' }, foreign(model.string(r.name), 120)), h('td', { class: 'num' }, count(r.n)),
-                h('td', { class: 'num' }, duration(r.self)), h('td', { class: 'num' }, duration(r.total)))))),
+            h('tbody', null, stats.regions.slice(0, 60).map((r) => h('tr', null, h('td', { class: 'name' }, foreign(model.string(r.name), 120)), h('td', { class: 'num' }, count(r.n)),
+                h('td', { class: 'num' }, duration(r.self)), h('td', { class: 'num' }, duration(r.total))))))],
     ];
 }
 
+
+/** @param {import('../calc/states.js').ThreadStats[]} threads */
+function stateTable(threads) {
+    if (threads.length === 0) return null;
+    const sum = sumStates(threads);
+    const all = sum.ns.reduce((a, b) => a + b, 0);
+    const th = (/** @type {string} */ text, num = true) => h('th', { scope: 'col', class: num ? 'num' : '' }, text);
+    return h('table', null, h('caption', { class: 'visually-hidden' }, 'States in this range'), h('thead', null, h('tr', null, th('State', false), th('n'), th('Time'), th('Share'), th('Longest'))),
+        h('tbody', null, STATES.map((name, s) => (sum.n[s] === 0 ? null : h('tr', null, h('th', { scope: 'row' }, h('span', { class: `statebox state-${name}` }), name), h('td', { class: 'num' }, count(sum.n[s])), h('td', { class: 'num' }, duration(sum.ns[s])),
+            h('td', { class: 'num' }, percent(sum.ns[s], all)), h('td', { class: 'num' }, duration(sum.longest[s])))))));
+}

@@ -5,6 +5,7 @@
 // Only then come, for the few slices that are wide enough, labels and torn edges, and marks, series and hatched losses.
 
 import { PixelLine, levelFor, paintRow, paintSeries } from '../calc/lod.js';
+import { RUNNABLE, RUNNING, STATES, STATE_LETTERS, unpackPlace } from '../data/states.js';
 import { OPEN_END, OPEN_START, SERIES_BLOCK, eachSlice, segAfter, upperBound } from '../data/model.js';
 import { HUE } from '../data/hues.js';
 import { value, visible } from '../fmt.js';
@@ -17,13 +18,17 @@ const LABEL_FROM_PX = 24;
 const TORN_FROM_PX = 5;
 /** Something that fills less of a pixel must still be seen. */
 const COVER_LEAST = 0.3;
+/** Running fills a row, runnable two thirds of it and dotted, blocked half: three bands from top to bottom, each with fewer states left out. */
+const STATE_BANDS = [{ from: 0, to: 1 / 3, least: 0 }, { from: 1 / 3, to: 1 / 2, least: 1 }, { from: 1 / 2, to: 1, least: 2 }];
+const WHOLE = { from: 0, to: 1, least: 2 };
+const HATCH_FROM_PX = 12;
 const FONT = '11px system-ui, "Liberation Sans", sans-serif';
 const FONT_SMALL = '10px system-ui, "Liberation Sans", sans-serif';
 
 /** @typedef {import('./lanes.js').LaneBox} LaneBox */
 /** @typedef {import('./lanes.js').RowBox} RowBox */
 /** @typedef {import('../data/model.js').Model} Model */
-/** @typedef {{model: Model, boxes: LaneBox[], scrollTop: number, t0: number, t1: number, width: number, height: number, dpr: number}} Scene */
+/** @typedef {{model: Model, boxes: LaneBox[], scrollTop: number, t0: number, t1: number, width: number, height: number, dpr: number, gc: boolean}} Scene */
 
 export class Painter {
     constructor() {
@@ -56,7 +61,7 @@ export class Painter {
         g.fillRect(0, 0, width, height);
         this.outside(g, scene);
         this.grid(g, scene);
-        this.gcBands(g, scene);
+        if (scene.gc) this.gcBands(g, scene);
         const rows = scene.boxes.flatMap((b) => (b.kind === 'lane' ? b.rows : []));
         this.rows(g, scene, rows);
         this.texts(g, scene, rows);
@@ -126,21 +131,30 @@ export class Painter {
         if (rows.length === 0) return;
         const w = Math.round(scene.width * scene.dpr);
         const px = (scene.t1 - scene.t0) / w;
-        if (!this.image || this.strip.width !== w || this.strip.height < rows.length) {
+        const bands = rows.flatMap((box) => (box.row.table === 'state' ? STATE_BANDS : [WHOLE]).map((band) => ({ box, band })));
+        if (!this.image || this.strip.width !== w || this.strip.height < bands.length) {
             this.strip.width = w;
-            this.strip.height = Math.max(rows.length, this.strip.height);
+            this.strip.height = Math.max(bands.length, this.strip.height);
             this.image = new ImageData(w, this.strip.height);
             this.pixels = new Uint32Array(this.image.data.buffer);
         }
         const colours = palette().rgb.map(([r, gr, b]) => r | (gr << 8) | (b << 16));
-        rows.forEach((box, k) => {
-            const line = this.lineOf(w);
-            paintRow(line, box.row.segs, scene.t0, px);
-            colourLine(this.pixels.subarray(k * w, (k + 1) * w), line, colours);
+        bands.forEach(({ box, band }, k) => {
+            if (band.from === 0) {
+                this.lineOf(w);
+                paintRow(this.line, box.row.segs, scene.t0, px);
+            }
+            const out = this.pixels.subarray(k * w, (k + 1) * w);
+            colourLine(out, this.line, colours);
+            if (band !== WHOLE) thinOut(out, this.line, band, scene.dpr);
         });
-        this.stripContext.putImageData(this.image, 0, 0, 0, 0, w, rows.length);
+        this.stripContext.putImageData(this.image, 0, 0, 0, 0, w, bands.length);
         g.imageSmoothingEnabled = false;
-        rows.forEach((box, k) => g.drawImage(this.strip, 0, k, w, 1, 0, Math.round(box.y - scene.scrollTop), scene.width, box.height));
+        bands.forEach(({ box, band }, k) => {
+            const y = Math.round(box.y - scene.scrollTop);
+            const [from, to] = [Math.round(box.height * band.from), Math.round(box.height * band.to)];
+            g.drawImage(this.strip, 0, k, w, 1, 0, y + from, scene.width, to - from);
+        });
     }
 
     /** @param {CanvasRenderingContext2D} g @param {Scene} scene @param {RowBox[]} rows */
@@ -169,6 +183,7 @@ export class Painter {
         const to = from + dur / px;
         const y = Math.round(box.y - scene.scrollTop);
         if (to < 0 || from > scene.width) return;
+        if (box.row.table === 'state') return stateSigns(g, box, y, seg, i, Math.max(0, from), Math.min(scene.width, to));
         if (seg.flags[i] & OPEN_START) torn(g, from, y, box.height, 1);
         if (seg.flags[i] & OPEN_END) torn(g, to, y, box.height, -1);
         const left = Math.max(0, from) + 4 + (seg.flags[i] & OPEN_START ? 3 : 0);
@@ -185,7 +200,7 @@ export class Painter {
     /** @param {CanvasRenderingContext2D} g @param {Model} model @param {import('../data/types.js').Row} row @param {import('../data/types.js').Seg} seg @param {number} i */
     label(g, model, row, seg, i) {
         const byTask = row.table === 'work';
-        const key = byTask ? -3 - seg.task[i] : row.table === 'wait' ? 1e9 + seg.name[i] + 65536 * (seg.extra ? seg.extra[i] : 0) : seg.name[i];
+        const key = row.table === 'cpu' ? -1e12 - seg.name[i] : byTask ? -3 - seg.task[i] : row.table === 'wait' ? 1e9 + seg.name[i] + 65536 * (seg.extra ? seg.extra[i] : 0) : seg.name[i];
         let known = this.labels.get(key);
         if (!known) {
             const text = visible(byTask ? model.taskTitle(seg.task[i]) : sliceText(model, row, seg, i), 160);
@@ -276,8 +291,60 @@ export function sliceText(model, row, seg, i) {
         case 'work': return model.taskTitle(seg.task[i]);
         case 'wait': return `${seg.extra ? (model.objects.get(seg.extra[i])?.name ?? `queue ${seg.extra[i]}`) : 'queue'}: ${model.string(seg.name[i])}`;
         case 'lost': return `lost: ${model.string(seg.name[i])}`;
+        case 'cpu': return model.laneName(model.lane(seg.name[i]));
+        case 'state': return stateText(model, seg, i);
         default: return model.string(seg.name[i]);
     }
+}
+
+/** @param {Model} model @param {import('../data/types.js').Seg} seg @param {number} i */
+function stateText(model, seg, i) {
+    const state = seg.name[i];
+    const { object, cpu } = unpackPlace(seg.extra?.[i] ?? 0);
+    if (state === RUNNING) return cpu >= 0 ? `running on CPU ${cpu}` : 'running';
+    if (state === RUNNABLE) return 'runnable: waits for a CPU';
+    const what = object >= 0 ? `: ${model.objectName(object)}` : '';
+    return state === 2 ? `blocked${what}` : `blocked, ${STATES[state]}${what}`;
+}
+
+/** Takes out of a band what does not reach that high, and dots what is runnable. @param {Uint32Array} out @param {PixelLine} line @param {{least: number}} band @param {number} dpr */
+function thinOut(out, line, band, dpr) {
+    const dot = Math.max(1, Math.round(2 * dpr));
+    for (let x = 0; x < line.width; x++) {
+        if (out[x] === 0) continue;
+        const hue = line.hue[x];
+        const rank = hue === HUE.running ? 0 : hue === HUE.runnable ? 1 : 2;
+        if (rank > band.least) out[x] = 0;
+        else if (rank === 1 && ((x / dot) | 0) % 2 === 1) out[x] = (out[x] & 0x00ffffff) | 0x70000000;
+    }
+}
+
+/** Hatches of one's own for each cause, and its letter. @param {CanvasRenderingContext2D} g @param {RowBox} box @param {number} y @param {import('../data/types.js').Seg} seg @param {number} i @param {number} from @param {number} to */
+function stateSigns(g, box, y, seg, i, from, to) {
+    const state = seg.name[i];
+    const letter = STATE_LETTERS[state];
+    if (!letter || to - from < HATCH_FROM_PX) return;
+    const top = y + Math.round(box.height / 2);
+    const height = box.height - Math.round(box.height / 2);
+    g.save();
+    g.beginPath();
+    g.rect(from, top, to - from, height);
+    g.clip();
+    g.strokeStyle = palette().get('state-hatch');
+    g.lineWidth = 1;
+    g.beginPath();
+    const step = 4 + state;
+    const lean = state % 3 === 0 ? height : state % 3 === 1 ? -height : 0;
+    for (let x = Math.floor((from - height) / step) * step; x < to + height; x += step) {
+        g.moveTo(x, top + height);
+        g.lineTo(x + lean, top);
+    }
+    g.stroke();
+    g.restore();
+    if (to - from < LABEL_FROM_PX) return;
+    g.font = FONT_SMALL;
+    g.fillStyle = palette().get('muted');
+    g.fillText(letter, from + 3, y + box.height / 4 + 0.5);
 }
 
 /** @param {Uint32Array} out @param {PixelLine} line @param {number[]} colours */

@@ -1,5 +1,7 @@
 // lanes.js - where lanes and their rows lie, top down. Pure: model and choices in, boxes out.
 
+import { kindLanes, objectLanes } from '../data/derived.js';
+
 /** @typedef {import('../data/model.js').Model} Model */
 /** @typedef {import('../data/types.js').Lane} Lane */
 /** @typedef {import('../data/types.js').Row} Row */
@@ -7,42 +9,56 @@
 /** @typedef {{kind: 'lane', id: number, lane: Lane, y: number, height: number, rows: RowBox[], marksY: number, title: string}
  *        | {kind: 'series', id: number, series: import('../data/types.js').Series, y: number, height: number, title: string}} LaneBox */
 
-export const ROW_HEIGHT = { work: 13, wait: 13, gc: 9, region: 17, lost: 0 };
+/** @typedef {'thread'|'process'|'cpu'|'task'|'object'} By */
+
+export const ROW_HEIGHT = { cpu: 15, state: 19, work: 13, wait: 13, gc: 9, region: 17, lost: 0 };
 export const MARKS_HEIGHT = 12;
 const SERIES_HEIGHT = 34;
 const LANE_PAD = 4;
 const LANE_MIN = 22;
 
-/** @typedef {{only: Set<number>|null, pinned: Set<number>, hidden: Set<number>, showEmpty: boolean, series: boolean}} Choices */
+/** shown: tables and parts that are drawn; only: nothing but these lanes @typedef {{only: Set<number>|null, pinned: Set<number>, hidden: Set<number>, by: By, shown: Set<string>}} Choices */
 
 /** @param {Lane} lane */
 export function isEmptyLane(lane) {
     return lane.rows.length === 0 && lane.marks.t.length === 0;
 }
 
+/** @param {Model} model @param {By} by @returns {Lane[]} */
+function lanesBy(model, by) {
+    if (by === 'cpu') return model.cpuLanes();
+    if (by === 'object') return objectLanes(model);
+    if (by === 'task') return kindLanes(model);
+    const lanes = model.sortedLanes();
+    return by === 'process' ? lanes.slice().sort((a, b) => a.pid - b.pid) : lanes;
+}
+
 export class Layout {
     /** @param {Model} model @param {Choices} choices */
     constructor(model, choices) {
+        this.choices = choices;
         /** @type {LaneBox[]} */
         this.boxes = [];
         this.height = 0;
         this.hiddenCount = 0;
         this.emptyCount = 0;
-        const lanes = model.sortedLanes().filter((l) => this.wanted(l, choices));
-        const pinned = lanes.filter((l) => choices.pinned.has(l.id));
-        for (const lane of pinned) this.addLane(model, lane);
-        if (choices.series) model.series().forEach((series, i) => this.addSeries(series, i));
+        const compact = choices.only !== null;
+        const lanes = lanesBy(model, choices.by).filter((l) => this.wanted(l));
+        for (const lane of lanes) if (choices.pinned.has(lane.id)) this.addLane(model, lane);
+        if (choices.shown.has('series') && !compact) model.series().forEach((series, i) => this.addSeries(series, i));
+        if (choices.shown.has('cpu') && !compact && choices.by !== 'cpu') for (const lane of model.cpuLanes()) if (this.wanted(lane)) this.addLane(model, lane);
         for (const lane of lanes) if (!choices.pinned.has(lane.id)) this.addLane(model, lane);
     }
 
-    /** @param {Lane} lane @param {Choices} choices */
-    wanted(lane, choices) {
-        if (choices.only) return choices.only.has(lane.id);
-        if (choices.hidden.has(lane.id)) {
+    /** @param {Lane} lane */
+    wanted(lane) {
+        const { only, hidden, shown, pinned } = this.choices;
+        if (only) return only.has(lane.id);
+        if (hidden.has(lane.id)) {
             this.hiddenCount++;
             return false;
         }
-        if (isEmptyLane(lane) && !choices.showEmpty && !choices.pinned.has(lane.id)) {
+        if (isEmptyLane(lane) && !shown.has('idle') && !pinned.has(lane.id)) {
             this.emptyCount++;
             return false;
         }
@@ -51,19 +67,21 @@ export class Layout {
 
     /** @param {Model} model @param {Lane} lane */
     addLane(model, lane) {
+        const { shown, by } = this.choices;
         let y = this.height + LANE_PAD;
         /** @type {RowBox[]} */
         const rows = [];
         for (const row of lane.rows) {
             const height = ROW_HEIGHT[row.table];
-            if (height === 0) continue;
+            if (height === 0 || (row.table !== 'cpu' && lane.kind !== 'derived' && !shown.has(row.table))) continue;
             rows.push({ row, y, height: height - 1 });
             y += height;
         }
-        const marksY = lane.marks.t.length > 0 ? y : -1;
+        const marksY = lane.marks.t.length > 0 && shown.has('marks') ? y : -1;
         if (marksY >= 0) y += MARKS_HEIGHT;
         const height = Math.max(LANE_MIN, y + LANE_PAD - this.height);
-        this.boxes.push({ kind: 'lane', id: lane.id, lane, y: this.height, height, rows, marksY, title: model.laneName(lane) });
+        const title = lane.kind === 'derived' ? lane.name : by === 'process' && lane.pid ? `${lane.pid} · ${model.laneName(lane)}` : model.laneName(lane);
+        this.boxes.push({ kind: 'lane', id: lane.id, lane, y: this.height, height, rows, marksY, title });
         this.height += height;
     }
 

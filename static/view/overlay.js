@@ -3,10 +3,11 @@
 import { palette } from './palette.js';
 import { MARKS_HEIGHT } from './lanes.js';
 import { duration } from '../fmt.js';
+import { wakesOf } from '../calc/wakes.js';
 
 /** @typedef {import('../data/types.js').Slice} Slice */
 /** @typedef {{slice: Slice|null, lane: import('../data/types.js').Lane|null, mark: number}} Pick  a slice, or a mark of a lane */
-/** @typedef {{layout: import('./lanes.js').Layout, scrollTop: number, t0: number, t1: number, width: number, height: number, dpr: number,
+/** @typedef {{model: import('../data/model.js').Model, wakes: boolean, layout: import('./lanes.js').Layout, scrollTop: number, t0: number, t1: number, width: number, height: number, dpr: number,
  *   hover: Pick|null, selected: Pick|null, range: [number, number]|null, cursorX: number}} OverScene */
 
 /** @param {CanvasRenderingContext2D} g @param {OverScene} scene */
@@ -21,6 +22,7 @@ export function drawOverlay(g, scene) {
         g.fillRect(Math.round(scene.cursorX), 0, 1, height);
     }
     if (scene.hover) outline(g, scene, scene.hover, p.get('muted'), 1);
+    if (scene.selected?.slice && scene.wakes) for (const wake of wakesOf(scene.model, scene.selected.slice)) arrow(g, scene, wake);
     if (scene.selected) outline(g, scene, scene.selected, p.get('select'), 2);
 }
 
@@ -42,6 +44,28 @@ function drawRange(g, scene, range) {
     g.fillStyle = p.get('panel');
     g.textBaseline = 'middle';
     g.fillText(text, x + 5, 12);
+}
+
+/** From the thread that woke to the one it woke, both at that time; a lane out of sight has its arrow at the edge. @param {CanvasRenderingContext2D} g @param {OverScene} scene @param {import('../calc/wakes.js').Wake} wake */
+function arrow(g, scene, wake) {
+    const [from, to] = [wake.from, wake.to].map((id) => scene.layout.laneBox(id));
+    if (!from || !to || from === to) return;
+    const x = xOf(scene, wake.t);
+    if (x < -2 || x > scene.width + 2) return;
+    const [y0, y1] = [from, to].map((b) => Math.min(scene.height + 20, Math.max(-20, b.y + 11 - scene.scrollTop)));
+    const down = Math.sign(y1 - y0);
+    g.strokeStyle = g.fillStyle = palette().get('wake');
+    g.lineWidth = 1.5;
+    g.beginPath();
+    g.arc(x, y0, 2.5, 0, 7);
+    g.moveTo(x, y0);
+    g.bezierCurveTo(x + 14, y0 + (y1 - y0) / 3, x + 14, y1 - (y1 - y0) / 3, x + 2, y1);
+    g.stroke();
+    g.beginPath();
+    g.moveTo(x, y1);
+    g.lineTo(x + 7, y1 - 4 * down - 3);
+    g.lineTo(x + 6, y1 - 6 * down + 3);
+    g.fill();
 }
 
 /** @param {OverScene} scene @param {number} t */

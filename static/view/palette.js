@@ -42,7 +42,7 @@ function read() {
     rgb[HUE.waitFull] = rgbOf(get('state-full'));
     rgb[HUE.waitEmpty] = rgbOf(get('state-idle'));
     rgb[HUE.gc] = rgbOf(get('state-gc'));
-    rgb[HUE.lost] = rgbOf(get('state-lost'));
+    for (const state of /** @type {const} */ (['lost', 'running', 'runnable', 'blocked', 'lock', 'network', 'file', 'sleep'])) rgb[HUE[state]] = rgbOf(get(`state-${state}`));
     return { rgb, css: rgb.map((c) => `rgb(${c.join(',')})`), get };
 }
 

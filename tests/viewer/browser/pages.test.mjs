@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import zlib from 'node:zlib';
 import { StandIn } from '../support/server.mjs';
 import { openBrowser } from '../support/browser.mjs';
-import { hostileCapture, hostileNames, knownCapture, largeCapture, MS } from '../support/captures.mjs';
+import { hostileCapture, hostileNames, knownCapture, largeCapture, statesCapture, MS } from '../support/captures.mjs';
 
 const live = process.env.TTAP_BASE_URL;
 /** @type {StandIn} */
@@ -173,6 +173,93 @@ test('at twice the pixel density the colours are where they were', async () => {
         b = before_;
         await fine.close();
     }
+});
+
+/** Of the capture with states. */
+async function openStates() {
+    await openFile(statesCapture().text(), 'states.json');
+    await b.page.getByRole('application', { name: /Timeline/ }).waitFor();
+    await settled();
+    const thread = [['state', 0], ['work', 0], ['region', 0], ['region', 1]];
+    await b.page.evaluate((rows) => { document.documentElement.dataset.rows = JSON.stringify(rows); }, { 'worker-1': thread, 'worker-2': thread, 'CPU 0': [['cpu', 0]], 'CPU 1': [['cpu', 0]], collector: [['state', 0]] });
+}
+
+/** How many of a row's pixels down a column have its colour. @param {number} ms @returns {Promise<number>} share of the row's height */
+async function filled(lane, ms, colour) {
+    const { cx, cy } = await place(lane, 'state', 0, ms * MS);
+    return b.page.evaluate(({ x, y, c }) => {
+        const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector('.tl-canvas'));
+        const d = canvas.getContext('2d').getImageData(Math.round(x), Math.round(y) - 9, 4, 18).data;
+        let rows = 0;
+        for (let k = 0; k < 18; k++) {
+            let hit = false;
+            for (let i = 0; i < 4; i++) hit ||= [0, 1, 2].every((j) => Math.abs(d[(k * 4 + i) * 4 + j] - c[j]) <= 40);
+            if (hit) rows++;
+        }
+        return rows / 18;
+    }, { x: cx, y: cy, c: colour });
+}
+
+test('thread states have the colour and the height of what the thread did', async () => {
+    for (const theme of /** @type {const} */ (['light', 'dark'])) {
+        await b.page.emulateMedia({ colorScheme: theme });
+        await openStates();
+        const hues = await b.page.evaluate(async () => {
+            const { palette } = await import('./view/palette.js');
+            const { HUE } = await import('./data/hues.js');
+            return Object.fromEntries(Object.entries(HUE).map(([k, v]) => [k, palette().rgb[v]]));
+        });
+        for (const [lane, ms, hue, least, most] of [['worker-1', 50, 'running', 0.95, 1], ['worker-1', 500, 'running', 0.95, 1], ['worker-2', 925, 'runnable', 0.6, 0.75], ['worker-1', 205, 'lock', 0.4, 0.6], ['worker-1', 703, 'network', 0.4, 0.6], ['worker-2', 406, 'sleep', 0.35, 0.6], ['worker-2', 790, 'file', 0.4, 0.6]]) {
+            const share = await filled(lane, ms, hues[hue]);
+            assert.ok(share >= least && share <= most, `${theme}: ${lane} at ${ms} ms is ${hue} over ${share} of its height`);
+        }
+        assert.ok(near(await pixel('CPU 0', 'cpu', 0, 670 * MS), await pixel('CPU 1', 'cpu', 0, 250 * MS)), 'worker-2 has one colour on both CPUs');
+    }
+    await b.page.emulateMedia({ colorScheme: 'light' });
+});
+
+test('the selection shows who woke whom, and keys follow', async () => {
+    await openStates();
+    const { page } = b;
+    const at = await place('worker-1', 'state', 0, 200 * MS);
+    await page.mouse.click(at.x, at.y + 5);
+    await side().getByRole('heading', { name: 'blocked, lock: db.lock' }).waitFor();
+    assert.match(await side().innerText(), /Woken by worker-2[^]*Stack[^]*lock_acquire[^]*db\.query/);
+    const blue = await page.evaluate(() => {
+        const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector('.tl-over'));
+        const d = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+        let n = 0;
+        for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200 && d[i + 2] > 180 && d[i] < 60) n++;
+        return n;
+    });
+    assert.ok(blue > 60, `${blue} pixels of an arrow`);
+    await page.keyboard.press('[');
+    await side().getByRole('heading', { name: 'running on CPU 1' }).waitFor();
+    assert.match(await side().innerText(), /worker-2[^]*Woke worker-1/);
+    await page.keyboard.press(']');
+    await side().getByRole('heading', { name: /runnable/ }).waitFor();
+    await page.keyboard.press('r');
+    await side().getByRole('table', { name: 'States in this range' }).getByRole('row', { name: /runnable/ }).waitFor();
+});
+
+test('lanes by CPU, task or object, and without states, and the address keeps it', async () => {
+    await openStates();
+    const { page } = b;
+    const names = () => page.locator('.tl-name').evaluateAll((all) => all.map((n) => /** @type {HTMLElement} */ (n).title).sort());
+    await page.getByRole('button', { name: 'View ▾' }).click();
+    for (const [by, lanes] of [['cpu', ['CPU 0', 'CPU 1', 'heap bytes']], ['object', ['10.0.0.7:5432', 'CPU 0', 'CPU 1', 'db.lock', 'heap bytes']], ['task', ['CPU 0', 'CPU 1', 'GET /a', 'heap bytes']], ['process', ['71 · collector', '71 · worker-1', '71 · worker-2', 'CPU 0', 'CPU 1', 'heap bytes']]]) {
+        await page.getByLabel('Lanes of').selectOption(by);
+        await page.waitForTimeout(60);
+        assert.deepEqual(await names(), lanes, by);
+    }
+    await page.getByLabel('Lanes of').selectOption('thread');
+    for (const part of ['states', 'counters', 'CPUs above the threads']) await page.getByRole('checkbox', { name: part }).uncheck();
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => location.hash.includes('show=-state,-cpu,-series'));
+    assert.deepEqual(await names(), ['collector', 'worker-1', 'worker-2']);
+    const download = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Save what is in view as a picture' }).click();
+    assert.equal((await download).suggestedFilename(), 'timeline.png');
 });
 
 test('lost ranges are hatched, and open ends are torn', async () => {

@@ -23,8 +23,8 @@ export class CaptureWriter {
         this.lines.push(JSON.stringify({ t: 'lane', id, kind: 'thread', pid: 71, tid: 800 + id, name, sort: id, ...more }));
     }
 
-    object(id, name) {
-        this.lines.push(JSON.stringify({ t: 'object', id, kind: 'queue', name }));
+    object(id, name, kind = 'queue') {
+        this.lines.push(JSON.stringify({ t: 'object', id, kind, name }));
     }
 
     /** rows: objects with `start` (or `t`) and further columns; written as chunks of 16,384. */
@@ -36,7 +36,7 @@ export class CaptureWriter {
         const n = rows.length;
         if (n === 0) return;
         const chunk = { t, ...key, n };
-        const timed = t !== 'task' && t !== 'attr';
+        const timed = !['task', 'attr', 'frame', 'stack'].includes(t);
         if (timed) {
             let now = rows[0].start;
             chunk.t0 = now;
@@ -101,6 +101,48 @@ export function knownCapture() {
         { id: 1, parent: 0, kind: get, start: 600 * MS, dur: 300 * MS, status: 1, lane: 3, end_lane: 3, code: -110, text: timedOut, trace: '', flags: 0 },
     ]);
     w.table('attr', {}, [{ task: 0, key: url, value: '/a?x=1' }, { task: 0, key: tries, value: 3 }]);
+    return w;
+}
+
+/**
+ * Threads that run, wait and wake, known to the pixel: 1 s, two CPUs. worker-2 holds db.lock until 300 ms, worker-1 waits for it from 100;
+ * both then run, wait for the network, and are stopped by the collector from 850 to 900.
+ */
+export function statesCapture(head = {}) {
+    const w = new CaptureWriter(head);
+    w.lane(1, 'worker-1');
+    w.lane(2, 'worker-2');
+    w.lane(3, 'collector');
+    w.object(7, 'db.lock', 'lock');
+    w.object(8, '10.0.0.7:5432', 'fd');
+    const s = Object.fromEntries(['running', 'runnable', 'lock', 'network', 'sleep', 'file', 'blocked'].map((n) => [n, w.str(n)]));
+    const [get, handle, query, lock, sweep, heap, main, handler, dbc] = ['GET /a', 'handle_request', 'db.query', 'lock_acquire', 'pause', 'heap bytes', 'main', 'handler', 'db.c'].map((n) => w.str(n));
+    w.chunk('frame', { base: 0 }, [{ func: main, file: dbc, line: 10 }, { func: handler, file: dbc, line: 40 }, { func: query, file: dbc, line: 88 }, { func: lock, file: dbc, line: 7 }]);
+    w.chunk('stack', { base: 0 }, [{ frame: 0, up: 0 }, { frame: 1, up: 1 }, { frame: 2, up: 1 }, { frame: 3, up: 1 }]);
+    const states = (lane, list) => {
+        let t = 0;
+        w.table('state', { lane }, list.map(([state, until, more = {}]) => {
+            const row = { start: t * MS, dur: (until - t) * MS, state: s[state], obj: more.obj ?? -1, stack: more.stack ?? -1, cpu: more.cpu ?? -1 };
+            t = until;
+            return row;
+        }));
+    };
+    states(1, [['running', 100, { cpu: 0 }], ['lock', 300, { obj: 7, stack: 3 }], ['runnable', 320], ['running', 600, { cpu: 1 }], ['network', 800, { obj: 8, stack: 2 }], ['running', 850, { cpu: 0 }], ['blocked', 900], ['running', 1000, { cpu: 0 }]]);
+    states(2, [['running', 320, { cpu: 1 }], ['sleep', 500], ['running', 700, { cpu: 0 }], ['file', 850, { stack: 2 }], ['blocked', 900], ['runnable', 950], ['running', 1000, { cpu: 1 }]]);
+    states(3, [['sleep', 850], ['running', 900, { cpu: 1 }], ['sleep', 1000]]);
+    w.chunk('wake', {}, [{ start: 300 * MS, lane: 2, to: 1 }, { start: 500 * MS, lane: 1, to: 2 }, { start: 800 * MS, lane: -1, to: 1 }, { start: 900 * MS, lane: 3, to: 1 }, { start: 900 * MS, lane: 3, to: 2 }]);
+    w.table('region', { lane: 1, depth: 0 }, [{ start: 50 * MS, dur: 750 * MS, name: handle, task: 0, flags: 0 }]);
+    w.table('region', { lane: 1, depth: 1 }, [{ start: 100 * MS, dur: 250 * MS, name: query, task: 0, flags: 0 }]);
+    w.table('region', { lane: 2, depth: 0 }, [{ start: 10 * MS, dur: 290 * MS, name: query, task: 1, flags: 0 }]);
+    w.table('work', { lane: 1 }, [{ start: 50 * MS, dur: 760 * MS, task: 0, flags: 0 }]);
+    w.table('work', { lane: 2 }, [{ start: 10 * MS, dur: 600 * MS, task: 1, flags: 0 }]);
+    w.table('gc', { lane: 3 }, [{ start: 850 * MS, dur: 50 * MS, phase: sweep, flags: 0 }]);
+    w.table('counter', { lane: 3, name: heap }, [0, 200, 400, 600, 800, 900].map((t, i) => ({ start: t * MS, v: i === 5 ? 1000 : i * 1500 })));
+    w.chunk('sample', {}, Array.from({ length: 40 }, (_, i) => ({ start: (10 + i * 20) * MS, lane: 1 + (i % 2), stack: [3, 2, 1][i % 3], task: i % 2 })));
+    w.table('task', {}, [
+        { id: 0, parent: -1, kind: get, start: 50 * MS, dur: 800 * MS, status: 0, lane: 1, end_lane: 1, code: 0, text: -1, trace: '', flags: 0 },
+        { id: 1, parent: -1, kind: get, start: 10 * MS, dur: 600 * MS, status: 0, lane: 2, end_lane: 2, code: 0, text: -1, trace: '', flags: 0 },
+    ]);
     return w;
 }
 

@@ -8,23 +8,9 @@ import { taskKinds, taskMarks, taskUse } from '../../../static/calc/tasks.js';
 import { parseFilter } from '../../../static/calc/filter.js';
 import { Search } from '../../../static/calc/search.js';
 import { Layout } from '../../../static/view/lanes.js';
+import { formatShow, parseShow } from '../../../static/view/menu.js';
+import { read } from '../support/read.mjs';
 import { CaptureWriter, MS, hostileCapture, hostileNames, knownCapture, largeCapture } from '../support/captures.mjs';
-
-/** @param {string} text @param {number} [piece] bytes at a time */
-function read(text, piece = 1 << 20) {
-    const decoder = new Decoder();
-    const splitter = new LineSplitter();
-    const bytes = new TextEncoder().encode(text);
-    for (let at = 0; at < bytes.length; at += piece) splitter.feed(bytes.subarray(at, at + piece), (line) => decoder.line(line));
-    splitter.finish((line) => decoder.line(line));
-    decoder.finish();
-    const model = new Model();
-    model.head = decoder.head;
-    model.add(decoder.take());
-    model.end = decoder.end;
-    model.loading = false;
-    return model;
-}
 
 const drain = (work) => { for (;;) { const step = work.next(); if (step.done) return step.value; } };
 const lanesOf = (model) => model.sortedLanes().map((l) => model.laneName(l));
@@ -103,9 +89,9 @@ test('a chunk that does not fit is refused with the name of table and column', (
 });
 
 test('unknown tables, keys and columns are skipped and counted', () => {
-    const text = knownCapture().text().replace('"chunks":[\n', '"chunks":[\n{"t":"wake","lane":1,"n":3,"to":[1,2,3]},\n{"t":"wake"},\n').replace('"depth":0', '"future":[1,2],"depth":0');
+    const text = knownCapture().text().replace('"chunks":[\n', '"chunks":[\n{"t":"aura","lane":1,"n":3,"to":[1,2,3]},\n{"t":"aura"},\n').replace('"depth":0', '"future":[1,2],"depth":0');
     const m = read(text);
-    assert.deepEqual(m.skipped, { wake: 2 });
+    assert.deepEqual(m.skipped, { aura: 2 });
     assert.equal(m.sliceCount, read(knownCapture().text()).sliceCount);
 });
 
@@ -215,7 +201,7 @@ test('hostile names arrive unchanged and break nothing', () => {
 
 test('lanes lie one below the other: regions by depth, those from before the window above', () => {
     const m = read(knownCapture().text());
-    const layout = new Layout(m, { only: null, pinned: new Set([2]), hidden: new Set([3]), showEmpty: false, series: true });
+    const layout = new Layout(m, { only: null, pinned: new Set([2]), hidden: new Set([3]), ...parseShow('') });
     assert.deepEqual(layout.boxes.map((b) => b.title), ['worker-10', 'heap bytes', 'jobs · depth', 'worker-1']);
     assert.equal(layout.emptyCount, 1);
     assert.equal(layout.hiddenCount, 1);
@@ -232,4 +218,12 @@ test('lanes lie one below the other: regions by depth, those from before the win
 test('a line longer than allowed is refused, not kept', () => {
     const splitter = new LineSplitter(100);
     assert.throws(() => { for (let i = 0; i < 20; i++) splitter.feed(new Uint8Array(10).fill(65), () => {}); }, RangeError);
+});
+
+test('what is shown survives the way through the address', () => {
+    for (const text of ['', 'by-cpu', '-state,idle', 'by-object,-cpu,-wakes']) {
+        const { by, shown } = parseShow(text);
+        assert.equal(formatShow(by, shown), text);
+    }
+    assert.equal(formatShow(parseShow('nonsense,-nothing').by, parseShow('nonsense,-nothing').shown), '');
 });

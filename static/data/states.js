@@ -1,0 +1,38 @@
+// states.js - what a thread can be doing, and how a slice of the table `state` keeps it.
+//
+// A state comes as one of these names (a string number) or as its place in this list. Causes that we do not know are "blocked".
+
+import { HUE } from './hues.js';
+
+export const STATES = ['running', 'runnable', 'blocked', 'lock', 'network', 'file', 'sleep', 'gc'];
+export const RUNNING = 0;
+export const RUNNABLE = 1;
+export const BLOCKED = 2;
+/** One letter a cause, for slices with room for it: colour is never the only sign. */
+export const STATE_LETTERS = ['', '', 'B', 'L', 'N', 'F', 'Z', 'G'];
+export const STATE_HUES = [HUE.running, HUE.runnable, HUE.blocked, HUE.lock, HUE.network, HUE.file, HUE.sleep, HUE.gc];
+/** CPUs are lanes of their own, numbered down from here: no lane of a capture has such a number. */
+export const CPU_LANE = -100000;
+export const CPUS_MAX = 4096;
+
+/** @type {Record<string, number>} */
+const ALSO = { preempted: 1, waiting: 2, other: 2, mutex: 3, cond: 3, condition: 3, join: 3, semaphore: 3, queue: 3, net: 4, socket: 4, poll: 4, syscall: 5, io: 5, disk: 5, pipe: 5, timer: 6 };
+const BY_NAME = new Map([...STATES.map((s, i) => /** @type {[string, number]} */ ([s, i])), ...Object.entries(ALSO)]);
+
+/** @param {number} value @param {string|undefined} name the string of that number */
+export function stateOf(value, name) {
+    return BY_NAME.get(name ?? '') ?? (value >= 0 && value < STATES.length ? value : BLOCKED);
+}
+
+/* Object and CPU share the slice's one double: object + 1 below, CPU + 1 above. */
+const CPU_UNIT = 2 ** 33;
+
+/** @param {number} object @param {number} cpu -1: none */
+export function packPlace(object, cpu) {
+    return Math.max(0, object + 1) + Math.max(0, cpu + 1) * CPU_UNIT;
+}
+
+/** @param {number} extra @returns {{object: number, cpu: number}} */
+export function unpackPlace(extra) {
+    return { object: (extra % CPU_UNIT) - 1, cpu: Math.floor(extra / CPU_UNIT) - 1 };
+}

@@ -1,0 +1,104 @@
+// states.test.mjs - thread states: decoding, sums against naive code, wakes, CPU lanes, stacks.
+
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import { stateStats, sumStates } from '../../../static/calc/states.js';
+import { wakeOf, wakesOf } from '../../../static/calc/wakes.js';
+import { parseFilter } from '../../../static/calc/filter.js';
+import { Search } from '../../../static/calc/search.js';
+import { kindLanes, objectLanes } from '../../../static/data/derived.js';
+import { eachSlice, sliceAt } from '../../../static/data/model.js';
+import { BLOCKED, STATES, packPlace, stateOf, unpackPlace } from '../../../static/data/states.js';
+import { CaptureWriter, MS, statesCapture } from '../support/captures.mjs';
+import { random } from '../support/random.mjs';
+import { read } from '../support/read.mjs';
+
+const run = (generator) => { for (;;) { const step = generator.next(); if (step.done) return step.value; } };
+const all = (row) => { const out = []; eachSlice(row, -Infinity, Infinity, (seg, i) => out.push({ seg, i, start: seg.start[i], dur: seg.dur[i], name: seg.name[i] })); return out; };
+
+test('states come by name or by number, and unknown causes are blocked', () => {
+    assert.deepEqual(['running', 'runnable', 'lock', 'net', 'io', 'something new'].map((n) => STATES[stateOf(999, n)]), ['running', 'runnable', 'lock', 'network', 'file', 'blocked']);
+    assert.deepEqual([0, 1, 2, 3, 7, 8, -1].map((v) => stateOf(v, undefined)), [0, 1, 2, 3, 7, BLOCKED, BLOCKED]);
+    for (const place of [{ object: -1, cpu: -1 }, { object: 0, cpu: 0 }, { object: 2 ** 31 - 1, cpu: 4095 }]) assert.deepEqual(unpackPlace(packPlace(place.object, place.cpu)), place);
+});
+
+test('a thread\'s states, what it waited for, and its stack are where the capture says', () => {
+    const m = read(statesCapture().text());
+    const row = m.row(1, 'state');
+    assert.deepEqual(all(row).map((x) => STATES[x.name]), ['running', 'lock', 'runnable', 'running', 'network', 'running', 'blocked', 'running']);
+    const lock = sliceAt(row, 200 * MS);
+    assert.equal(m.objectName(unpackPlace(lock.seg.extra[lock.i]).object), 'db.lock');
+    assert.deepEqual(m.frames(lock.seg.stack[lock.i]).map((f) => f.func), ['lock_acquire', 'db.query', 'handler', 'main']);
+    assert.equal(m.objectName(99), 'object 99');
+});
+
+test('each CPU has a lane of what ran on it, disjoint and in order', () => {
+    const m = read(statesCapture().text());
+    assert.deepEqual(m.cpuLanes().map((l) => m.laneName(l)), ['CPU 0', 'CPU 1']);
+    const [cpu0, cpu1] = m.cpuLanes().map((l) => all(l.rows[0]).map((x) => [x.start / MS, x.dur / MS, m.laneName(m.lane(x.name))]));
+    assert.deepEqual(cpu0, [[0, 100, 'worker-1'], [500, 200, 'worker-2'], [800, 50, 'worker-1'], [900, 100, 'worker-1']]);
+    assert.deepEqual(cpu1, [[0, 320, 'worker-2'], [320, 280, 'worker-1'], [850, 50, 'collector'], [950, 50, 'worker-2']]);
+    assert.ok(!m.sortedLanes().some((l) => l.kind === 'cpu'));
+});
+
+test('wakes are found from both ends', () => {
+    const m = read(statesCapture().text());
+    const at = (lane, ms) => sliceAt(m.row(lane, 'state'), ms * MS);
+    for (const ms of [200, 310, 400]) assert.deepEqual(wakeOf(m, at(1, ms), -1), { t: 300 * MS, from: 2, to: 1 }, `at ${ms} ms`);
+    assert.deepEqual(wakeOf(m, at(2, 100), 1), { t: 300 * MS, from: 2, to: 1 });
+    assert.deepEqual(wakesOf(m, at(3, 870)).map((w) => [w.from, w.to]), [[3, 1], [3, 2]]);
+    assert.equal(wakeOf(m, at(2, 100), -1), null);
+});
+
+test('state sums equal naive code on random threads and ranges', () => {
+    const r = random(5);
+    for (let round = 0; round < 20; round++) {
+        const w = new CaptureWriter();
+        const naive = [];
+        for (let lane = 1; lane <= 3; lane++) {
+            w.lane(lane, `t${lane}`);
+            let t = 0;
+            const rows = Array.from({ length: 1500 }, () => {
+                const row = { start: t, dur: Math.floor(r() * 50), state: Math.floor(r() * 7) };
+                t += row.dur + (r() < 0.2 ? 3 : 0);
+                return row;
+            });
+            w.table('state', { lane }, rows);
+            naive.push(rows);
+        }
+        const [t0, t1] = round === 0 ? [-Infinity, Infinity] : [Math.floor(r() * 20000), 20000 + Math.floor(r() * 20000)];
+        const got = run(stateStats(read(w.text()), t0, t1));
+        const ns = new Array(STATES.length).fill(0);
+        for (const rows of naive) for (const x of rows) ns[x.state] += Math.max(0, Math.min(t1, x.start + x.dur) - Math.max(t0, x.start));
+        assert.deepEqual([...sumStates(got).ns], ns);
+        naive.forEach((rows, k) => {
+            const waits = rows.filter((x) => x.state >= 2).map((x) => Math.min(t1, x.start + x.dur) - Math.max(t0, x.start));
+            assert.equal(got[k].longestWait?.ns ?? 0, Math.max(0, ...waits));
+        });
+    }
+});
+
+test('state: finds states, and text beside it what was waited for', () => {
+    const m = read(statesCapture().text());
+    const hits = (text) => new Search(m, parseFilter(text), m.sortedLanes()).times().length;
+    assert.equal(hits('state:lock'), 1);
+    assert.equal(hits('state:blocked'), 8);
+    assert.equal(hits('state:blocked db.lock'), 1);
+    assert.equal(hits('state:running dur>250ms'), 2);
+    assert.match(parseFilter('state:flying').error, /none of running/);
+});
+
+test('objects and kinds of tasks have lanes of their own, whose rows do not overlap', () => {
+    const m = read(statesCapture().text());
+    assert.deepEqual(objectLanes(m).map((l) => [l.name, l.rows.length, l.rows[0].n]), [['db.lock', 1, 1], ['10.0.0.7:5432', 1, 1]]);
+    const [kind] = kindLanes(m);
+    assert.deepEqual([kind.name, kind.rows.map((r) => r.n)], ['GET /a', [1, 1]]);
+});
+
+test('stacks that point outside, or forward, are refused', () => {
+    for (const up of [5, -1]) {
+        const w = statesCapture();
+        w.chunk('stack', {}, [{ frame: 0, up: 1 }, { frame: 0, up: up === 5 ? 99 : up }]);
+        assert.throws(() => read(w.text()), /points .* back/);
+    }
+});
