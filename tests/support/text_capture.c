@@ -840,7 +840,8 @@ static void trailer_line(struct parser *parser)
                                        "sampled_out", "drainer_cpu_ns", "blocks",   "bytes"};
     rows_open(parser, 9);
     uint64_t end = number(parser, "end_ticks", parser->ticks_last);
-    uint64_t end_ns = (uint64_t)((double)(end - parser->base_ticks) * 1e9 / (double)(parser->ticks_per_second ? parser->ticks_per_second : 1));
+    uint64_t hz = parser->ticks_per_second ? parser->ticks_per_second : 1;
+    uint64_t end_ns = (uint64_t)((unsigned __int128)(end - parser->base_ticks) * 1000000000u / hz); /* wraps, as times do */
     const uint64_t *sums = parser->accounts;
     const uint64_t otherwise[] = {end,     parser->base_mono + end_ns, parser->base_wall + end_ns, parser->account_rows, sums[0], sums[1],
                                   sums[2], sums[3], sums[4], sums[5], sums[6], sums[7], sums[8], 0, parser->blocks, parser->out->len};
