@@ -52,6 +52,11 @@ extern "C" {
 #define TTAP_GROUP_COUNTER (UINT64_C(1) << 3)
 #define TTAP_GROUP_QUEUE (UINT64_C(1) << 4)
 #define TTAP_GROUP_GC (UINT64_C(1) << 5)
+#define TTAP_GROUP_SCHED (UINT64_C(1) << 7) /* when threads ran, could have run, and waited; nothing in your program records it */
+#define TTAP_GROUP_LOCK (UINT64_C(1) << 8)  /* hooks: waits for locks, conditions, semaphores, barriers, joins; who ended them */
+#define TTAP_GROUP_NET (UINT64_C(1) << 9)   /* hooks: calls on sockets, and waits for descriptors */
+#define TTAP_GROUP_FILE (UINT64_C(1) << 10) /* hooks: calls on files, pipes and other descriptors */
+#define TTAP_GROUP_SLEEP (UINT64_C(1) << 11) /* hooks: sleeps, waits for signals and for children */
 #define TTAP_GROUPS_ALL UINT64_C(0xffffffff)
 
 /* The gate. Low half: the groups somebody listens to. High half: an epoch, for the library's own use.

@@ -7,6 +7,8 @@
  *   counter         name, value, -
  *   queue_*         name << 32 | queue, depth or why, -
  *   log             length << 32 | category, text...
+ *   *_call          arg << 32 | op, start, object            lock_wake: - << 32 | op, object, -
+ *   *_object        length << 32, object, -, text...
  *   task_begin, _end, _enter     id, parent, draw << 32 | kind, status << 32 | root_kind, start
  *   task_attr_int, task_trace    id, draw << 32 | root_kind, 3 words
  *   task_attr_str, task_fail     id, draw << 32 | root_kind, length << 32 | key, code, -, text...
@@ -336,6 +338,24 @@ static void pack_fact(struct packer *p, uint64_t ticks, unsigned kind, const uin
         put(p, w[1] >> 32);
         put(p, w[2]);
         break;
+    case TTAP__LOCK_CALL:
+    case TTAP__NET_CALL:
+    case TTAP__FILE_CALL:
+    case TTAP__SLEEP_CALL:
+        put(p, (uint32_t)w[1]);
+        put(p, ttap__zigzag((int64_t)(ticks - w[2])));
+        put(p, w[3]);
+        put(p, kind == TTAP__LOCK_CALL ? w[1] >> 32 : ttap__zigzag((int32_t)(w[1] >> 32)));
+        break;
+    case TTAP__LOCK_WAKE:
+        put(p, (uint32_t)w[1]);
+        put(p, w[2]);
+        break;
+    case TTAP__NET_OBJECT:
+    case TTAP__FILE_OBJECT:
+        put(p, w[2]);
+        put_bytes(p, w + 4, w[1] >> 32);
+        break;
     default: /* instant, gc: a name */
         put(p, w[1]);
         break;
@@ -373,6 +393,20 @@ static unsigned event_cells(const struct packer *p, const uint64_t *w, unsigned 
     case TTAP__QUEUE_WAIT_END:
         cells = 2;
         name = w[1] >> 32;
+        break;
+    case TTAP__LOCK_CALL:
+    case TTAP__NET_CALL:
+    case TTAP__FILE_CALL:
+    case TTAP__SLEEP_CALL:
+    case TTAP__LOCK_WAKE:
+        cells = 2;
+        name = (uint32_t)w[1];
+        break;
+    case TTAP__NET_OBJECT:
+    case TTAP__FILE_OBJECT:
+        cells = 2;
+        name = 0;
+        text_bytes = (unsigned)(w[1] >> 32);
         break;
     case TTAP__LOG:
         cells = 1;

@@ -223,6 +223,10 @@ static bool send_thread(struct ttap__sub *sub, struct ttap__stream_id id, struct
     size_t len = thread_name_of(slot, &version, name);
     if (!len)
         len = kernel_name_of(ttap__load(&slot->pid), ttap__load(&slot->tid), name);
+    if (!len) { /* it is gone */
+        len = strnlen(slot->comm, sizeof(slot->comm));
+        memcpy(name, slot->comm, len);
+    }
     if (!put_thread(sub, number_of(id), ttap__load(&slot->pid), ttap__load(&slot->tid), name, len))
         return false;
     account->name_version = version;

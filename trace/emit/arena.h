@@ -105,8 +105,11 @@ struct ttap__slot {
     uint64_t uid;          /* never reused; 0 while free */
     int32_t pid, tid;
     uint32_t name_version; /* odd while the owner writes name */
+    uint64_t call;         /* the hooked call its thread is in (enum ttap__op of trace/hooks); 0: none, or no hooks */
+    uint64_t call_object, call_frame; /* on what; and on which stack frame the note was made */
     uint64_t task[TTAP__TASK_WORDS]; /* struct ttap_task of the current task. Word 0, its id, is 0 while the others change */
     char name[TTAP__THREAD_NAME_BYTES];
+    char comm[16];         /* members only: the kernel's name when it attached, for after it is gone */
 } __attribute__((aligned(64)));
 
 /* ---- Records: the private half ---- */
@@ -234,6 +237,7 @@ struct ttap__arena *ttap__arena(void);
 
 /* The calling thread is the tracer's own; capture.h has the same for other rooms, and for libtracetap-http: hence visible. */
 __attribute__((visibility("default"))) void ttap__thread_is_own(void);
+bool ttap__tid_is_own(int tid);
 
 /* The private half: a record for each possible thread. False: no memory. */
 bool ttap__records_map(void);

@@ -191,7 +191,7 @@ static __attribute__((noinline)) void emit_3_unusual(uint64_t group, unsigned ki
     ttap__emission_publish(&e, 2);
 }
 
-static inline void emit_3(uint64_t group, unsigned kind, uint64_t a, uint64_t b, uint64_t c)
+static inline __attribute__((always_inline)) void emit_3(uint64_t group, unsigned kind, uint64_t a, uint64_t b, uint64_t c)
 {
     struct ttap__record *rec = ttap__tls;
     uint64_t *cell = ttap__fast_open(rec, group, 2);
@@ -256,4 +256,34 @@ void ttap__log(struct ttap_name *category, const char *text, size_t len_bytes)
     ttap__emission_write_head(cell, TTAP__LOG, (uint64_t)len_bytes << 32 | id);
     ttap__emission_write_text(cell + 2, text, len_bytes);
     ttap__emission_publish(&e, cells);
+}
+
+/* ---- For hooks ---- */
+
+void ttap__emit_fact(uint64_t group, unsigned kind, uint64_t a, uint64_t b, uint64_t c)
+{
+    emit_3(group, kind, a, b, c);
+}
+
+void ttap__emit_object(uint64_t group, unsigned kind, uint64_t object, const char *text, size_t len_bytes)
+{
+    if (len_bytes > TTAP_LOG_BYTES_MAX)
+        len_bytes = TTAP_LOG_BYTES_MAX;
+    unsigned cells = 2 + (unsigned)(len_bytes + 15) / 16;
+    struct ttap__emission e;
+    if (!ttap__emission_open(&e, group))
+        return;
+    uint64_t *cell = ttap__emission_reserve(&e, cells);
+    if (!cell)
+        return;
+    ttap__emission_write_head(cell, kind, (uint64_t)len_bytes << 32);
+    ttap__store(&cell[2], object);
+    ttap__store(&cell[3], 0);
+    ttap__emission_write_text(cell + 4, text, len_bytes);
+    ttap__emission_publish(&e, cells);
+}
+
+uint32_t ttap__emit_name(struct ttap_name *name)
+{
+    return name_id(name);
 }

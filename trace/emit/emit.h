@@ -27,6 +27,11 @@ struct ttap__emission {
     struct ttap__stream *s;
 };
 
+/* For hooks: an event of the current task with three arguments; one with an object and a text; a name's number. As the public calls. */
+void ttap__emit_fact(uint64_t group, unsigned kind, uint64_t a, uint64_t b, uint64_t c);
+void ttap__emit_object(uint64_t group, unsigned kind, uint64_t object, const char *text, size_t len_bytes);
+uint32_t ttap__emit_name(struct ttap_name *name);
+
 void ttap__emission_lost_nested(struct ttap__stream *s);
 bool ttap__emission_mark(struct ttap__record *rec, struct ttap__stream *s);
 

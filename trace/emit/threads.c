@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "init.h"
+#include "share.h"
 #include "sys.h"
 
 struct ttap__arena *ttap__arena_base;
@@ -136,6 +137,10 @@ static void slot_init(struct ttap__slot *slot, uint64_t uid)
     ttap__store(&slot->pid, ttap__getpid());
     ttap__store(&slot->tid, ttap__gettid());
     ttap__store(&slot->name[0], 0);
+    if (ttap__share_role == TTAP__SHARE_MEMBER)
+        ttap__syscall6(SYS_prctl, 16 /* PR_GET_NAME */, (long)slot->comm, 0, 0, 0, 0);
+    ttap__store(&slot->call, 0);
+    ttap__store(&slot->call_frame, 0);
     ttap__store(&slot->name_version, (ttap__load(&slot->name_version) | 1) + 1); /* odd: its last owner was cancelled while writing */
     for (size_t i = 0; i < TTAP__TASK_WORDS; i++)
         ttap__store(&slot->task[i], 0);
@@ -270,9 +275,39 @@ void ttap__slots_end_of(int32_t pid)
     }
 }
 
+/* The tracer's own threads, so that sources leave them out. A number stays until another thread needs its place. */
+#define OWN_MAX 64
+static int own_tid[OWN_MAX];
+
+static bool is_alive(int tid)
+{
+    return ttap__syscall6(SYS_tgkill, ttap__getpid(), tid, 0, 0, 0, 0) == 0;
+}
+
+static void note_own_tid(void)
+{
+    int tid = ttap__gettid();
+    for (int i = 0; i < OWN_MAX; i++) {
+        int before = ttap__load(&own_tid[i]);
+        if (before == tid)
+            return;
+        if ((!before || !is_alive(before)) && __atomic_compare_exchange_n(&own_tid[i], &before, tid, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+            return;
+    }
+}
+
+bool ttap__tid_is_own(int tid)
+{
+    for (int i = 0; i < OWN_MAX; i++)
+        if (ttap__load(&own_tid[i]) == tid)
+            return true;
+    return false;
+}
+
 void ttap__thread_is_own(void)
 {
     ttap__tls_silent = SILENT_OWN;
+    note_own_tid();
 }
 
 /* In the child only this thread is left, and the records are wiped already. */
@@ -281,6 +316,8 @@ void ttap__emit_after_fork(void)
     ttap__store(&ttap_gate, 0);
     ttap__tls = &ttap__no_record;
     ttap__tls_silent = 0;
+    for (int i = 0; i < OWN_MAX; i++)
+        ttap__store(&own_tid[i], 0);
     struct ttap__arena *arena = ttap__arena_base;
     if (!arena)
         return;

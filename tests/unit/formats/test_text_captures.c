@@ -75,6 +75,30 @@ static void as_expected(const char *expected, bool exact, bool truncated, const 
         CHECK(strcmp(expected, "refused") == 0, "an expectation is exact, cut, wrong ... or refused, not %s", expected);
 }
 
+static size_t digits_at(const char *at, size_t left)
+{
+    size_t n = 0;
+    while (n < left && at[n] >= '0' && at[n] <= '9')
+        n++;
+    return n;
+}
+
+/* Equal but for where in the file something stands ("at byte 1244"): that moves with the length of the kind table. */
+static bool same_document(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    static const char place[] = "at byte ";
+    size_t i = 0, j = 0;
+    while (i < a_len && j < b_len && a[i] == b[j]) {
+        i++;
+        j++;
+        if (i >= sizeof(place) - 1 && memcmp(a + i - (sizeof(place) - 1), place, sizeof(place) - 1) == 0) {
+            i += digits_at(a + i, a_len - i);
+            j += digits_at(b + j, b_len - j);
+        }
+    }
+    return i == a_len && j == b_len;
+}
+
 static void check_json(const struct wire *wire, const char *expected, const char *golden_path)
 {
     struct wire whole = {0}, pieces = {0};
@@ -94,7 +118,7 @@ static void check_json(const struct wire *wire, const char *expected, const char
     size_t golden_len;
     char *golden = text_capture_file(golden_path, &golden_len);
     if (golden)
-        CHECK(golden_len == whole.len && memcmp(golden, whole.bytes, whole.len) == 0, "the document is that of %s:\n%.*s", golden_path,
+        CHECK(same_document(golden, golden_len, (const char *)whole.bytes, whole.len), "the document is that of %s:\n%.*s", golden_path,
               (int)whole.len, (const char *)whole.bytes);
     free(golden);
     wire_free(&whole);

@@ -1,0 +1,276 @@
+/* call.c - recording hooked calls, and knowing what a descriptor is. */
+#include "hooks.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "sys.h"
+
+/* ---- Real functions ---- */
+
+extern struct ttap__real __start_ttap_reals[], __stop_ttap_reals[];
+
+void *ttap__real_find(struct ttap__real *real)
+{
+    void *found = real->version ? dlvsym(RTLD_NEXT, real->name, real->version) : NULL;
+    if (!found)
+        found = dlsym(RTLD_NEXT, real->name);
+    ttap__store(&real->function, found);
+    return found;
+}
+
+__attribute__((constructor(101))) static void find_real_functions(void)
+{
+    int saved_errno = errno;
+    for (struct ttap__real *real = __start_ttap_reals; real < __stop_ttap_reals; real++)
+        ttap__real_find(real);
+    errno = saved_errno;
+}
+
+/* ---- Names of calls ---- */
+
+static struct ttap_name op_names[] = {
+#define TTAP_OP(number, NAME, name) [number] = TTAP_NAME_INIT(name),
+#include "ops.def"
+#undef TTAP_OP
+};
+
+static uint64_t op_word(unsigned op, uint32_t arg)
+{
+    return (uint64_t)arg << 32 | ttap__emit_name(&op_names[op]);
+}
+
+struct ttap__slot *ttap__call_slot(void)
+{
+    /* Only where there is an arena already: a program that nobody can record shall not get one by reading a file. */
+    if (!ttap__load(&ttap__arena_base) || ttap__tls_silent)
+        return NULL;
+    return ttap__attach() ? ttap__tls->slot : NULL;
+}
+
+/* ---- Descriptors ---- */
+
+enum { FDS = 65536, NUMBER_BITS = 16, GENERATION_BITS = 24, TEXT_BYTES = 300 };
+enum fd_kind { FD_UNKNOWN, FD_SOCKET, FD_OTHER };
+
+/* Of each descriptor number: how often it was given away, what it is, and who has been told. Racy by nature, as descriptors are; each
+ * field is one store, and the worst is a description too many or too few. */
+static struct fd_state {
+    uint32_t generation, told_epoch;
+    uint8_t kind;
+} fd_states[FDS];
+
+uint64_t ttap__fd_object(int fd)
+{
+    if ((unsigned)fd >= FDS)
+        return (uint64_t)(unsigned)fd << NUMBER_BITS; /* beyond the table; kept apart from those in it */
+    uint64_t generation = ttap__load(&fd_states[fd].generation) & ((1u << GENERATION_BITS) - 1);
+    return generation << NUMBER_BITS | (unsigned)fd;
+}
+
+void ttap__fd_renew(int fd)
+{
+    if ((unsigned)fd >= FDS)
+        return;
+    struct fd_state *state = &fd_states[fd];
+    ttap__store(&state->generation, ttap__load(&state->generation) + 1);
+    ttap__store(&state->kind, FD_UNKNOWN);
+    ttap__store(&state->told_epoch, 0);
+}
+
+static enum fd_kind kind_of(int fd)
+{
+    uint8_t known = (unsigned)fd < FDS ? ttap__load(&fd_states[fd].kind) : FD_UNKNOWN;
+    if (known != FD_UNKNOWN)
+        return known;
+    struct stat st;
+    if (ttap__syscall6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) != 0)
+        return FD_OTHER;
+    enum fd_kind kind = S_ISSOCK(st.st_mode) ? FD_SOCKET : FD_OTHER;
+    if ((unsigned)fd < FDS)
+        ttap__store(&fd_states[fd].kind, (uint8_t)kind);
+    return kind;
+}
+
+/* ---- Describing them, without libc: no locale, no lock, any stack ---- */
+
+struct text {
+    size_t len;
+    char bytes[TEXT_BYTES];
+};
+
+static void put_bytes(struct text *t, const char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len && t->len < sizeof(t->bytes); i++)
+        t->bytes[t->len++] = bytes[i];
+}
+
+static void put_text(struct text *t, const char *text)
+{
+    put_bytes(t, text, strlen(text));
+}
+
+static void put_number(struct text *t, unsigned value, unsigned base)
+{
+    char digits[12];
+    unsigned n = 0;
+    do
+        digits[n++] = "0123456789abcdef"[value % base];
+    while ((value /= base));
+    while (n)
+        put_bytes(t, &digits[--n], 1);
+}
+
+static void put_ipv4(struct text *t, const unsigned char *address)
+{
+    for (int i = 0; i < 4; i++) {
+        put_text(t, i ? "." : "");
+        put_number(t, address[i], 10);
+    }
+}
+
+/* All eight groups, no "::" but for the two addresses that everybody knows in that form. */
+static void put_ipv6(struct text *t, const unsigned char *address)
+{
+    static const unsigned char zeros[15], mapped[12] = {[10] = 0xff, [11] = 0xff};
+    if (memcmp(address, mapped, sizeof(mapped)) == 0) {
+        put_ipv4(t, address + 12);
+        return;
+    }
+    put_text(t, "[");
+    if (memcmp(address, zeros, sizeof(zeros)) == 0 && address[15] <= 1)
+        put_text(t, address[15] ? "::1" : "::");
+    else
+        for (int i = 0; i < 16; i += 2) {
+            put_text(t, i ? ":" : "");
+            put_number(t, (unsigned)address[i] << 8 | address[i + 1], 16);
+        }
+    put_text(t, "]");
+}
+
+static unsigned port_of(uint16_t network_order)
+{
+    return (unsigned)(network_order >> 8 | (network_order & 0xff) << 8);
+}
+
+static void put_address(struct text *t, const struct sockaddr_storage *address, size_t bytes)
+{
+    const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+    const struct sockaddr_un *un = (const struct sockaddr_un *)address;
+    switch (address->ss_family) {
+    case AF_INET:
+        put_ipv4(t, (const unsigned char *)&in->sin_addr);
+        put_text(t, ":");
+        put_number(t, port_of(in->sin_port), 10);
+        break;
+    case AF_INET6:
+        put_ipv6(t, (const unsigned char *)&in6->sin6_addr);
+        put_text(t, ":");
+        put_number(t, port_of(in6->sin6_port), 10);
+        break;
+    case AF_UNIX:
+        if (bytes <= offsetof(struct sockaddr_un, sun_path))
+            put_text(t, "-");
+        else if (un->sun_path[0])
+            put_text(t, un->sun_path);
+        else {
+            put_text(t, "@");
+            put_bytes(t, un->sun_path + 1, bytes - offsetof(struct sockaddr_un, sun_path) - 1);
+        }
+        break;
+    default:
+        put_text(t, "-");
+    }
+}
+
+/* "tcp LOCAL PEER", "unix PATH -" */
+static void put_socket(struct text *t, int fd)
+{
+    int type = 0;
+    socklen_t bytes = sizeof(type);
+    struct sockaddr_storage local = {0}, peer = {0};
+    socklen_t local_bytes = sizeof(local) - 1, peer_bytes = sizeof(peer) - 1; /* one less: a path stays terminated */
+    ttap__syscall6(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, (long)&type, (long)&bytes, 0);
+    ttap__syscall6(SYS_getsockname, fd, (long)&local, (long)&local_bytes, 0, 0, 0);
+    bool connected = ttap__syscall6(SYS_getpeername, fd, (long)&peer, (long)&peer_bytes, 0, 0, 0) == 0;
+    bool internet = local.ss_family == AF_INET || local.ss_family == AF_INET6;
+    if (internet)
+        put_text(t, type == SOCK_STREAM ? "tcp " : type == SOCK_DGRAM ? "udp " : "ip ");
+    else
+        put_text(t, local.ss_family == AF_UNIX ? "unix " : "socket ");
+    put_address(t, &local, local_bytes);
+    put_text(t, " ");
+    if (connected)
+        put_address(t, &peer, peer_bytes);
+    else
+        put_text(t, "-");
+}
+
+/* A path, or "pipe:[N]", "anon_inode:[eventfd]" as the kernel names it. */
+static void put_link(struct text *t, int fd)
+{
+    struct text path = {0};
+    put_text(&path, "/proc/self/fd/");
+    put_number(&path, (unsigned)fd, 10);
+    put_bytes(&path, "", 1);
+    long n = ttap__syscall6(SYS_readlinkat, -100 /* AT_FDCWD */, (long)path.bytes, (long)t->bytes, sizeof(t->bytes), 0, 0);
+    t->len = n > 0 ? (size_t)n : 0;
+}
+
+static void tell_object(int fd, enum fd_kind kind, uint64_t object)
+{
+    uint32_t epoch = (uint32_t)(ttap__load(&ttap_gate) >> TTAP__GATE_EPOCH_SHIFT);
+    if ((unsigned)fd >= FDS || ttap__load(&fd_states[fd].told_epoch) == epoch)
+        return;
+    ttap__store(&fd_states[fd].told_epoch, epoch);
+    struct text text = {0};
+    if (kind == FD_SOCKET)
+        put_socket(&text, fd);
+    else
+        put_link(&text, fd);
+    ttap__emit_object(kind == FD_SOCKET ? TTAP_GROUP_NET : TTAP_GROUP_FILE, kind == FD_SOCKET ? TTAP__NET_OBJECT : TTAP__FILE_OBJECT, object,
+                      text.bytes, text.len);
+}
+
+/* ---- Recording ---- */
+
+static bool waits_for_descriptors(unsigned op)
+{
+    return op == OP_POLL || op == OP_SELECT || op == OP_GETADDRINFO;
+}
+
+void ttap__fd_call_record(const struct ttap__call *call, int64_t result)
+{
+    int fd = waits_for_descriptors(call->op) ? -1 : (int)(call->object & (FDS - 1));
+    enum fd_kind kind = FD_SOCKET;
+    if (fd >= 0) {
+        kind = call->op == OP_EPOLL_WAIT ? FD_OTHER : kind_of(fd);
+        tell_object(fd, kind, call->object);
+    }
+    bool net = kind == FD_SOCKET || call->op == OP_EPOLL_WAIT;
+    ttap__emit_fact(net ? TTAP_GROUP_NET : TTAP_GROUP_FILE, net ? TTAP__NET_CALL : TTAP__FILE_CALL, op_word(call->op, (uint32_t)(int32_t)result),
+                    call->start_ticks, call->object);
+}
+
+void ttap__sleep_call_record(const struct ttap__call *call, int64_t result)
+{
+    ttap__emit_fact(TTAP_GROUP_SLEEP, TTAP__SLEEP_CALL, op_word(call->op, (uint32_t)(int32_t)result), call->start_ticks, call->object);
+}
+
+void ttap__lock_call_record(const struct ttap__call *call, uint32_t holder)
+{
+    ttap__emit_fact(TTAP_GROUP_LOCK, TTAP__LOCK_CALL, op_word(call->op, holder), call->start_ticks, call->object);
+}
+
+void ttap__wake_record(unsigned op, const void *object)
+{
+    if (!ttap__tls_silent)
+        ttap__emit_fact(TTAP_GROUP_LOCK, TTAP__LOCK_WAKE, op_word(op, 0), (uintptr_t)object, 0);
+}

@@ -1,0 +1,153 @@
+/* hooks.h - what every hook is made of.
+ *
+ *   begin: note in the slot what we are in (two stores, always)    ; time, if somebody records
+ *   the real call
+ *   end:   note taken back ; if somebody records: one event of two cells, and what the object is if they have not heard of it
+ *
+ * Rules for all hooks
+ *   - Results, errno, signals and cancellation are the real call's. What we do beside it uses raw system calls, which leave errno alone.
+ *   - No allocation, no lock, no loader call after start: real functions are looked up once, when the library is loaded. A library whose
+ *     constructor runs before ours finds the lookup done at its first call.
+ *   - The tracer's own threads are never recorded.
+ *   - A hook keeps nothing that a longjmp or a cancellation out of the real call would leave wrong, except the note, which says on which
+ *     frame it was made: a later call that finds itself above that frame knows the note to be dead.
+ */
+#ifndef TTAP_HOOKS_HOOKS_H
+#define TTAP_HOOKS_HOOKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "emit.h"
+
+/* ---- Real functions ---- */
+
+struct ttap__real {
+    const char *name, *version; /* version: of a symbol that has an older one too, else NULL */
+    void *function;
+};
+
+/* For a table that the linker puts together: REAL_FUNCTION(ret, name, (parameters)) once in each file, then real_name() is the function. */
+#define REAL_VERSION(ret, name, parameters, version)                                                                               \
+    typedef ret(*name##_function) parameters;                                                                                      \
+    static struct ttap__real name##_entry __attribute__((section("ttap_reals"), used, aligned(8))) = {#name, version, NULL};       \
+    static inline name##_function real_##name(void)                                                                                \
+    {                                                                                                                              \
+        void *found = ttap__load(&name##_entry.function);                                                                          \
+        return (name##_function)(ttap__likely(found != NULL) ? found : ttap__real_find(&name##_entry));                            \
+    }
+#define REAL_FUNCTION(ret, name, parameters) REAL_VERSION(ret, name, parameters, NULL)
+
+/* NULL: this libc has no such function. */
+void *ttap__real_find(struct ttap__real *real);
+
+#define HOOK __attribute__((visibility("default")))
+
+/* ---- A call ---- */
+
+#define TTAP_OP(number, NAME, name) OP_##NAME = (number),
+enum ttap__op {
+#include "ops.def"
+};
+#undef TTAP_OP
+
+struct ttap__call {
+    struct ttap__slot *slot;       /* NULL: nothing to do at the end */
+    uint64_t start_ticks;          /* 0: nobody recorded when it began */
+    uint64_t note_before, object_before, frame_before;
+    uint64_t object;
+    uint32_t op;
+};
+
+/* The slot of the calling thread; NULL: it has none and gets none. */
+struct ttap__slot *ttap__call_slot(void);
+
+static inline __attribute__((always_inline)) void ttap__call_begin(struct ttap__call *call, unsigned op, uint64_t object, uint64_t groups)
+{
+    struct ttap__slot *slot = ttap__tls->slot;
+    if (ttap__unlikely(!slot))
+        slot = ttap__call_slot();
+    call->slot = slot;
+    if (ttap__unlikely(!slot))
+        return;
+    uint64_t frame = (uintptr_t)__builtin_frame_address(0);
+    call->op = op;
+    call->object = object;
+    call->frame_before = ttap__load(&slot->call_frame);
+    /* Inside another call of this thread, as its handler; the stack grows down. */
+    bool nested = call->frame_before > frame;
+    call->note_before = nested ? ttap__load(&slot->call) : 0;
+    call->object_before = ttap__load(&slot->call_object);
+    call->frame_before = nested ? call->frame_before : 0;
+    ttap__store(&slot->call_object, object);
+    ttap__store(&slot->call_frame, frame);
+    ttap__store_release(&slot->call, op); /* acquire: write_pending_call() in sub.c */
+    call->start_ticks = TTAP_ENABLED(groups) ? ttap__ticks() : 0;
+}
+
+static inline __attribute__((always_inline)) void ttap__call_note_back(const struct ttap__call *call)
+{
+    struct ttap__slot *slot = call->slot;
+    ttap__store(&slot->call_object, call->object_before);
+    ttap__store(&slot->call_frame, call->frame_before);
+    ttap__store_release(&slot->call, call->note_before);
+}
+
+/* Waits for locks and threads. @holder: thread id, or 0. */
+void ttap__lock_call_record(const struct ttap__call *call, uint32_t holder);
+/* Calls on descriptors; by what the descriptor is. @result: what it returned, or a negative errno. */
+void ttap__fd_call_record(const struct ttap__call *call, int64_t result);
+void ttap__sleep_call_record(const struct ttap__call *call, int64_t result);
+/* Somebody may be waiting for @object, and we have just seen to it. */
+void ttap__wake_record(unsigned op, const void *object);
+
+static inline void ttap__fd_call_end(const struct ttap__call *call, int64_t result)
+{
+    if (ttap__unlikely(!call->slot))
+        return;
+    ttap__call_note_back(call);
+    if (ttap__unlikely(call->start_ticks))
+        ttap__fd_call_record(call, result);
+}
+
+static inline void ttap__sleep_call_end(const struct ttap__call *call, int64_t result)
+{
+    if (ttap__unlikely(!call->slot))
+        return;
+    ttap__call_note_back(call);
+    if (ttap__unlikely(call->start_ticks))
+        ttap__sleep_call_record(call, result);
+}
+
+static inline void ttap__lock_call_end(const struct ttap__call *call, uint32_t holder)
+{
+    if (ttap__unlikely(!call->slot))
+        return;
+    ttap__call_note_back(call);
+    if (ttap__unlikely(call->start_ticks))
+        ttap__lock_call_record(call, holder);
+}
+
+/* ---- Descriptors ---- */
+
+/* A call on the descriptor `fd`, which is its first parameter. errno is there for the including file to include. */
+#define HOOKED_FD(ret, name, parameters, arguments, op)                                                                            \
+    REAL_FUNCTION(ret, name, parameters)                                                                                           \
+    HOOK ret name parameters; /* some have no prototype of their own */ \
+    HOOK ret name parameters                                                                                                       \
+    {                                                                                                                              \
+        struct ttap__call call;                                                                                                    \
+        ttap__call_begin(&call, op, ttap__fd_object(fd), TTAP__FD_GROUPS);                                                         \
+        ret result = real_##name() arguments;                                                                                      \
+        ttap__fd_call_end(&call, result < 0 ? -errno : (int64_t)result);                                                           \
+        return result;                                                                                                             \
+    }
+
+#define TTAP__FD_GROUPS (TTAP_GROUP_NET | TTAP_GROUP_FILE)
+
+/* @fd, told from whatever had that number before. */
+uint64_t ttap__fd_object(int fd);
+/* @fd is something new from now on, or will be. */
+void ttap__fd_renew(int fd);
+
+#endif
