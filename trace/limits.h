@@ -30,6 +30,8 @@
 
 /* Sampling rules: kinds with a rate of their own. The emit path scans them, so they stay few. */
 #define TTAP__SAMPLING_KINDS_MAX 64u
+/* Kept root tasks a second and kind: a million is beyond what one process begins. */
+#define TTAP__SAMPLING_PER_SECOND_MAX 1000000u
 #define TTAP__SUBS_MAX 16u
 #define TTAP__CAPTURES_MAX_DEFAULT 4u
 

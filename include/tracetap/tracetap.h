@@ -410,7 +410,7 @@ struct ttap_capture_opts {
     uint64_t duration_ns; /* window on the monotonic clock, 1 us to 10 min; 0: until ttap_capture_stop(). Default 1 s */
     uint64_t groups;      /* TTAP_GROUP_*; default all */
     uint64_t max_bytes;   /* end the window early once this many bytes were taken for delivery; 0 (default): no such limit */
-    const char *sample;   /* which tasks to keep, as in ttap_sampling_set(); NULL (default): the process-wide setting */
+    const char *sample;   /* which tasks to keep, as in ttap_sampling_set() without limits; NULL (default): the process-wide setting */
 };
 #define TTAP_CAPTURE_OPTS_INIT {sizeof(struct ttap_capture_opts), UINT64_C(1000000000), TTAP_GROUPS_ALL, 0, NULL}
 
@@ -441,7 +441,11 @@ TTAP_API int ttap_capture_stop(struct ttap_capture *capture);
 /** ttap_sampling_set() - which tasks captures keep from now on, for the captures that do not say so themselves.
  *  @spec: a default rate and rates by kind of the root task: "0.01,checkout=1". Rates are decimal, 0 to 1. A kind without a
  *         rate has the default; no default means 1. What is recorded outside of any task is always kept.
- *  Returns 0; -EINVAL with nothing changed; -ENOSPC more than 64 kinds. Captures already running keep the rates they had. */
+ *         A rate may have a limit, "0.01/100,checkout=1/20": of each such kind no more than so many root tasks a second, 1 to 1000000, are
+ *         kept by all captures together (a token bucket that holds a second's worth). It is decided where the root begins and holds
+ *         for its whole tree; what goes beyond is counted with what sampling leaves out. Limits apply at once, also to running captures;
+ *         tasks that begin while nobody listens take no token.
+ *  Returns 0; with nothing changed -EINVAL, -ENOSPC for more than 64 kinds, -ENOMEM. Captures already running keep the rates they had. */
 TTAP_API int ttap_sampling_set(const char *spec);
 
 /** ttap_sampling_get() - the setting in force, in the form ttap_sampling_set() takes.

@@ -11,11 +11,12 @@
 
 struct ttap__sampling {
     struct ttap__keep keep;
+    struct ttap__limits limits; /* of the process-wide rule; a capture's own has none */
     char text[TTAP__SAMPLING_TEXT_BYTES]; /* as it was given */
 };
 
-/* Parse @spec; "" or NULL keeps all. 0; -EINVAL or -ENOSPC with *@error_offset (may be NULL) at the first wrong byte; @out is untouched then.
- * @out may be NULL. Names its kinds, so not for hot paths. */
+/* Parse a capture's own rule, which has rates and no limits; "" or NULL keeps all. 0; -EINVAL or -ENOSPC with *@error_offset (may be NULL) at the first wrong byte; @out is untouched then.
+ * @out may be NULL: then nothing is named. */
 int ttap__sampling_parse(const char *spec, struct ttap__sampling *out, size_t *error_offset);
 
 /* What at least one of @count tables keeps. */

@@ -176,14 +176,28 @@ static inline struct ttap_task ttap__slot_task(const struct ttap__slot *slot)
 /* ---- Sampling, as emitters see it: what at least one subscriber keeps ---- */
 struct ttap__keep_rule {
     uint32_t kind;           /* name id of a root task's kind */
-    uint64_t below;          /* kept when draw < below; 2^32 keeps all */
+    uint64_t below;          /* kept when draw < below */
 };
 struct ttap__keep {
     uint64_t otherwise;
     uint32_t rules;
     struct ttap__keep_rule rule[TTAP__SAMPLING_KINDS_MAX * 4];
 };
-#define TTAP__KEEP_ALL (UINT64_C(1) << 32)
+#define TTAP__KEEP_ALL UINT64_C(0xffffffff)
+#define TTAP__DRAW_NEVER UINT32_C(0xffffffff) /* kept by nobody: its kind was over the limit when the root began */
+
+/* Limits of the whole process: how far apart root tasks of a kind have to be, on average, to be kept. 0: no limit. */
+struct ttap__limit_rule {
+    uint32_t kind;
+    uint64_t interval_ticks;
+};
+struct ttap__limits {
+    uint64_t otherwise_ticks; /* of each kind without a rule, by itself */
+    uint64_t second_ticks;
+    uint32_t any;
+    uint32_t rules;
+    struct ttap__limit_rule rule[TTAP__SAMPLING_KINDS_MAX];
+};
 
 /* ---- Names ---- */
 struct ttap__name_entry {
@@ -215,6 +229,9 @@ struct ttap__arena {
     uint64_t names_full;
     uint32_t keep_index;       /* which of keep[] is in force */
     struct ttap__keep keep[2];
+    uint32_t limits_index;     /* which of limits[] is in force */
+    struct ttap__limits limits[2];
+    uint64_t limit_due_ticks[TTAP_NAMES_MAX + 2]; /* by kind: when its next root task would be due if they came evenly, see buckets.c */
     uint32_t name_hash[TTAP__NAME_HASH_SLOTS];
     struct ttap__name_entry name[TTAP_NAMES_MAX + 2];
     char name_text[TTAP__NAME_TEXT_BYTES];
@@ -268,6 +285,11 @@ void ttap__slots_end_of(int32_t pid);
 /* Would a task with this draw be recorded for anybody? */
 bool ttap__kept_by_any(uint32_t draw, uint32_t root_kind);
 bool ttap__keep_matches(const struct ttap__keep *keep, uint32_t draw, uint32_t root_kind);
+
+/* May another root task of this kind be kept, by the limits in force? Takes its token. Signal-safe. */
+bool ttap__limit_allows(uint32_t kind, uint64_t now_ticks);
+/* Put new limits in force. One caller at a time. */
+void ttap__limits_apply(const struct ttap__limits *limits);
 
 /* Number of a name; TTAP_NAMES_MAX + 1, "(names full)", when there is no room. */
 uint32_t ttap__name_intern(const char *text, size_t len_bytes);

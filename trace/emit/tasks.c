@@ -26,7 +26,8 @@ static inline uint32_t draw_of(uint64_t id)
     id *= 0xff51afd7ed558ccdu;
     id ^= id >> 33;
     id *= 0xc4ceb9fe1a85ec53u;
-    return (uint32_t)(id >> 32);
+    uint32_t draw = (uint32_t)(id >> 32);
+    return draw == TTAP__DRAW_NEVER ? draw - 1 : draw;
 }
 
 bool ttap__keep_matches(const struct ttap__keep *keep, uint32_t draw, uint32_t root_kind)
@@ -107,22 +108,33 @@ static inline void write_handle(struct ttap_task *task, uint64_t id, uint64_t pa
     ttap__store_release(&word[6], draw);
 }
 
-static void begin(struct ttap_task *task, struct ttap_name *kind, const struct ttap_task *parent)
+/* The draw of a root, or the one that nobody keeps. Only what would be kept takes a token. */
+static __attribute__((noinline)) uint32_t limited(uint32_t draw, uint32_t kind, uint64_t now_ticks)
+{
+    return ttap__kept_by_any(draw, kind) && !ttap__limit_allows(kind, now_ticks) ? TTAP__DRAW_NEVER : draw;
+}
+
+/* @seed: what a root's draw is made of; 0: its id. */
+static void begin(struct ttap_task *task, struct ttap_name *kind, const struct ttap_task *parent, uint64_t seed)
 {
     struct ttap__record *rec = this_record();
     uint64_t now_ticks = ttap__ticks();
     uint32_t name = kind_id(kind);
     /* Without a record: high bit set, so that it collides with no thread's ids. */
     uint64_t id = ttap__likely(rec != NULL) ? next_id(&rec->next_task_id) : now_ticks | UINT64_C(1) << 63;
-    if (parent && parent->id)
+    if (parent && parent->id) {
         write_handle(task, id, parent->id, now_ticks, parent->trace_id, (uint64_t)parent->root_kind << 32 | name, parent->draw);
-    else
-        write_handle(task, id, 0, now_ticks, no_trace_id, (uint64_t)name << 32 | name, draw_of(id));
+        return;
+    }
+    uint32_t draw = draw_of(seed ? seed : id);
+    if (TTAP_ENABLED(TTAP__GATE_GROUPS))
+        draw = limited(draw, name, now_ticks);
+    write_handle(task, id, 0, now_ticks, no_trace_id, (uint64_t)name << 32 | name, draw);
 }
 
 void ttap_task_begin(struct ttap_task *task, struct ttap_name *kind, const struct ttap_task *parent)
 {
-    begin(task, kind, parent);
+    begin(task, kind, parent, 0);
     struct ttap__emission e;
     if (open_about(&e, task))
         write_task(&e, TTAP__TASK_BEGIN, task, 0);
@@ -336,10 +348,9 @@ int ttap_task_begin_remote(struct ttap_task *task, struct ttap_name *kind, const
         ttap_task_begin(task, kind, NULL);
         return 0;
     }
-    begin(task, kind, NULL);
+    begin(task, kind, NULL, trace[1] ? trace[1] : trace[0]); /* so that services with equal rates keep the same traces */
     task->trace_id[0] = trace[0];
     task->trace_id[1] = trace[1];
-    task->draw = draw_of(trace[1]); /* so that services with equal rates keep the same traces */
     task->flags = FLAG_REMOTE;
     struct ttap__emission e;
     if (open_about(&e, task))

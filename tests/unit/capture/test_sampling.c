@@ -49,7 +49,56 @@ static const struct {
     {"0.5,a=2", -EINVAL, 4},
     {"0.5,a=1,b=x", -EINVAL, 8},
     {"a=1,b=1,a=0.5", -EINVAL, 8},
+    {"0.5/100", -EINVAL, 0}, /* limits are the process's, not a capture's */
+    {"1,a=1/20", -EINVAL, 2},
 };
+
+/* The process-wide setting. */
+static const struct {
+    const char *spec;
+    int result;
+} settings[] = {
+    {"0.5/100", 0},
+    {"0.01/100,checkout=1/20", 0},
+    {"a/b=0.5/7,1", 0}, /* kinds may hold one */
+    {"1/1", 0},
+    {"1/1000000", 0},
+    {"1/0000020", 0},
+    {"1/0", -EINVAL},
+    {"1/1000001", -EINVAL},
+    {"1/99999999999999999999", -EINVAL},
+    {"1/", -EINVAL},
+    {"1/-1", -EINVAL},
+    {"1/1.5", -EINVAL},
+    {"1/1/1", -EINVAL},
+    {"1/ 1", -EINVAL},
+    {"/5", -EINVAL},
+    {"a=/5", -EINVAL},
+    {"1/5,0.5", -EINVAL},
+    {"1/5,", -EINVAL},
+};
+
+static void a_limit_is_a_whole_number_behind_a_rate(void)
+{
+    char before[64], after[64];
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        ttap_sampling_get(before, sizeof(before));
+        CU_ASSERT(ttap_sampling_set(settings[i].spec) == settings[i].result);
+        ttap_sampling_get(after, sizeof(after));
+        CU_ASSERT(!strcmp(after, settings[i].result ? before : settings[i].spec));
+    }
+    CU_ASSERT(ttap_sampling_set("") == 0);
+}
+
+static void checking_a_rule_names_nothing(void)
+{
+    struct ttap_status before = {.size = sizeof(before)}, after = {.size = sizeof(after)};
+    ttap_status_get(&before);
+    CU_ASSERT(ttap__sampling_check("only checked=1,as is this=0.5", NULL) == 0);
+    ttap_status_get(&after);
+    CU_ASSERT(before.names == after.names);
+}
+
 
 static void every_rule_is_taken_or_refused_at_its_first_wrong_item(void)
 {
@@ -172,6 +221,8 @@ static void a_union_of_too_many_kinds_keeps_everything(void)
 
 static CU_TestInfo statements[] = {
     {"every rule is taken or refused at its first wrong item", every_rule_is_taken_or_refused_at_its_first_wrong_item},
+    {"a limit is a whole number behind a rate", a_limit_is_a_whole_number_behind_a_rate},
+    {"checking a rule names nothing", checking_a_rule_names_nothing},
     {"sixty-four kinds are the most", sixty_four_kinds_are_the_most},
     {"long texts and long kinds are refused", long_texts_and_long_kinds_are_refused},
     {"a wrong rule names nothing and changes nothing", a_wrong_rule_names_nothing_and_changes_nothing},
