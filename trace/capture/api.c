@@ -38,6 +38,8 @@ void ttap__sub_close(struct ttap__sub *sub)
     ttap__sub_stop(sub, TTAP__END_CLIENT);
     ttap__engine_part(sub);
     ttap__sub_free(sub);
+    if (!ttap__engine_running())
+        ttap__segments_trim(); /* else the drainer does, when it ends */
 }
 
 /* ---- Captures to a callback or a descriptor ---- */

@@ -77,6 +77,11 @@ static void set_gate(uint64_t groups)
     __atomic_store_n(&ttap_gate, epoch << TTAP__GATE_EPOCH_SHIFT | groups, __ATOMIC_SEQ_CST);
 }
 
+static bool keeps_all(const struct ttap__keep *keep)
+{
+    return !keep->rules && keep->otherwise >= TTAP__KEEP_ALL;
+}
+
 /* The gate and the sampling table from what the open windows want. */
 static void open_gate(void)
 {
@@ -87,6 +92,8 @@ static void open_gate(void)
     for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next) {
         tables[count++] = sub->view.keep;
         groups |= sub->view.groups;
+        if (!keeps_all(sub->view.keep))
+            groups |= TTAP_GROUP_TASK; /* whose event is it? Others may keep what this one does not: it must be told of enters */
     }
     struct ttap__keep joint;
     ttap__keep_union(&joint, tables, count);
@@ -1002,6 +1009,14 @@ bool ttap__engine_idle(void)
     bool idle = !engine.open;
     pthread_mutex_unlock(&engine.mutex);
     return idle;
+}
+
+bool ttap__engine_running(void)
+{
+    pthread_mutex_lock(&engine.mutex);
+    bool running = engine.running;
+    pthread_mutex_unlock(&engine.mutex);
+    return running;
 }
 
 unsigned ttap__captures_max(void)

@@ -133,6 +133,7 @@ void ttap__engine_poke(void);                   /* something to look at: a stop 
 void ttap__engine_status(struct ttap_status *status);
 void ttap__engine_after_fork(void);
 bool ttap__engine_idle(void);
+bool ttap__engine_running(void); /* there is a drainer */
 uint64_t ttap__thread_cpu_ns(void);
 
 #endif
