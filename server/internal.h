@@ -38,7 +38,8 @@ struct slot {
     bool served;               /* at least one request was complete: now waiting means idle */
     bool peer_ok;              /* unix: the peer is our user */
     uint64_t waiting_since_ns; /* no complete request since then; 0: one is being answered */
-    uint64_t deadline_ns;      /* when waiting ends */
+    uint64_t answering_since_ns; /* a reply is on its way since then; 0: none, or a stream */
+    uint64_t deadline_ns;      /* when waiting, or answering, ends */
     struct ttap__request *request; /* in progress; MHD's thread alone. On some malformed heads libmicrohttpd never says that it is over */
 };
 
@@ -187,12 +188,14 @@ bool ttap__control_stop(struct ttap__server *server);
 /* ---- slots.c: connections of our own listeners ---- */
 void ttap__on_connection(void *listener, struct MHD_Connection *connection, void **socket_context, enum MHD_ConnectionNotificationCode what);
 /** A connection's request is complete, or it waits for the next one. */
-void ttap__slot_answering(struct ttap__server *server, struct slot *slot);
+void ttap__slot_answering(struct listener *listener, struct slot *slot);
 void ttap__slot_waiting(struct listener *listener, struct slot *slot);
 /** The request in progress is @req, or none; the one before is freed. @slot may be NULL. */
 void ttap__slot_request(struct slot *slot, struct ttap__request *req);
 /** Its reply is a stream, which ends by rules of its own. @slot may be NULL. */
 void ttap__slot_streaming(struct ttap__server *server, struct slot *slot);
+/** With the lock: whether one more reply may be a stream: a quarter of the slots is for short answers. @listener may be NULL. */
+bool ttap__slots_may_stream(const struct listener *listener);
 /** With the lock: shut what has waited too long, or what must make room; returns when to look again. */
 uint64_t ttap__slots_look(struct listener *listener, uint64_t now_ns);
 

@@ -177,7 +177,7 @@ static enum MHD_Result take_body(struct ttap__request *req, const char *data, si
 static enum MHD_Result answer(struct ttap__request *req)
 {
     if (req->slot)
-        ttap__slot_answering(req->server, req->slot);
+        ttap__slot_answering(req->listener, req->slot);
     req->route->handler(req, req->server->arg);
     if (!req->answered)
         ttap__reply_error(req, 500, "internal", NULL, NULL, "the handler did not answer");

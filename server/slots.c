@@ -4,7 +4,9 @@
  *
  * libmicrohttpd's timeout is one of inactivity: a byte a second holds a connection for ever. So the time from accept to a complete
  * request is bounded here. From three quarters of the slots on, whoever has waited longest is shut, so that silent clients
- * cannot keep an honest one out; one younger than 250 ms is spared, for its request may be on the way.
+ * cannot keep an honest one out. One that has only come is spared, for its request may be on the way: 250 ms at three quarters, less the
+ * fewer slots are left, 10 ms when there is none. (With 250 ms always, 64 clients that came again at once kept honest ones waiting for 200 ms.)
+ * Whoever does not take its reply counts as waiting then.
  */
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +16,7 @@
 #define IDLE_NS (10000 * TTAP__NS_PER_MS)   /* between two requests of a connection */
 #define ANSWER_NS (60000 * TTAP__NS_PER_MS) /* to take a whole reply that is not a stream */
 #define SPARED_NS (250 * TTAP__NS_PER_MS)
+#define SPARED_LEAST_NS (10 * TTAP__NS_PER_MS)
 enum { SEND_BUFFER_BYTES = 65536 };         /* else the kernel takes megabytes for a client that reads nothing */
 
 /* ---- With the lock ---- */
@@ -23,16 +26,14 @@ static bool is_live(const struct slot *slot)
     return slot->fd >= 0 && !slot->shut;
 }
 
-/* How many are waiting (@idle: between requests), or how many live in all; and the one that has waited longest. */
-static unsigned count_waiting(struct listener *listener, bool idle, unsigned *live, struct slot **longest)
+/* How many wait between two requests, and the one that has waited longest. */
+static unsigned count_idle(struct listener *listener, struct slot **longest)
 {
     unsigned count = 0;
-    *live = 0;
     *longest = NULL;
     for (unsigned i = 0; i < listener->slot_count; i++) {
         struct slot *slot = &listener->slots[i];
-        *live += is_live(slot);
-        if (!is_live(slot) || !slot->waiting_since_ns || (idle && !slot->served))
+        if (!is_live(slot) || !slot->waiting_since_ns || !slot->served)
             continue;
         count++;
         if (!*longest || slot->waiting_since_ns < (*longest)->waiting_since_ns)
@@ -58,12 +59,12 @@ static bool is_crowded(const struct listener *listener)
 static bool has_too_many_idle(struct listener *listener)
 {
     struct slot *longest;
-    unsigned live;
-    return count_waiting(listener, true, &live, &longest) > TTAP__IDLE_KEPT;
+    return count_idle(listener, &longest) > TTAP__IDLE_KEPT;
 }
 
 static void set_waiting(struct listener *listener, struct slot *slot, uint64_t allowed_ns)
 {
+    slot->answering_since_ns = 0;
     slot->waiting_since_ns = ttap__now_ns();
     slot->deadline_ns = slot->waiting_since_ns + allowed_ns;
     bool now = is_crowded(listener) || (slot->served && has_too_many_idle(listener));
@@ -125,26 +126,27 @@ void ttap__on_connection(void *arg, struct MHD_Connection *connection, void **so
         on_closed(arg, *socket_context);
 }
 
-static void set_answering(struct ttap__server *server, struct slot *slot, uint64_t deadline_ns)
+static void set_answering(struct ttap__server *server, const struct listener *listener, struct slot *slot, uint64_t deadline_ns)
 {
     if (!slot)
         return;
     pthread_mutex_lock(&server->lock);
     slot->waiting_since_ns = 0;
+    slot->answering_since_ns = deadline_ns == UINT64_MAX ? 0 : ttap__now_ns();
     slot->served = true;
     slot->deadline_ns = deadline_ns;
-    ttap__control_arm(server, deadline_ns);
+    ttap__control_arm(server, slot->answering_since_ns && is_crowded(listener) ? 0 : deadline_ns);
     pthread_mutex_unlock(&server->lock);
 }
 
-void ttap__slot_answering(struct ttap__server *server, struct slot *slot)
+void ttap__slot_answering(struct listener *listener, struct slot *slot)
 {
-    set_answering(server, slot, ttap__now_ns() + ANSWER_NS);
+    set_answering(listener->server, listener, slot, ttap__now_ns() + ANSWER_NS);
 }
 
 void ttap__slot_streaming(struct ttap__server *server, struct slot *slot)
 {
-    set_answering(server, slot, UINT64_MAX);
+    set_answering(server, NULL, slot, UINT64_MAX);
 }
 
 void ttap__slot_waiting(struct listener *listener, struct slot *slot)
@@ -152,6 +154,14 @@ void ttap__slot_waiting(struct listener *listener, struct slot *slot)
     pthread_mutex_lock(&listener->server->lock);
     set_waiting(listener, slot, IDLE_NS);
     pthread_mutex_unlock(&listener->server->lock);
+}
+
+bool ttap__slots_may_stream(const struct listener *listener)
+{
+    unsigned streams = 0;
+    for (unsigned i = 0; listener && i < listener->slot_count; i++)
+        streams += is_live(&listener->slots[i]) && listener->slots[i].deadline_ns == UINT64_MAX;
+    return !listener || (streams + 1) * 4 <= listener->slot_count * 3;
 }
 
 /* ---- What the control thread does about it ---- */
@@ -178,21 +188,47 @@ static uint64_t shut_late(struct listener *listener, uint64_t now_ns)
 static void shut_idle(struct listener *listener)
 {
     struct slot *longest;
-    unsigned live;
-    while (count_waiting(listener, true, &live, &longest) > TTAP__IDLE_KEPT)
+    while (count_idle(listener, &longest) > TTAP__IDLE_KEPT)
         shut(longest);
+}
+
+static uint64_t spared_ns(const struct listener *listener, unsigned live)
+{
+    unsigned quarter = listener->slot_count - listener->slot_count * 3 / 4, left = live < listener->slot_count ? listener->slot_count - live : 0;
+    return SPARED_LEAST_NS + (SPARED_NS - SPARED_LEAST_NS) * (left < quarter ? left : quarter) / quarter;
+}
+
+/* Who has longest not said, or not taken, what it came for; and since when. */
+static struct slot *longest_holding(struct listener *listener, uint64_t *since_ns, unsigned *live)
+{
+    struct slot *longest = NULL;
+    *since_ns = UINT64_MAX;
+    *live = 0;
+    for (unsigned i = 0; i < listener->slot_count; i++) {
+        struct slot *slot = &listener->slots[i];
+        uint64_t slot_since_ns = slot->waiting_since_ns ? slot->waiting_since_ns : slot->answering_since_ns;
+        *live += is_live(slot);
+        if (!is_live(slot) || !slot_since_ns || slot_since_ns >= *since_ns)
+            continue;
+        *since_ns = slot_since_ns;
+        longest = slot;
+    }
+    return longest;
 }
 
 static uint64_t make_room(struct listener *listener, uint64_t now_ns)
 {
-    struct slot *longest;
-    unsigned live;
-    while (count_waiting(listener, false, &live, &longest) && live * 4 >= listener->slot_count * 3) {
-        if (now_ns < longest->waiting_since_ns + SPARED_NS)
-            return longest->waiting_since_ns + SPARED_NS;
+    for (;;) {
+        uint64_t since_ns;
+        unsigned live;
+        struct slot *longest = longest_holding(listener, &since_ns, &live);
+        if (!longest || live * 4 < listener->slot_count * 3)
+            return UINT64_MAX;
+        uint64_t until_ns = since_ns + spared_ns(listener, live);
+        if (now_ns < until_ns)
+            return until_ns;
         shut(longest);
     }
-    return UINT64_MAX;
 }
 
 uint64_t ttap__slots_look(struct listener *listener, uint64_t now_ns)

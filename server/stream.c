@@ -244,11 +244,11 @@ static struct ttap__stream *make(struct ttap__request *req, const struct ttap__s
     return stream;
 }
 
-static bool enlist(struct ttap__stream *stream)
+static bool enlist(struct ttap__stream *stream, const struct listener *listener)
 {
     struct ttap__server *server = stream->server;
     pthread_mutex_lock(&server->lock);
-    bool accepted = !server->stopping && server->stream_count < server->streams_max;
+    bool accepted = !server->stopping && server->stream_count < server->streams_max && ttap__slots_may_stream(listener);
     if (accepted) {
         stream->id = ++server->last_stream_id;
         stream->next = server->streams;
@@ -265,9 +265,12 @@ static bool enlist(struct ttap__stream *stream)
 
 static void refuse(struct ttap__request *req, const struct ttap__stream_ops *ops, void *arg)
 {
+    static const struct ttap__header soon[] = {{"Retry-After", "1"}, {NULL, NULL}};
     ops->free(arg);
-    ttap__reply_error(req, 503, req->server->stopping ? "stopping" : "no_memory", NULL, NULL,
-                      req->server->stopping ? "the endpoint is being stopped" : "no room for another stream");
+    if (req->server->stopping)
+        ttap__reply_error(req, 503, "stopping", NULL, NULL, "the endpoint is being stopped");
+    else
+        ttap__reply_error(req, 503, "too_many_downloads", NULL, soon, "a quarter of the connections is kept for short answers, the others are downloads");
 }
 
 /* A reply of ours ends by its own rules: libmicrohttpd's idle timeout would cut a window whose client rests for ten seconds. */
@@ -308,11 +311,12 @@ void ttap__reply_stream(struct ttap__request *req, unsigned status, const char *
     }
     struct ttap__stream *stream = make(req, ops, arg, limits);
     if (!stream) {
-        refuse(req, ops, arg);
+        ops->free(arg);
+        ttap__reply_error(req, 503, "no_memory", NULL, NULL, "no memory for another stream");
         return;
     }
     *out = stream;
-    if (enlist(stream)) {
+    if (enlist(stream, req->listener)) {
         begin(req, status, content_type, extra, stream, out);
         return;
     }
