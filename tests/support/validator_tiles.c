@@ -82,12 +82,14 @@ static struct stream_books open_books(const struct check *c, size_t first)
     return books;
 }
 
-/* sampled_out as the next head, or at last the account, has it. A cut capture may have lost that head. */
+/* sampled_out at the end of the drain that brought this run. Several runs may come of one drain, and all their heads have what was
+ * sampled out by the drain before; so it is what the next head that has more says, or at last the account. A cut capture may have lost
+ * that head. */
 static signed_wide sampled_after(const struct check *c, const struct stream_books *books, size_t piece)
 {
     const struct piece *pieces = c->pieces.items;
     for (size_t i = piece + 1; i < books->end; i++) {
-        if (!pieces[i].reason)
+        if (!pieces[i].reason && pieces[i].sampled_out_before > pieces[piece].sampled_out_before)
             return pieces[i].sampled_out_before;
     }
     return books->row || !c->sampled ? books->sampled_out : INT64_MAX;
