@@ -1,0 +1,182 @@
+"""cli_run.py - programs started by `tracetap run`: the same as without it, and recorded."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import cli_support as cli
+
+TARGET = os.path.join(cli.BIN, "..", "tests", "run_target")
+VALIDATE = os.path.join(cli.BIN, "..", "tests", "ttap-validate")
+REGIONS_OF_A_FAMILY = 300 + 200 + 400
+
+
+def preloadable():
+    if os.environ.get("TTAP_SANITIZE"):
+        raise cli.Skip("a sanitizer's runtime cannot be preloaded into other programs")
+
+
+def traced(*command, options=("-q",), **more):
+    """`tracetap run OPTIONS -- COMMAND`, as subprocess.run() has it."""
+    preloadable()
+    more.setdefault("capture_output", True)
+    return subprocess.run([cli.program("tracetap"), "run", *options, "--", *command], text=True, timeout=cli.TIMEOUT_S, **more)
+
+
+def recorded(name, *command):
+    """Record the whole run; the figures once the file is whole."""
+    done = traced(*command, options=("-q", "-o", name))
+    return done, whole_figures(name)
+
+
+def whole_figures(name):
+    def whole():
+        figures = json.loads(cli.run("stat", "--json", name).out or "{}")
+        return figures if figures.get("truncated") is False else None
+    figures = cli.wait_until(whole, "the recording to be finished")
+    assert subprocess.run([VALIDATE, name], capture_output=True).returncode == 0, "the validator does not agree"
+    assert figures["identity"] == "exact", figures["identity"]
+    return figures
+
+
+def regions(figures):
+    return {row["name"]: row["delivered"] for row in figures["kinds"]}["region_end"]
+
+
+class Server:
+    """`tracetap run --listen :0 -- COMMAND`"""
+
+    def __init__(self, *command):
+        preloadable()
+        self.process = subprocess.Popen([cli.program("tracetap"), "run", "--listen", ":0", "--", *command], stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+        line = self.process.stderr.readline()
+        assert line.startswith("tracetap: http://"), line
+        self.url = line.split()[1].rstrip("/")
+
+    def get(self, path):
+        with urllib.request.urlopen(self.url + path, timeout=cli.TIMEOUT_S) as reply:
+            return reply.read()
+
+    def capture(self, name, seconds):
+        with open(name, "wb") as file:
+            file.write(self.get(f"/debug/trace?seconds={seconds}"))
+        return whole_figures(name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+# ---- As without it ----
+
+def a_program_under_run_keeps_its_id_output_and_exit_code():
+    preloadable()
+    process = subprocess.Popen([cli.program("tracetap"), "run", "-q", "-o", "x.ttap", "--", "sh", "-c", "echo $$; cat; echo no >&2; exit 7"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    out, err = process.communicate("typed\n", timeout=cli.TIMEOUT_S)
+    assert (out, err, process.returncode) == (f"{process.pid}\ntyped\n", "no\n", 7), (out, err, process.returncode)
+
+
+def a_signal_that_ends_a_program_under_run_is_seen_by_its_parent():
+    assert traced("sh", "-c", "kill -TERM $$", options=("-q", "-o", "x.ttap")).returncode == -signal.SIGTERM
+    assert traced("sh", "-c", "trap 'exit 5' USR1; kill -USR1 $$", options=("-q", "-o", "x.ttap")).returncode == 5
+
+
+def a_program_under_run_finds_no_descriptor_child_or_signal_more():
+    look = ("import os, signal; print(sorted(os.listdir('/proc/self/fd')),"
+            "open('/proc/self/task/%d/children' % os.getpid()).read(),"
+            "[line for line in open('/proc/self/status') if line.startswith(('Sig', 'Shd', 'Thr'))], os.getsid(0) == os.getsid(os.getppid()))")
+    plain = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True).stdout
+    assert traced(sys.executable, "-c", look, options=("-q", "-o", "x.ttap")).stdout == plain
+
+
+def what_waits_for_the_end_of_a_programs_output_does_not_wait_for_the_keeper():
+    begin = time.monotonic()
+    done = traced("sh", "-c", "echo out", options=("-q", "--listen", ":0", "--linger", "10"))
+    assert done.stdout == "out\n" and time.monotonic() - begin < 8, time.monotonic() - begin
+
+
+def what_cannot_be_preloaded_is_said_before_it_starts():
+    preloadable()
+    for command, code, words in [("no-such-program", 127, "no such program"), ("/", 126, "cannot be executed")]:
+        cli.run("run", "-o", "x.ttap", "--", command).expect(code, command, words)
+    open("text", "w").write("#!/no/such/interpreter\n")
+    cli.run("run", "-o", "x.ttap", "--", "./text").expect(126, "text", "cannot be executed")
+    os.chmod("text", 0o755)
+    cli.run("run", "-o", "x.ttap", "--", "./text").expect(126, "text")
+    if os.path.exists("/sbin/ldconfig") and open("/sbin/ldconfig", "rb").read(4) == b"\x7fELF":
+        cli.run("run", "-o", "x.ttap", "--", "/sbin/ldconfig", "-p").expect(125, "statically linked")
+    if os.geteuid() == 0:
+        shutil.copy("/bin/true", "gains")
+        os.chown("gains", 65534, 65534)
+        os.chmod("gains", 0o4755)
+        cli.run("run", "-o", "x.ttap", "--", "./gains").expect(125, "gains", "setuid")
+
+
+def run_says_which_option_is_wrong():
+    cli.run("run").expect(2, "which program?")
+    cli.run("run", "--listen", "nowhere", "--", "true").expect(2, "--listen", "nowhere", "ADDR:PORT")
+    cli.run("run", "--seconds", "3", "--", "true").expect(2, "-o")
+    cli.run("run", "--listen", "0.0.0.0:0", "--", "true").expect(125, "token")
+    cli.run("run", "-o", "/no/such/folder/x", "--", "true").expect(125, "/no/such/folder/x")
+
+
+# ---- And recorded ----
+
+def a_family_of_processes_is_one_exact_capture():
+    done, figures = recorded("family.ttap", TARGET, "family")
+    assert (done.returncode, done.stdout) == (3, "child 7\n"), done
+    assert regions(figures) == REGIONS_OF_A_FAMILY, figures["kinds"]
+    assert [row["name"] for row in figures["threads"] if row["delivered"]].count("child") == 1
+
+
+def what_a_killed_process_recorded_is_kept():
+    done, figures = recorded("killed.ttap", TARGET, "killed")
+    assert done.stdout == "child 9\n" and regions(figures) == REGIONS_OF_A_FAMILY, (done.stdout, figures["kinds"])
+
+
+def a_program_that_executes_another_is_recorded_on():
+    done, figures = recorded("again.ttap", TARGET, "again")
+    assert done.returncode == 3 and regions(figures) == 10 + REGIONS_OF_A_FAMILY, figures["kinds"]
+
+
+def a_daemon_that_closed_everything_is_recorded_on():
+    with Server(TARGET, "daemon") as server:
+        server.process.wait(cli.TIMEOUT_S)
+        figures = server.capture("daemon.ttap", 0.5)
+        assert regions(figures) > 100 and "daemon" in [row["name"] for row in figures["threads"]], figures["threads"]
+
+
+def a_capture_of_a_program_that_is_killed_ends_whole():
+    with Server(TARGET, "spin") as server:
+        client = subprocess.Popen([cli.program("tracetap"), "capture", server.url, "--seconds", "30", "-o", "spin.ttap"], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE)
+        cli.wait_until(lambda: json.loads(server.get("/debug/trace/status"))["recording"], "the capture to begin")
+        time.sleep(0.3)
+        server.process.kill()
+        client.communicate(timeout=25)
+        assert client.returncode == 0 and regions(whole_figures("spin.ttap")) > 100
+
+
+def an_unchanged_program_shows_its_calls():
+    script = ("import socket, threading, time\n"
+              "server = socket.create_server(('127.0.0.1', 0)); client = socket.create_connection(server.getsockname()); peer, _ = server.accept()\n"
+              "client.sendall(b'x' * 100); assert len(peer.recv(1000)) == 100\n"
+              "thread = threading.Thread(target=time.sleep, args=(0.01,)); thread.start(); thread.join(); open('written', 'w').write('y')\n")
+    done, figures = recorded("calls.ttap", sys.executable, "-c", script)
+    kinds = {row["name"]: row["delivered"] for row in figures["kinds"]}
+    assert done.returncode == 0 and kinds["net_call"] >= 5 and kinds["net_object"] >= 3 and kinds["file_call"] > 10, (done.stderr, kinds)
+    cli.run("convert", "calls.ttap", "--format", "json", "-o", "calls.json").expect(0)
+
+
+if __name__ == "__main__":
+    cli.main()
