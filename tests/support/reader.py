@@ -28,6 +28,7 @@ MAX_PAYLOAD_BYTES = 1048576
 U64_MAX = (1 << 64) - 1
 
 HEADER, CLOCK, NAMES, THREADS, EVENTS, LOSS, TASKS, ACCOUNT, TRAILER = range(1, 10)
+LEVEL_MAX = 7
 LOSS_REASONS = {1: "full", 2: "nested", 3: "queue", 4: "late", 5: "stall"}
 END_REASONS = {1: "window", 2: "bytes", 3: "stopped", 4: "client", 5: "lease", 6: "shutdown"}
 LOST_COLUMNS = ["lost_" + name for name in LOSS_REASONS.values()]
@@ -395,7 +396,7 @@ class Capture:
 
     def _loss(self, c):
         loss = Loss(c.varint(), c.byte(), c.byte(), *[c.varint() for _ in range(5)])
-        if loss.level > 1:
+        if loss.level > LEVEL_MAX:
             raise Damage(f"level {loss.level}")
         if loss.end_seq() > U64_MAX:
             raise Damage("sequence numbers beyond 64 bits")
@@ -425,7 +426,7 @@ class Capture:
         for _ in c.rows():
             row = {"thread": c.varint(), "level": c.byte(), "start_seq": c.varint(), "end_seq": c.varint()}
             row.update((column, c.varint()) for column in ACCOUNT_COLUMNS)
-            if row["level"] > 1:
+            if row["level"] > LEVEL_MAX:
                 raise Damage(f"level {row['level']}")
             rows.append(row)
         return lambda: self.account_rows.extend(rows)
@@ -457,7 +458,7 @@ class Capture:
 
     def _events(self, c):
         run = Run(c.varint(), c.byte(), *[c.varint() for _ in range(9)])
-        if run.level > 1:
+        if run.level > LEVEL_MAX:
             raise Damage(f"level {run.level}")
         if run.end_seq() > U64_MAX:
             raise Damage("sequence numbers beyond 64 bits")

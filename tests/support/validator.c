@@ -24,7 +24,7 @@
 
 enum { PREAMBLE_BYTES = 16, BLOCK_HEAD_BYTES = 8, MAX_PAYLOAD_BYTES = 1048576 };
 enum block { HEADER = 1, CLOCK, NAMES, THREADS, EVENTS, LOSS, TASKS, ACCOUNT, TRAILER };
-enum { LAST_LOSS_REASON = 5, LAST_END_REASON = 6 };
+enum { LAST_LOSS_REASON = 5, LAST_END_REASON = 6, LEVEL_MAX = 7 };
 enum kind {
     REGION_BEGIN = 1,
     REGION_END,
@@ -433,7 +433,7 @@ static void read_tasks(struct reading *r, struct cursor *c)
 static uint8_t get_level(struct cursor *c)
 {
     uint8_t level = get_byte(c);
-    c->failed |= level > 1;
+    c->failed |= level > LEVEL_MAX;
     return level;
 }
 

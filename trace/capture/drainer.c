@@ -701,7 +701,8 @@ static void join(struct ttap__sub *sub)
         announce(sub, error);
         return;
     }
-    ttap__sources_start(sub->opts.groups); /* before time 0, so that all of the window is recorded */
+    ttap__sources_start(sub->opts.groups);
+    ttap__sources_look(); /* both before time 0, so that all of the window is recorded */
     if (!ttap__sub_begin(sub, ttap__thread_cpu_ns())) {
         if (!engine.subs)
             end_session(); /* the gate never opened */
@@ -783,6 +784,7 @@ static void end_windows(uint64_t now_ns)
         return;
     if (all)
         close_gate();
+    ttap__sources_look();
     ttap__sources_edge(ttap__mono_ns());
     drain();
     if (all)

@@ -20,6 +20,7 @@
 #include "packer.h"
 #include "queue.h"
 #include "sampling.h"
+#include "source.h"
 #include "writer.h"
 
 /* One stream as one subscriber sees it. Drainer only. */
@@ -102,7 +103,6 @@ void ttap__sub_notify(struct ttap__sub *sub);
 
 /* ---- budget.c ---- */
 extern struct ttap__pool ttap__pool_queues, ttap__pool_kept, ttap__pool_other;
-uint64_t ttap__budget_bytes(void);
 uint32_t ttap__budget_chunks(void);
 bool ttap__pool_has_room(const struct ttap__queue *queue, uint64_t cost, uint64_t reserve);
 

@@ -1,10 +1,10 @@
 /* source.h - producers of events that nobody annotated: what the engine asks of them, and what it does for them.
  *
- *   drainer   join:  start (if the window wants the source's groups) -> header -> edge(start of the window)
+ *   drainer   join:  start (if the window wants the source's groups) -> look -> header -> edge(start of the window)
  *             tick:  drain
- *             end:   edge(now) -> drain -> trailer -> stop (if nobody wants its groups any more)
+ *             end:   look -> edge(now) -> drain -> trailer -> stop (if nobody wants its groups any more)
  *
- * A source exists only while somebody listens to it. All its calls but register and status come on the drainer's thread. It writes streams of
+ * A source exists only while somebody listens to it. All its calls but status come on the drainer's thread. It writes streams of
  * its own, one a thread of the traced process: level `level` of the thread, with sequence numbers of its own.
  *
  * A thread has one number in captures, whoever saw it first: annotations (its slot) or a source. The drainer alone gives numbers out.
@@ -16,8 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Levels of a thread's streams, docs/format.md section 3: 0 and 1 are its own, those above belong to sources. */
-#define TTAP__LEVEL_SCHED 2u
+#include "kinds.h"
+
 #define TTAP__SOURCES_MAX 4u
 
 struct ttap__source_thread {
@@ -32,6 +32,8 @@ struct ttap__source {
     uint32_t level;
     /* Begin to record. What cannot be had is left out, and status() says so. */
     void (*start)(void);
+    /* A window is about to begin or to end: do what takes time now. */
+    void (*look)(void);
     /* A window begins or ends at this time: say where every thread stands. Take effect before or with the next drain. */
     void (*edge)(uint64_t mono_ns);
     void (*drain)(void);
@@ -46,8 +48,8 @@ struct ttap__source {
     void (*status)(bool *on, char *why, char *enable, size_t size);
 };
 
-/* Before the first capture, from a constructor. */
-void ttap__source_register(const struct ttap__source *source);
+/* Those that are linked in, NULL-terminated. Defined where the library is put together (sources/register.c): capture knows none by name. */
+extern const struct ttap__source *const ttap__sources_linked[];
 
 /* ---- What the engine does for a source ---- */
 
@@ -70,8 +72,12 @@ void ttap__source_thread_over(const struct ttap__source *source, uint32_t index,
 /* The number of a thread that the source sees for the first time. */
 uint64_t ttap__source_number(int pid, int tid);
 
+/* What the tracer may use for everything: for choosing the size of buffers, which are charged with ttap__budget_take(). */
+uint64_t ttap__budget_bytes(void);
+
 /* ---- What the drainer and its subscribers call ---- */
 void ttap__sources_start(uint64_t groups);
+void ttap__sources_look(void);
 void ttap__sources_edge(uint64_t mono_ns);
 void ttap__sources_drain(void);
 /* Stop those of which nobody wants anything. */

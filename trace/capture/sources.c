@@ -3,8 +3,7 @@
 
 #include "engine.h"
 
-static const struct ttap__source *registered[TTAP__SOURCES_MAX];
-static uint32_t registered_count;
+#define linked ttap__sources_linked
 
 /* Drainer only. */
 static bool running[TTAP__SOURCES_MAX];
@@ -12,22 +11,16 @@ static struct {
     uint64_t uid, number;
 } numbered[TTAP__THREADS_MAX]; /* by slot; virtual until used */
 
-void ttap__source_register(const struct ttap__source *source)
-{
-    if (registered_count < TTAP__SOURCES_MAX)
-        registered[registered_count++] = source;
-}
-
 const struct ttap__source *ttap__source_at(uint32_t at)
 {
-    return at < registered_count ? registered[at] : NULL;
+    return ttap__sources_linked[at];
 }
 
 const struct ttap__source *ttap__source_of_level(uint32_t level)
 {
-    for (uint32_t i = 0; i < registered_count; i++)
-        if (registered[i]->level == level)
-            return registered[i];
+    for (uint32_t i = 0; linked[i]; i++)
+        if (linked[i]->level == level)
+            return linked[i];
     return NULL;
 }
 
@@ -35,43 +28,50 @@ const struct ttap__source *ttap__source_of_level(uint32_t level)
 
 void ttap__sources_start(uint64_t groups)
 {
-    for (uint32_t i = 0; i < registered_count; i++) {
-        if (running[i] || !(registered[i]->groups & groups))
+    for (uint32_t i = 0; linked[i]; i++) {
+        if (running[i] || !(linked[i]->groups & groups))
             continue;
         running[i] = true;
-        registered[i]->start();
+        linked[i]->start();
     }
+}
+
+void ttap__sources_look(void)
+{
+    for (uint32_t i = 0; linked[i]; i++)
+        if (running[i])
+            linked[i]->look();
 }
 
 void ttap__sources_edge(uint64_t mono_ns)
 {
-    for (uint32_t i = 0; i < registered_count; i++)
+    for (uint32_t i = 0; linked[i]; i++)
         if (running[i])
-            registered[i]->edge(mono_ns);
+            linked[i]->edge(mono_ns);
 }
 
 void ttap__sources_drain(void)
 {
-    for (uint32_t i = 0; i < registered_count; i++)
+    for (uint32_t i = 0; linked[i]; i++)
         if (running[i])
-            registered[i]->drain();
+            linked[i]->drain();
 }
 
 void ttap__sources_stop_beyond(uint64_t groups)
 {
-    for (uint32_t i = 0; i < registered_count; i++) {
-        if (!running[i] || (registered[i]->groups & groups))
+    for (uint32_t i = 0; linked[i]; i++) {
+        if (!running[i] || (linked[i]->groups & groups))
             continue;
-        registered[i]->stop();
+        linked[i]->stop();
         running[i] = false;
     }
 }
 
 void ttap__sources_after_fork(void)
 {
-    for (uint32_t i = 0; i < registered_count; i++) {
+    for (uint32_t i = 0; linked[i]; i++) {
         running[i] = false;
-        registered[i]->after_fork();
+        linked[i]->after_fork();
     }
 }
 
@@ -83,9 +83,9 @@ uint64_t ttap__slot_number(uint32_t slot, uint64_t uid)
         return numbered[slot].number;
     uint64_t number = 0;
     const struct ttap__slot *s = &ttap__arena_base->slot[slot];
-    for (uint32_t i = 0; i < registered_count && !number; i++)
+    for (uint32_t i = 0; linked[i] && !number; i++)
         if (running[i])
-            number = registered[i]->number_of(ttap__load(&s->pid), ttap__load(&s->tid));
+            number = linked[i]->number_of(ttap__load(&s->pid), ttap__load(&s->tid));
     numbered[slot].uid = uid;
     numbered[slot].number = number ? number : uid;
     return numbered[slot].number;

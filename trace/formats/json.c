@@ -37,7 +37,7 @@ struct page {
 
 /* ---- Tables ---- */
 
-enum table { STR, REGION, WORK, TASK, ATTR, LOG, INSTANT, COUNTER, DEPTH, WAIT, GC, LOST, TABLES };
+enum table { STR, REGION, WORK, TASK, ATTR, LOG, INSTANT, COUNTER, DEPTH, WAIT, GC, LOST, STATE, WAKE, TABLES };
 
 enum form { I64, I32, U8, TIME, TEXT, TEXT_ARRAY, TRACE };
 
@@ -58,6 +58,8 @@ struct PACKED value { int64_t at, v; };
 struct PACKED wait { int64_t at, dur; int32_t object, why, task; uint8_t flags; };
 struct PACKED gc { int64_t at, dur; int32_t phase; uint8_t flags; };
 struct PACKED lost { int64_t at, dur, count; int32_t reason; };
+struct PACKED state { int64_t at, dur; int32_t state, cpu, call; uint8_t flags; };
+struct PACKED wake { int64_t at, run; int32_t to, cause; };
 struct PACKED str { uint32_t v; };
 
 #define C(row, member, form) {#member, offsetof(struct row, member), form}
@@ -86,6 +88,9 @@ static const struct {
     [WAIT] = {"wait", NULL, sizeof(struct wait), true,
               {T(wait), C(wait, dur, I64), C(wait, object, I32), C(wait, why, I32), C(wait, task, I32), C(wait, flags, U8)}},
     [GC] = {"gc", NULL, sizeof(struct gc), true, {T(gc), C(gc, dur, I64), C(gc, phase, I32), C(gc, flags, U8)}},
+    [STATE] = {"state", NULL, sizeof(struct state), true,
+               {T(state), C(state, dur, I64), C(state, state, I32), C(state, cpu, I32), C(state, call, I32), C(state, flags, U8)}},
+    [WAKE] = {"wake", NULL, sizeof(struct wake), true, {T(wake), C(wake, to, I32), C(wake, run, I64), C(wake, cause, I32)}},
     [LOST] = {"lost", NULL, sizeof(struct lost), true, {T(lost), C(lost, dur, I64), C(lost, count, I64), C(lost, reason, I32)}},
 };
 
@@ -834,6 +839,17 @@ static int on_lost(void *arg, const struct ttap__lost_row *row)
     return add(arg, LOST, row->lane, 0, &(struct lost){row->start_ns, row->dur_ns, clamped(row->count), (int32_t)row->reason});
 }
 
+static int on_state(void *arg, const struct ttap__state_row *row)
+{
+    return add(arg, STATE, (int32_t)row->lane, 0,
+               &(struct state){row->start_ns, row->dur_ns, (int32_t)row->state, row->cpu, row->call, row->flags});
+}
+
+static int on_wake(void *arg, const struct ttap__wake_row *row)
+{
+    return add(arg, WAKE, row->from, 0, &(struct wake){row->at_ns, row->run_ns, (int32_t)row->lane, (int32_t)row->cause});
+}
+
 static int on_log(void *arg, const struct ttap__log_row *row)
 {
     struct ttap__json *json = arg;
@@ -922,7 +938,8 @@ static int on_end(void *arg, const struct ttap__end_row *end)
 const struct ttap__rows ttap__json_rows = {
     .capture = on_capture, .note = on_note, .string = on_string, .lane = on_lane, .object = on_object, .region = on_region,
     .work = on_work,       .wait = on_wait, .gc = on_gc,         .lost = on_lost, .log = on_log,       .instant = on_instant,
-    .counter = on_counter, .depth = on_depth, .attr = on_attr,   .task = on_task, .end = on_end,
+    .counter = on_counter, .depth = on_depth, .attr = on_attr,   .task = on_task, .state = on_state, .wake = on_wake,
+    .end = on_end,
 };
 
 struct ttap__json *ttap__json_new(struct ttap__allowance *allowance, ttap__out_fn out, void *arg)

@@ -54,10 +54,10 @@ void ttap__account_free(struct ttap__account *account)
     ttap__idmap_free(&account->streams, account->allowance);
 }
 
-/* Thread numbers are the engine's small ones; a hostile one that loses its top bit only makes the account not exact. */
+/* Thread numbers are the engine's small ones; a hostile one that loses its top bits only makes the account not exact. */
 static uint64_t stream_key(uint64_t thread, uint8_t level)
 {
-    return thread << 1 | (level & 1);
+    return thread << 3 | (level & TTAP__LEVEL_MAX);
 }
 
 static struct ttap__stream_account *stream_new(struct ttap__account *account, uint64_t thread, uint8_t level)

@@ -7,6 +7,7 @@
 
 #include "account.h"
 #include "lanes.h"
+#include "states.h"
 
 #define THREAD_NAME_BYTES 63 /* as long as ttap_thread_name() takes; longer ones are cut */
 /* Beside the conversion's own allowance: about 8,000 streams, more than the default budget has chunks for. */
@@ -15,6 +16,7 @@
 struct thread {
     uint64_t thread, pid, tid;
     struct ttap__lane *lanes[2]; /* by level */
+    struct ttap__states *states; /* what its scheduler stream tells; NULL: nothing so far */
     uint8_t name_len;
     char name[THREAD_NAME_BYTES];
 };
@@ -185,7 +187,9 @@ static int on_loss(void *arg, const struct ttap__loss_row *loss)
     int64_t from_ns = ttap__ns(&model->time, loss->from_ticks), to_ns = see(model, loss->to_ticks);
     if (loss->lost == 0)
         return done(model);
-    struct ttap__lane *lane = loss->thread ? lane_of(model, loss->thread, loss->level) : NULL;
+    struct ttap__lane *lane = loss->thread ? lane_of(model, loss->thread, loss->level == TTAP__LEVEL_SIGNAL) : NULL;
+    if (lane && loss->level == TTAP__LEVEL_SCHED && thread_known(model, loss->thread)->states)
+        ttap__states_lost(thread_known(model, loss->thread)->states);
     struct ttap__lost_row row = {.lane = lane ? (int32_t)lane->number : -1,
                                  .reason = loss_reason(model, loss->reason),
                                  .start_ns = from_ns > 0 ? from_ns : 0,
@@ -412,12 +416,97 @@ static void head_take(struct ttap__model *model, struct ttap__lane *lane, const 
     lane->next_seq = block->first_seq + block->count + block->filtered;
 }
 
+/* ---- States ---- */
+
+struct states_lane {
+    struct ttap__model *model;
+    const struct ttap__lane *lane;
+};
+
+static enum ttap__word state_word(const struct ttap__state_span *span)
+{
+    static const enum ttap__word states[TTAP__STATES] = {TTAP__WORD_UNKNOWN_STATE, TTAP__WORD_RUNNING, TTAP__WORD_RUNNABLE,
+                                                         TTAP__WORD_BLOCKED, TTAP__WORD_GONE};
+    static const enum ttap__word causes[] = {TTAP__WORD_BLOCKED, TTAP__WORD_LOCK, TTAP__WORD_NETWORK, TTAP__WORD_FILE,
+                                             TTAP__WORD_SLEEP};
+    return span->state == TTAP__STATE_BLOCKED ? causes[span->why] : states[span->state];
+}
+
+static void state_tell(void *arg, const struct ttap__state_span *span)
+{
+    struct states_lane *to = arg;
+    TELL(to->model, state, (&(struct ttap__state_row){.lane = to->lane->number,
+                                                      .state = ttap__names_word(&to->model->names, state_word(span)),
+                                                      .cpu = span->cpu,
+                                                      .call = span->call,
+                                                      .start_ns = span->start_ns,
+                                                      .dur_ns = span->end_ns - span->start_ns,
+                                                      .flags = span->flags}));
+}
+
+static void wake_tell(void *arg, const struct ttap__state_wake *wake)
+{
+    static const enum ttap__word causes[] = {TTAP__WORD_UNKNOWN_STATE, TTAP__WORD_THREAD, TTAP__WORD_PROCESS, TTAP__WORD_INTERRUPT};
+    struct states_lane *to = arg;
+    struct ttap__lane *from = wake->by ? lane_of(to->model, wake->by, 0) : NULL;
+    uint64_t cause = wake->cause < sizeof causes / sizeof causes[0] ? wake->cause : 0;
+    TELL(to->model, wake, (&(struct ttap__wake_row){.lane = to->lane->number,
+                                                    .cause = ttap__names_word(&to->model->names, causes[cause]),
+                                                    .from = from ? (int32_t)from->number : -1,
+                                                    .at_ns = wake->at_ns,
+                                                    .run_ns = wake->run_ns}));
+}
+
+static struct ttap__states *states_of(struct ttap__model *model, struct thread *thread)
+{
+    if (!thread->states) {
+        thread->states = model_grow(model, sizeof *thread->states);
+        if (thread->states)
+            *thread->states = (struct ttap__states){0};
+    }
+    return thread->states;
+}
+
+/* The scheduler's stream of a thread. */
+static void on_sched(struct ttap__model *model, const struct ttap__events *block)
+{
+    struct ttap__lane *lane = lane_of(model, block->thread, 0);
+    struct ttap__states *states = lane ? states_of(model, thread_known(model, block->thread)) : NULL;
+    if (!states) {
+        model->around.untold += block->count;
+        return;
+    }
+    struct states_lane to = {model, lane};
+    struct ttap__states_tell tell = {state_tell, wake_tell, &to};
+    struct ttap__event_walk walk;
+    struct ttap__event event;
+    ttap__events_start(block, &walk);
+    while (ttap__events_next(&walk, &event)) {
+        int64_t ns = see(model, event.ticks);
+        if (event.row->known >= TTAP__SCHED_RUN && event.row->known <= TTAP__SCHED_END)
+            ttap__states_event(states, &event, ns, &tell);
+    }
+}
+
+static void states_finish(struct ttap__model *model, struct thread *thread, int64_t end_ns)
+{
+    struct states_lane to = {model, thread->lanes[0]};
+    struct ttap__states_tell tell = {state_tell, wake_tell, &to};
+    if (thread->states && thread->lanes[0])
+        ttap__states_finish(thread->states, end_ns, &tell);
+}
+
 static int on_events(void *arg, const struct ttap__events *block)
 {
     struct ttap__model *model = arg;
     struct ttap__event_walk walk;
     struct ttap__event event;
     ttap__account_events(&model->account, block);
+    if (block->level > TTAP__LEVEL_SIGNAL) {
+        if (block->level == TTAP__LEVEL_SCHED)
+            on_sched(model, block);
+        return done(model); /* other sources are of a later version */
+    }
     struct ttap__lane *lane = lane_of(model, block->thread, block->level);
     if (!lane) {
         model->around.untold += block->count;
@@ -492,10 +581,12 @@ int ttap__model_finish(struct ttap__model *model)
     int64_t end_ns = model->ended ? ttap__ns(&model->time, model->end_ticks) : model->latest_ns;
     if (end_ns < 0)
         end_ns = 0;
-    for (size_t i = 0; i < model->threads_count; i++)
+    for (size_t i = 0; i < model->threads_count; i++) {
+        states_finish(model, model->threads[i], end_ns);
         for (int level = 0; level < 2; level++)
             if (model->threads[i]->lanes[level])
                 ttap__lane_finish(&model->around, model->threads[i]->lanes[level], end_ns);
+    }
     ttap__tasks_finish(&model->tasks, end_ns);
     int rc = done(model);
     return rc ? rc : end_tell(model, end_ns);
@@ -512,6 +603,7 @@ void ttap__model_free(struct ttap__model *model)
                 ttap__lane_free(&model->around, model->threads[i]->lanes[level]);
                 ttap__allowance_free(allowance, model->threads[i]->lanes[level], sizeof *model->threads[i]->lanes[level]);
             }
+        ttap__allowance_free(allowance, model->threads[i]->states, sizeof *model->threads[i]->states);
         ttap__allowance_free(allowance, model->threads[i], sizeof *model->threads[i]);
     }
     ttap__allowance_free(allowance, model->threads, model->threads_room * sizeof *model->threads);

@@ -11,7 +11,7 @@
 
 #include "reader.h"
 
-enum { TTAP__OPEN_START = 1, TTAP__OPEN_END = 2 }; /* flags of spans */
+enum { TTAP__OPEN_START = 1, TTAP__OPEN_END = 2, TTAP__ESTIMATED = 4 }; /* flags of spans */
 
 struct ttap__lane_row {
     uint32_t lane;
@@ -95,6 +95,21 @@ struct ttap__task_out {
     uint8_t flags;
 };
 
+/** What the lane's thread was doing: disjoint, in order, and without gaps from the window's start to its end. */
+struct ttap__state_row {
+    uint32_t lane, state; /* state: a string */
+    int32_t cpu, call;    /* -1: not known, or does not apply */
+    int64_t start_ns, dur_ns;
+    uint8_t flags;
+};
+
+/** The lane's thread could run from at_ns on. */
+struct ttap__wake_row {
+    uint32_t lane, cause; /* cause: a string */
+    int32_t from;         /* the lane of the thread that did it; -1: none of this process */
+    int64_t at_ns, run_ns; /* until it ran; -1: it had not when the window ended */
+};
+
 struct ttap__end_row {
     int64_t dur_ns;
     const char *reason, *identity;
@@ -120,6 +135,8 @@ struct ttap__rows {
     int (*depth)(void *arg, const struct ttap__depth_row *row);
     int (*attr)(void *arg, const struct ttap__attr_row *row);
     int (*task)(void *arg, const struct ttap__task_out *row);
+    int (*state)(void *arg, const struct ttap__state_row *row);
+    int (*wake)(void *arg, const struct ttap__wake_row *row);
     int (*end)(void *arg, const struct ttap__end_row *row);
 };
 

@@ -144,7 +144,7 @@ static int on_events(void *arg, const struct ttap__events *block)
     ttap__account_events(&stat->account, block);
     if (thread) {
         thread->delivered += block->count;
-        thread->signal_delivered += block->level ? block->count : 0;
+        thread->signal_delivered += block->level == TTAP__LEVEL_SIGNAL ? block->count : 0;
         thread->filtered += block->filtered;
     }
     ttap__events_start(block, &walk);

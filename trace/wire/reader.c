@@ -415,7 +415,7 @@ static int events_block_read(struct ttap__reader *reader, const uint8_t *payload
     events_head_read(&cursor, &block);
     if (cursor.bad)
         return damaged_block(reader, TTAP__BLOCK_EVENTS, "its head does not decode");
-    if (block.thread == 0 || block.level > 1)
+    if (block.thread == 0 || block.level > TTAP__LEVEL_MAX)
         return damaged_block(reader, TTAP__BLOCK_EVENTS, "no such stream");
     const char *wrong = events_wrong(&block);
     if (wrong)
@@ -459,11 +459,11 @@ static int task_row(struct ttap__reader *reader, struct cursor *cursor, bool del
     return deliver && reader->calls->task ? reader->calls->task(reader->arg, &row) : 0;
 }
 
-/* A stream's level: there are two. */
+/* A stream's level. */
 static uint8_t level_read(struct cursor *cursor)
 {
     uint8_t level = byte(cursor);
-    if (level > 1)
+    if (level > TTAP__LEVEL_MAX)
         cursor->bad = true;
     return level;
 }
