@@ -65,13 +65,20 @@ static json_int_t lost_in(const json_t *account)
 
 static json_t *groups_in(const json_t *capture)
 {
-    static const char *const names[] = {"task", "region", "log", "counter", "queue", "gc"};
-    json_int_t mask = number_in(capture, "groups");
+#define TTAP_GROUP_ROW(NAME, name) {TTAP_GROUP_##NAME, name},
+    static const struct {
+        uint64_t bit;
+        const char *name;
+    } rows[] = {
+#include "groups.def"
+    };
+#undef TTAP_GROUP_ROW
+    uint64_t mask = (uint64_t)number_in(capture, "groups");
     json_t *array = json_array();
 
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (mask >> i & 1)
-            json_array_append_new(array, json_string(names[i]));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (mask & rows[i].bit)
+            json_array_append_new(array, json_string(rows[i].name));
     return array;
 }
 

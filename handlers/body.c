@@ -143,7 +143,7 @@ static bool read_events(struct ttap__request *req, const json_t *value, uint64_t
         }
         chosen |= UINT64_C(1) << group;
     }
-    *groups = chosen;
+    *groups = ttap__groups_of_choices(chosen);
     return true;
 }
 

@@ -67,8 +67,10 @@ struct ttap__wish {
     struct ttap__sub_opts sub; /* .sample points into the request */
     int format;                /* index in ttap__formats; 0 is native */
 };
-/** NULL-terminated names of the groups; bit i of a group mask is name i. */
+/** NULL-terminated names of the groups, as choices of a parameter. */
 extern const char *const ttap__group_names[];
+/* A set of indices of that list, as TTAP_GROUP_* bits. */
+uint64_t ttap__groups_of_choices(uint64_t chosen);
 /** Read seconds, events, sample, bytes and format. False: a 400 has been sent. */
 bool ttap__wish_from_query(struct ttap__request *req, const struct ttap_http *http, struct ttap__wish *wish);
 /** Read the format parameter alone. *@format is -1 if there is none. */

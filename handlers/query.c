@@ -50,7 +50,7 @@ static bool events_from_query(struct ttap__request *req, uint64_t *groups)
     if (!ttap__param_set(req, "events", ttap__group_names, &chosen))
         return false;
     if (chosen)
-        *groups = chosen;
+        *groups = ttap__groups_of_choices(chosen);
     return true;
 }
 
