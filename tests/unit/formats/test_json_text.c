@@ -53,8 +53,11 @@ static size_t escaped(const char *text, size_t len, char *out)
 {
     size_t used = 0;
     for (size_t at = 0; at < len;) {
+        memset(out + used, '#', TTAP__JSON_ESCAPED_BYTES_MAX + 1);
         size_t before = at, bytes = ttap__json_escaped(out + used, text, len, &at);
         CU_ASSERT_FATAL(at > before && at <= len && bytes >= 1 && bytes <= TTAP__JSON_ESCAPED_BYTES_MAX);
+        for (size_t i = bytes; i <= TTAP__JSON_ESCAPED_BYTES_MAX; i++)
+            CU_ASSERT_EQUAL_FATAL(out[used + i], '#'); /* nothing is written behind what it says */
         used += bytes;
     }
     out[used] = 0;
@@ -63,7 +66,7 @@ static size_t escaped(const char *text, size_t len, char *out)
 
 static void text_becomes(const char *text, size_t len, const char *expected)
 {
-    char out[12 * 16 + 1];
+    char out[TTAP__JSON_ESCAPED_BYTES_MAX * 16 + 2];
     size_t used = escaped(text, len, out);
     if (used != strlen(expected) || strcmp(out, expected) != 0) {
         printf("(%s is not %s) ", out, expected);
@@ -148,7 +151,7 @@ static void no_byte_behind_the_text_is_read(void)
 {
     static const char text[] = "a\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\xf0\x9f\x98";
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), out[12 * sizeof text + 1];
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), out[TTAP__JSON_ESCAPED_BYTES_MAX * sizeof text + 2];
     CU_ASSERT_FATAL(pages != MAP_FAILED && mprotect(pages + page, page, PROT_NONE) == 0);
     for (size_t len = 0; len < sizeof text; len++) {
         char *at_the_edge = memcpy(pages + page - len, text, len);
