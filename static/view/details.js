@@ -195,7 +195,7 @@ function legend(model) {
 
 /**
  * @param {Model} model @param {[number, number]} range
- * @param {{regions: import('../calc/regions.js').RegionStat[], states: import('../calc/states.js').ThreadStats[]}|null} stats null while they are computed
+ * @param {{regions: import('../calc/range.js').RangeStat[], states: import('../calc/states.js').ThreadStats[]}|null} stats null while they are computed
  * @param {{zoom: () => void, clear: () => void}} act
  */
 export function rangeDetails(model, range, stats, act) {

@@ -5,8 +5,8 @@ import { context, h, sizeCanvas } from '../dom.js';
 import { palette } from './palette.js';
 
 const HEIGHT = 42;
-/** So many rows are summed before the page gets a turn again: 10,000 lanes must not stop it. */
-const ROWS_A_TURN = 400;
+/** So long are rows summed before the page gets a turn again: 10,000 lanes must not stop it. */
+const TURN_MS = 8;
 
 export class Minimap {
     /** @param {import('./viewport.js').Viewport} view @param {() => void} changed */
@@ -54,13 +54,15 @@ export class Minimap {
         const rows = [...model.lanes.values()].map((l) => l.rows.find((r) => r.table === 'work') ?? l.rows.find((r) => r.table === 'region')).filter((r) => r !== undefined);
         const turn = (/** @type {number} */ from) => {
             if (this.madeFor !== key) return;
-            for (const row of rows.slice(from, from + ROWS_A_TURN)) {
+            const until = performance.now() + TURN_MS;
+            let k = from;
+            for (; k < rows.length && performance.now() < until; k++) {
                 line.clear();
-                paintRow(line, row.segs, a, px);
+                paintRow(line, rows[k].segs, a, px);
                 for (let x = 0; x < width; x++) sum[x] += Math.min(1, line.cover[x]);
             }
             this.turns++;
-            if (from + ROWS_A_TURN < rows.length) setTimeout(() => turn(from + ROWS_A_TURN), 0);
+            if (k < rows.length) setTimeout(() => turn(k), 0);
             else if (from > 0) this.changed();
         };
         turn(0);

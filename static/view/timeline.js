@@ -9,7 +9,8 @@
 // Frames are drawn on change only, one request at a time.
 
 import { sliceAt } from '../data/model.js';
-import { inPieces, regionStats } from '../calc/regions.js';
+import { rangeStats } from '../calc/range.js';
+import { inPieces } from '../calc/regions.js';
 import { stateStats } from '../calc/states.js';
 import { wakeOf } from '../calc/wakes.js';
 import { context, fill, h, sizeCanvas } from '../dom.js';
@@ -264,7 +265,7 @@ export class Timeline {
         if (!range) return;
         const old = () => turn !== this.rangeTurn;
         const states = await inPieces(stateStats(this.model, range[0], range[1]), old);
-        const regions = states && (await inPieces(regionStats(this.model, range[0], range[1]), old));
+        const regions = states && (await inPieces(rangeStats(this.model, range[0], range[1]), old));
         if (states && regions && !old() && this.range) fill(this.side, ...rangeDetails(this.model, range, { states, regions }, this.rangeActs()));
     }
 

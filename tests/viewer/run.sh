@@ -1,5 +1,6 @@
 #!/bin/sh
-# run.sh - one of the viewer's tests: unit, size [STRIP_ASSETS], strip STRIP_ASSETS, types, browser, speed [SLICES], service PROGRAM. 77: skipped, and why is printed.
+# run.sh - one of the viewer's tests: unit, size [STRIP_ASSETS], strip STRIP_ASSETS, types, browser, speed [SLICES], bench TRACETAP SPANS [OPTIONS],
+# service PROGRAM. 77: skipped, and why is printed.
 cd "$(dirname "$0")" || exit 1
 
 skip() {
@@ -23,6 +24,7 @@ strip) need_package typescript && TTAP_STRIP=$1 exec node --test strip.test.mjs 
 types) need_package typescript && exec node node_modules/typescript/bin/tsc -p . ;;
 browser) need_package playwright-core && need_chromium && exec node --test --test-timeout=380000 browser/pages.test.mjs ;;
 speed) need_package playwright-core && need_chromium && exec node browser/speed.mjs "$@" ;;
+bench) need_package playwright-core && need_chromium && exec node browser/bench.mjs "$@" ;;
 service) need_package playwright-core && need_chromium && exec node browser/service.mjs "$@" ;;
 *) echo "unknown test: $what"; exit 1 ;;
 esac

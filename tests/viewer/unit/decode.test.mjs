@@ -4,6 +4,7 @@ import { Decoder, DecodeError } from '../../../static/data/decode.js';
 import { LineSplitter } from '../../../static/data/stream.js';
 import { Model, selfTime, sliceAt } from '../../../static/data/model.js';
 import { regionStats } from '../../../static/calc/regions.js';
+import { rangeStats } from '../../../static/calc/range.js';
 import { taskKinds, taskMarks, taskUse } from '../../../static/calc/tasks.js';
 import { parseFilter } from '../../../static/calc/filter.js';
 import { Search } from '../../../static/calc/search.js';
@@ -143,6 +144,8 @@ test('region totals equal those of naive code over a large capture, and over a p
         const stats = drain(regionStats(m, t0, t1));
         assert.equal(stats.length, naive.size);
         for (const s of stats) assert.ok(Math.abs(s.total - naive.get(s.name)) < 1, `${s.total} ${naive.get(s.name)}`);
+        const sums = drain(rangeStats(m, t0, t1));
+        assert.deepEqual(sums, stats.map(({ name, n, total, self }) => ({ name, n, total, self })), `${t0}`);
     }
 });
 

@@ -1,0 +1,17 @@
+import { StandIn } from './support/server.mjs';
+import { openBrowser } from './support/browser.mjs';
+import { largeCapture } from './support/captures.mjs';
+import { instrument, loaded } from './support/measure.mjs';
+const slices=Number(process.argv[2]);
+const server = new StandIn(); const text=[...largeCapture(slices)]; const pieces=[]; for (let i=0;i<text.length;i+=64) pieces.push(Buffer.from(text.slice(i,i+64).join('')));
+const id=server.add(()=>pieces); const base=await server.listen();
+const b=await openBrowser({width:1600,height:900}); await instrument(b.page);
+const c=await b.context.newCDPSession(b.page); await c.send('Profiler.enable'); await c.send('Profiler.setSamplingInterval',{interval:500});
+await b.goto(base); await c.send('Profiler.start');
+await b.goto(`${base}#/timeline?cap=${id}`); console.log(await loaded(b.page,60000));
+console.log(await b.page.evaluate(()=>window.tasks_.map(t=>t.map(Math.round).join('+')).join(' ')));
+const fr = await b.page.evaluate(()=>window.frames_.filter(f=>f>12)); console.log('frames>12', fr.length, Math.max(...fr));
+const {profile}=await c.send('Profiler.stop'); const self=new Map(); const dt=profile.timeDeltas; const by=new Map(profile.nodes.map(n=>[n.id,n]));
+profile.samples.forEach((s,i)=>{const n=by.get(s);const k=n.callFrame.functionName+' '+n.callFrame.url.split('/').pop()+':'+n.callFrame.lineNumber;self.set(k,(self.get(k)??0)+dt[i]/1000)});
+console.log([...self].sort((a,b)=>b[1]-a[1]).slice(0,22).map(([k,v])=>v.toFixed(0)+' '+k).join('\n'));
+await b.close(); server.close(); process.exit(0);
