@@ -24,6 +24,8 @@
 /* Names: TTAP_NAMES_MAX distinct ones; text is 64 bytes each on average; the hash table is half full at most. */
 #define TTAP__NAME_TEXT_BYTES (4u << 20)
 #define TTAP__NAME_HASH_SLOTS (2u * 65536u)
+/* Names that threads were in the middle of making when the drainer came by; of more than these the oldest is never told. */
+#define TTAP__NAMES_SKIPPED_MAX 64u
 
 /* Open regions the packer remembers per thread, for the heads of chunks; deeper ones are recorded but not listed there. */
 #define TTAP__REGION_STACK 64u

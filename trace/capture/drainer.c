@@ -67,12 +67,23 @@ uint64_t ttap__thread_cpu_ns(void)
 
 /* ---- The gate ---- */
 
+/* Regions were not recorded for a while: what was open before may be over. ttap__refresh() does the same for the emitters' side. */
+static void forget_regions(void)
+{
+    uint32_t made = ttap__load_acquire(&ttap__arena_base->slots_made);
+    for (uint32_t i = 0; i < made * 2; i++)
+        if (engine.follow[i])
+            ttap__follow_gap(engine.follow[i], 0);
+}
+
 static void set_gate(uint64_t groups)
 {
     uint64_t gate = ttap__load(&ttap_gate);
     uint64_t epoch = ((gate >> TTAP__GATE_EPOCH_SHIFT) + 1) & UINT32_MAX;
-    if ((groups & TTAP_GROUP_REGION) && !(gate & TTAP_GROUP_REGION))
+    if ((groups & TTAP_GROUP_REGION) && !(gate & TTAP_GROUP_REGION)) {
         ttap__store(&ttap__arena_base->clean_epoch, (uint32_t)epoch);
+        forget_regions();
+    }
     /* Dekker: partner of the load in ttap__emission_open(). Also publishes the sampling table and the session. */
     __atomic_store_n(&ttap_gate, epoch << TTAP__GATE_EPOCH_SHIFT | groups, __ATOMIC_SEQ_CST);
 }
@@ -268,11 +279,13 @@ static void count_sampled_out(struct ttap__stream_id id, struct ttap__slot_drain
 static void begin_chunk(struct ttap__stream_id id, struct ttap__slot_drained *d, struct ttap__follow *follow, const struct ttap__chunk *chunk)
 {
     uint64_t lost_before = ttap__load(&chunk->lost_before);
-    bool gap = lost_before > d->lost_full;
+    bool gap = lost_before > d->lost_full || d->gap;
     if (gap || ttap__load(&chunk->serial) == 1)
         follow_chunk(follow, chunk); /* else the events told: the chunk may have been taken while a new task was being entered */
-    if (gap) {
+    if (gap)
         ttap__follow_gap(follow, ttap__load(&chunk->depth));
+    d->gap = 0;
+    if (lost_before > d->lost_full) {
         lost(id, TTAP__LOSS_FULL, d, lost_before - d->lost_full, ttap__load(&chunk->base_ticks));
         d->lost_full = lost_before;
     }
@@ -387,6 +400,7 @@ static void drain_stream(uint32_t slot_index, uint32_t level)
     if (lost_full > d->lost_full) {
         lost(id, TTAP__LOSS_FULL, d, lost_full - d->lost_full, now_ticks);
         d->lost_full = lost_full;
+        d->gap = 1;
     }
     if (lost_nested > d->lost_nested) {
         lost(id, TTAP__LOSS_NESTED, d, lost_nested - d->lost_nested, now_ticks);

@@ -69,7 +69,9 @@ struct ttap__sub {
     uint64_t end_mono_ns;
     uint64_t next_clock_ns, clock_step_ns;
     uint64_t drainer_cpu_start_ns;
-    uint32_t names_sent;
+    uint32_t names_sent;       /* all up to this one, but for: */
+    uint32_t names_skipped;
+    uint32_t name_skipped[TTAP__NAMES_SKIPPED_MAX]; /* reserved, not filled in when their turn came */
     bool names_full_sent;
     uint64_t blocks;
     struct ttap__accounts accounts;        /* [slot * 2 + level] */

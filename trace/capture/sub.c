@@ -76,34 +76,80 @@ static void put_name_row(struct ttap__out *out, const struct ttap__arena *arena,
     ttap__out_string(out, arena->name_text + arena->name[id].offset, len);
 }
 
-/* Names from sub->names_sent on, as many as one block takes. Returns the last id told, or 0 when it could not be put. */
-static uint32_t send_name_block(struct ttap__sub *sub, const struct ttap__arena *arena, uint32_t made)
+/* False: reserved, not filled in. No event can carry it yet, but it may be ready next time. */
+static bool put_ready_name(struct ttap__out *row, const struct ttap__arena *arena, uint32_t id)
 {
-    unsigned char rows[BLOCK_BYTES], block[BLOCK_BYTES + 32];
-    struct ttap__out row = ttap__out_of(rows, sizeof(rows));
-    uint32_t count = 0, id = sub->names_sent;
-    while (id < made && row.end - row.at > TTAP_NAME_BYTES_MAX + 32) {
-        uint32_t len = ttap__load_acquire(&arena->name[id + 1].len_plus_1); /* release: store() in names.c */
-        id++;
-        if (!len)
-            continue; /* reserved, not filled in: no event can carry it yet, but it may be ready next time */
-        put_name_row(&row, arena, id, len - 1);
-        count++;
-    }
+    uint32_t len = ttap__load_acquire(&arena->name[id].len_plus_1); /* release: store() in names.c */
+    if (len)
+        put_name_row(row, arena, id, len - 1);
+    return len != 0;
+}
+
+static bool put_name_rows(struct ttap__sub *sub, const struct ttap__out *row, uint32_t count)
+{
+    unsigned char block[BLOCK_BYTES + 32];
+    if (!count)
+        return true;
     struct ttap__out out = ttap__out_of(block, sizeof(block));
     size_t opened = ttap__out_block_open(&out, TTAP__BLOCK_NAMES);
     ttap__out_varint(&out, count);
-    ttap__out_bytes_of(&out, rows, ttap__out_bytes(&row));
+    ttap__out_bytes_of(&out, row->start, ttap__out_bytes(row));
     ttap__out_block_close(&out, opened);
-    return put_block(sub, &out, PUT_CONTROL) ? id : 0;
+    return put_block(sub, &out, PUT_CONTROL);
 }
 
-/* The first id below @made that is not filled in yet, or @made + 1. */
-static uint32_t first_unready(const struct ttap__arena *arena, uint32_t from, uint32_t made)
+static bool has_name_room(const struct ttap__out *row)
 {
-    while (from <= made && ttap__load_acquire(&arena->name[from].len_plus_1))
-        from++;
-    return from;
+    return row->end - row->at > TTAP_NAME_BYTES_MAX + 32;
+}
+
+/* Those that were not ready and are now: each name is told once. */
+static bool send_skipped_names(struct ttap__sub *sub, const struct ttap__arena *arena)
+{
+    unsigned char rows[BLOCK_BYTES];
+    struct ttap__out row = ttap__out_of(rows, sizeof(rows));
+    uint32_t left[TTAP__NAMES_SKIPPED_MAX], count = 0, still = 0;
+    for (uint32_t i = 0; i < sub->names_skipped; i++) {
+        uint32_t id = sub->name_skipped[i];
+        if (has_name_room(&row) && put_ready_name(&row, arena, id))
+            count++;
+        else
+            left[still++] = id;
+    }
+    if (!put_name_rows(sub, &row, count))
+        return false;
+    memcpy(sub->name_skipped, left, still * sizeof(*left));
+    sub->names_skipped = still;
+    return true;
+}
+
+static void skip_name(uint32_t *skipped, uint32_t *count, uint32_t id)
+{
+    if (*count == TTAP__NAMES_SKIPPED_MAX)
+        memmove(skipped, skipped + 1, --*count * sizeof(*skipped));
+    skipped[(*count)++] = id;
+}
+
+/* Names from sub->names_sent on, as many as one block takes. */
+static bool send_name_block(struct ttap__sub *sub, const struct ttap__arena *arena, uint32_t made)
+{
+    unsigned char rows[BLOCK_BYTES];
+    struct ttap__out row = ttap__out_of(rows, sizeof(rows));
+    uint32_t skipped[TTAP__NAMES_SKIPPED_MAX], skipped_count = sub->names_skipped;
+    uint32_t count = 0, id = sub->names_sent;
+    memcpy(skipped, sub->name_skipped, skipped_count * sizeof(*skipped));
+    while (id < made && has_name_room(&row)) {
+        if (put_ready_name(&row, arena, ++id))
+            count++;
+        else
+            skip_name(skipped, &skipped_count, id);
+    }
+    if (!put_name_rows(sub, &row, count))
+        return false;
+    memcpy(sub->name_skipped, skipped, skipped_count * sizeof(*skipped));
+    sub->names_skipped = skipped_count;
+    sub->names_sent = id;
+    return true;
 }
 
 static bool send_names(struct ttap__sub *sub)
@@ -123,15 +169,11 @@ static bool send_names(struct ttap__sub *sub)
             return false;
         sub->names_full_sent = true;
     }
-    uint32_t from = sub->names_sent + 1;
-    while (sub->names_sent < made) {
-        uint32_t sent = send_name_block(sub, arena, made);
-        if (!sent)
+    if (sub->names_skipped && !send_skipped_names(sub, arena))
+        return false;
+    while (sub->names_sent < made)
+        if (!send_name_block(sub, arena, made))
             return false;
-        sub->names_sent = sent;
-    }
-    if (from <= made) /* tell again from the first one that was not ready; a repeated name is harmless */
-        sub->names_sent = first_unready(arena, from, made) - 1;
     return true;
 }
 

@@ -95,6 +95,7 @@ struct ttap__slot_drained {
     uint64_t last_ticks;   /* of the last event, or the session's start */
     uint32_t serial;       /* the last chunk that is done */
     uint32_t used;         /* cells that are done of the one after it */
+    uint32_t gap;          /* lost_full rose since that chunk: the next one's head tells how things stand */
 };
 
 struct ttap__slot {
@@ -262,6 +263,10 @@ void ttap__arena_init(struct ttap__arena *arena);
 
 /* Give the calling thread a record. False: it is silent, forked without us noticing, or the table is full. Signal-safe. */
 bool ttap__attach(void);
+
+/* An event of a thread that can have no record is lost. Not those of our own threads, which have none to record, and of a raw clone's
+ * child. Apart from ttap__attach(), which is tried more than once for some events. */
+void ttap__count_without_record(void);
 
 /* The slow half of opening an emission: the epoch changed. Called with busy set. */
 void ttap__refresh(struct ttap__record *rec, struct ttap__stream *s, uint64_t gate);

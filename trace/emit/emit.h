@@ -46,8 +46,10 @@ static inline __attribute__((always_inline)) bool ttap__emission_stream(struct t
 {
     struct ttap__record *rec = ttap__tls;
     if (ttap__unlikely(!rec->stream[0].shared)) {
-        if (!ttap__attach())
+        if (!ttap__attach()) {
+            ttap__count_without_record();
             return false;
+        }
         rec = ttap__tls;
     }
     struct ttap__stream *s = &rec->stream[0];

@@ -202,6 +202,8 @@ static __attribute__((noinline, cold)) void enter_unusual(const struct ttap_task
         *before = rec ? ttap__slot_task(rec->slot) : none;
     if (rec)
         enter(rec, &entered);
+    else if (TTAP_ENABLED(TTAP_GROUP_TASK))
+        ttap__count_without_record();
 }
 
 void ttap_task_enter(const struct ttap_task *task, struct ttap_task *before)

@@ -159,26 +159,23 @@ static void record_init(struct ttap__record *rec, uint32_t index, struct ttap__s
     }
 }
 
-/* An event of a thread that can have no record. Not for our own threads: those have none to record. */
-static bool refuse(struct ttap__arena *arena)
+void ttap__count_without_record(void)
 {
-    if (arena && ttap__tls_silent != SILENT_OWN && (ttap__load(&ttap_gate) & TTAP__GATE_GROUPS))
+    struct ttap__arena *arena = ttap__arena_base;
+    if (arena && ttap__tls_silent != SILENT_OWN && ttap__tls_silent != SILENT_CLONED && (ttap__load(&ttap_gate) & TTAP__GATE_GROUPS))
         __atomic_fetch_add(&arena->lost_norecord, 1, __ATOMIC_RELAXED);
-    return false;
 }
 
 bool ttap__attach(void)
 {
     if (ttap__tls != &ttap__no_record)
         ttap__tls_silent = SILENT_CLONED; /* our record was wiped: a raw clone's child. The parent's capture is not ours to write */
-    if (ttap__tls_silent)
-        return refuse(ttap__tls_silent == SILENT_CLONED ? NULL : ttap__arena_base);
-    struct ttap__arena *arena = ttap__arena();
+    struct ttap__arena *arena = ttap__tls_silent ? NULL : ttap__arena();
     if (!arena)
         return false;
     uint32_t found = slot_find(arena);
     if (!found)
-        return refuse(arena);
+        return false;
     uint32_t index = found - 1;
     struct ttap__slot *slot = &arena->slot[index];
     slot_init(slot, __atomic_add_fetch(&arena->next_uid, 1, __ATOMIC_RELAXED));
