@@ -36,6 +36,8 @@ static void *one_more(void *items, size_t count, size_t item_bytes)
 static struct emission *said;
 static uint32_t said_count;
 
+#define LEVELS 8 /* streams a thread may have in captures */
+
 /* One thread, from birth to death. */
 struct teller {
     uint64_t uid; /* as captures call it; 0: not told yet */
@@ -48,7 +50,7 @@ struct teller {
     /* Of the window being checked. */
     uint64_t row_seqs, row_sampled_out, row_lost;
     bool has_row;
-    int64_t last[2][NESTING_MAX];
+    int64_t last[LEVELS][NESTING_MAX];
 };
 static struct teller *tellers;
 static uint32_t tellers_count;
@@ -135,8 +137,8 @@ struct ttap_name *truth_tile(uint32_t emission, int64_t *value)
 {
     struct teller *t = teller_of(world_fiber->tid);
     unsigned n = world_fiber->handlers;
-    if (!t->tiles[n])
-        snprintf(t->text[n], sizeof(t->text[n]), "tile.%d", (world_fiber->tid - FIRST_TID) * NESTING_MAX + (int)n);
+    if (!t->tiles[n]) /* the validator's tiles are for one stream; what handlers say may come in two, and be lost in the other */
+        snprintf(t->text[n], sizeof(t->text[n]), "%s.%d", n ? "nest" : "tile", (world_fiber->tid - FIRST_TID) * NESTING_MAX + (int)n);
     t->tile[n] = one_more(t->tile[n], t->tiles[n], sizeof(uint32_t));
     *value = t->tiles[n];
     t->tile[n][t->tiles[n]++] = emission;
@@ -361,7 +363,7 @@ static struct emission *emission_of(struct checking *c, const struct ttap__event
     unsigned long tile;
     switch (event->row->known) {
     case TTAP__COUNTER:
-        if (event->a[0] >= c->names || sscanf(c->name[event->a[0]], "tile.%lu", &tile) != 1)
+        if (event->a[0] >= c->names || sscanf(c->name[event->a[0]], "%*4s.%lu", &tile) != 1)
             return NULL;
         if (tile / NESTING_MAX >= tellers_count || event->a[1] >= tellers[tile / NESTING_MAX].tiles[tile % NESTING_MAX])
             fail_window(c->w, "a counter value that nobody set", tile, event->a[1]);
@@ -657,7 +659,7 @@ static void check_window(struct window *w)
         struct teller *t = &tellers[i];
         t->has_row = false;
         t->row_seqs = t->row_sampled_out = t->row_lost = 0;
-        for (int level = 0; level < 2; level++)
+        for (int level = 0; level < LEVELS; level++)
             for (int nesting = 0; nesting < NESTING_MAX; nesting++)
                 t->last[level][nesting] = -1;
     }
