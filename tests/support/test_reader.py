@@ -419,7 +419,7 @@ class CutsAndDamage(Checked):
             "a second header": head.blocks[0],
             "more rows than bytes": block(3, u(1 << 60)),
             "a name beyond its block": block(3, u(1, 9, 100) + b"abc"),
-            "level 2": block(6, u(1) + bytes([2, 1]) + u(1, 1, 0, 1, 1)),
+            "level 8": block(6, u(1) + bytes([8, 1]) + u(1, 1, 0, 1, 1)),
             "sequence numbers beyond 64 bits": block(6, u(1) + bytes([0, 1]) + u((1 << 64) - 1, 1, 0, 1, 1)),
             "a varint of 65 bits": block(2, b"\xff" * 9 + b"\x02" + u(1, 1)),
             "a varint of 11 bytes": block(2, b"\x80" * 10 + b"\x01" + u(1, 1)),
