@@ -16,7 +16,7 @@ struct packed_event {
 };
 
 struct packed {
-    bool whole; /* the reader took the block to its last byte; else the rest is empty */
+    bool whole; /* the reader took the block to its last byte; else the rest says nothing */
     uint64_t task, task_parent, task_kind, task_draw, task_start_ticks, open_ends;
     size_t regions_count, events_count;
     struct {
