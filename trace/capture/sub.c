@@ -637,6 +637,55 @@ static void send_tasks(struct ttap__sub *sub)
     }
 }
 
+/* ---- Calls that have not returned ----
+ * A hooked call is told when it returns; who has not by the end of the window is still in it. */
+
+#define CALL_GROUPS (TTAP_GROUP_LOCK | TTAP_GROUP_NET | TTAP_GROUP_FILE | TTAP_GROUP_SLEEP)
+
+static const char *const op_names[] = {
+#define TTAP_OP(number, NAME, name) [number] = name,
+#include "ops.def"
+#undef TTAP_OP
+};
+
+/* Read while its owner may return from it and make another: the same before and after means one call, or one just like it. */
+static bool write_pending_call(struct ttap__out *out, uint32_t index, const struct ttap__slot *slot)
+{
+    uint64_t op = ttap__load_acquire(&slot->call); /* release: ttap__call_begin() */
+    uint64_t start_ticks = ttap__load(&slot->call_start), object = ttap__load_acquire(&slot->call_object);
+    if (!op || op >= sizeof(op_names) / sizeof(op_names[0]) || !op_names[op] || ttap__load(&slot->call) != op ||
+        ttap__load(&slot->call_start) != start_ticks)
+        return false;
+    ttap__out_varint(out, ttap__slot_number(index, ttap__load(&slot->uid)));
+    ttap__out_varint(out, start_ticks);
+    ttap__out_varint(out, ttap_name(op_names[op]));
+    ttap__out_varint(out, object);
+    return true;
+}
+
+static void send_pending_calls(struct ttap__sub *sub)
+{
+    const struct ttap__arena *arena = ttap__arena_base;
+    uint32_t made = ttap__load(&arena->slots_made);
+    for (uint32_t at = 0; at < made;) {
+        unsigned char rows[BLOCK_BYTES], block[BLOCK_BYTES + 32];
+        struct ttap__out row = ttap__out_of(rows, sizeof(rows));
+        uint32_t count = 0;
+        for (; at < made && row.end - row.at > 64; at++)
+            if (ttap__load_acquire(&arena->slot[at].state) == TTAP__SLOT_LIVE)
+                count += write_pending_call(&row, at, &arena->slot[at]);
+        if (!count)
+            continue;
+        send_names(sub);
+        struct ttap__out out = ttap__out_of(block, sizeof(block));
+        size_t opened = ttap__out_block_open(&out, TTAP__BLOCK_CALLS);
+        ttap__out_varint(&out, count);
+        ttap__out_bytes_of(&out, rows, ttap__out_bytes(&row));
+        ttap__out_block_close(&out, opened);
+        put_block(sub, &out, PUT_CONTROL);
+    }
+}
+
 bool ttap__sub_begin(struct ttap__sub *sub, uint64_t drainer_cpu_ns)
 {
     unsigned char buffer[BLOCK_BYTES];
@@ -718,6 +767,8 @@ static void free_accounts(struct ttap__sub *sub)
 void ttap__sub_finish(struct ttap__sub *sub, uint64_t drainer_cpu_ns)
 {
     send_names(sub);
+    if (sub->opts.groups & CALL_GROUPS)
+        send_pending_calls(sub);
     for (uint32_t at = 0; at < sub->accounts.room; at++) {
         struct ttap__account *a = &sub->accounts.row[at];
         if (a->uid)

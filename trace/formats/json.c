@@ -37,7 +37,7 @@ struct page {
 
 /* ---- Tables ---- */
 
-enum table { STR, REGION, WORK, TASK, ATTR, LOG, INSTANT, COUNTER, DEPTH, WAIT, GC, LOST, STATE, WAKE, TABLES };
+enum table { STR, REGION, WORK, TASK, ATTR, LOG, INSTANT, COUNTER, DEPTH, WAIT, GC, LOST, STATE, WAKE, CALL, RELEASE, TABLES };
 
 enum form { I64, I32, U8, TIME, TEXT, TEXT_ARRAY, TRACE };
 
@@ -60,6 +60,8 @@ struct PACKED gc { int64_t at, dur; int32_t phase; uint8_t flags; };
 struct PACKED lost { int64_t at, dur, count; int32_t reason; };
 struct PACKED state { int64_t at, dur; int32_t state, cpu, call; uint8_t flags; };
 struct PACKED wake { int64_t at, run; int32_t to, cause; };
+struct PACKED call { int64_t at, dur, result; int32_t op, object, task; uint8_t flags; };
+struct PACKED release { int64_t at; int32_t op, object; };
 struct PACKED str { uint32_t v; };
 
 #define C(row, member, form) {#member, offsetof(struct row, member), form}
@@ -91,6 +93,9 @@ static const struct {
     [STATE] = {"state", NULL, sizeof(struct state), true,
                {T(state), C(state, dur, I64), C(state, state, I32), C(state, cpu, I32), C(state, call, I32), C(state, flags, U8)}},
     [WAKE] = {"wake", NULL, sizeof(struct wake), true, {T(wake), C(wake, to, I32), C(wake, run, I64), C(wake, cause, I32)}},
+    [CALL] = {"call", NULL, sizeof(struct call), true,
+              {T(call), C(call, dur, I64), C(call, op, I32), C(call, object, I32), C(call, result, I64), C(call, task, I32), C(call, flags, U8)}},
+    [RELEASE] = {"release", NULL, sizeof(struct release), true, {T(release), C(release, op, I32), C(release, object, I32)}},
     [LOST] = {"lost", NULL, sizeof(struct lost), true, {T(lost), C(lost, dur, I64), C(lost, count, I64), C(lost, reason, I32)}},
 };
 
@@ -788,13 +793,15 @@ static int on_lane(void *arg, const struct ttap__lane_row *lane)
     return json->rc;
 }
 
-static int on_object(void *arg, uint32_t number, struct ttap__text name)
+static int on_object(void *arg, const struct ttap__object_row *row)
 {
     struct ttap__json *json = arg;
     chunk_open(json, "object");
-    put_count(json, ",\"id\":", number);
-    put_text(json, ",\"kind\":\"queue\",\"name\":");
-    put_literal(json, name.bytes, name.len);
+    put_count(json, ",\"id\":", row->number);
+    put_text(json, ",\"kind\":\"");
+    put_text(json, row->kind);
+    put_text(json, "\",\"name\":");
+    put_literal(json, row->name.bytes, row->name.len);
     put(json, "}", 1);
     return json->rc;
 }
@@ -848,6 +855,17 @@ static int on_state(void *arg, const struct ttap__state_row *row)
 static int on_wake(void *arg, const struct ttap__wake_row *row)
 {
     return add(arg, WAKE, row->from, 0, &(struct wake){row->at_ns, row->run_ns, (int32_t)row->lane, (int32_t)row->cause});
+}
+
+static int on_call(void *arg, const struct ttap__call_row *row)
+{
+    return add(arg, CALL, (int32_t)row->lane, 0,
+               &(struct call){row->start_ns, row->dur_ns, row->result, (int32_t)row->op, row->object, row->task, row->flags});
+}
+
+static int on_release(void *arg, const struct ttap__release_row *row)
+{
+    return add(arg, RELEASE, (int32_t)row->lane, 0, &(struct release){row->at_ns, (int32_t)row->op, row->object});
 }
 
 static int on_log(void *arg, const struct ttap__log_row *row)
@@ -939,6 +957,7 @@ const struct ttap__rows ttap__json_rows = {
     .capture = on_capture, .note = on_note, .string = on_string, .lane = on_lane, .object = on_object, .region = on_region,
     .work = on_work,       .wait = on_wait, .gc = on_gc,         .lost = on_lost, .log = on_log,       .instant = on_instant,
     .counter = on_counter, .depth = on_depth, .attr = on_attr,   .task = on_task, .state = on_state, .wake = on_wake,
+    .call = on_call,       .release = on_release,
     .end = on_end,
 };
 

@@ -45,6 +45,9 @@ void *ttap__real_find(struct ttap__real *real);
 
 /* ---- A call ---- */
 
+/* What a call on a descriptor may turn out to be. */
+#define TTAP__FD_GROUPS (TTAP_GROUP_NET | TTAP_GROUP_FILE)
+
 #define TTAP_OP(number, NAME, name) OP_##NAME = (number),
 enum ttap__op {
 #include "ops.def"
@@ -53,8 +56,8 @@ enum ttap__op {
 
 struct ttap__call {
     struct ttap__slot *slot;       /* NULL: nothing to do at the end */
-    uint64_t start_ticks;          /* 0: nobody recorded when it began */
-    uint64_t note_before, object_before, frame_before;
+    uint64_t start_ticks;          /* 0: nobody recorded when it was made; told all the same if somebody does when it returns */
+    uint64_t note_before, object_before, frame_before, start_before;
     uint64_t object;
     uint32_t op;
 };
@@ -78,11 +81,13 @@ static inline __attribute__((always_inline)) void ttap__call_begin(struct ttap__
     bool nested = call->frame_before > frame;
     call->note_before = nested ? ttap__load(&slot->call) : 0;
     call->object_before = ttap__load(&slot->call_object);
+    call->start_before = ttap__load(&slot->call_start);
     call->frame_before = nested ? call->frame_before : 0;
     ttap__store(&slot->call_object, object);
     ttap__store(&slot->call_frame, frame);
-    ttap__store_release(&slot->call, op); /* acquire: write_pending_call() in sub.c */
     call->start_ticks = TTAP_ENABLED(groups) ? ttap__ticks() : 0;
+    ttap__store(&slot->call_start, call->start_ticks);
+    ttap__store_release(&slot->call, op); /* acquire: write_pending_call() in sub.c */
 }
 
 static inline __attribute__((always_inline)) void ttap__call_note_back(const struct ttap__call *call)
@@ -90,6 +95,7 @@ static inline __attribute__((always_inline)) void ttap__call_note_back(const str
     struct ttap__slot *slot = call->slot;
     ttap__store(&slot->call_object, call->object_before);
     ttap__store(&slot->call_frame, call->frame_before);
+    ttap__store(&slot->call_start, call->start_before);
     ttap__store_release(&slot->call, call->note_before);
 }
 
@@ -106,7 +112,7 @@ static inline void ttap__fd_call_end(const struct ttap__call *call, int64_t resu
     if (ttap__unlikely(!call->slot))
         return;
     ttap__call_note_back(call);
-    if (ttap__unlikely(call->start_ticks))
+    if (ttap__unlikely(call->start_ticks || TTAP_ENABLED(TTAP__FD_GROUPS)))
         ttap__fd_call_record(call, result);
 }
 
@@ -115,7 +121,7 @@ static inline void ttap__sleep_call_end(const struct ttap__call *call, int64_t r
     if (ttap__unlikely(!call->slot))
         return;
     ttap__call_note_back(call);
-    if (ttap__unlikely(call->start_ticks))
+    if (ttap__unlikely(call->start_ticks || TTAP_ENABLED(TTAP_GROUP_SLEEP)))
         ttap__sleep_call_record(call, result);
 }
 
@@ -124,7 +130,7 @@ static inline void ttap__lock_call_end(const struct ttap__call *call, uint32_t h
     if (ttap__unlikely(!call->slot))
         return;
     ttap__call_note_back(call);
-    if (ttap__unlikely(call->start_ticks))
+    if (ttap__unlikely(call->start_ticks || TTAP_ENABLED(TTAP_GROUP_LOCK)))
         ttap__lock_call_record(call, holder);
 }
 
@@ -142,8 +148,6 @@ static inline void ttap__lock_call_end(const struct ttap__call *call, uint32_t h
         ttap__fd_call_end(&call, result < 0 ? -errno : (int64_t)result);                                                           \
         return result;                                                                                                             \
     }
-
-#define TTAP__FD_GROUPS (TTAP_GROUP_NET | TTAP_GROUP_FILE)
 
 /* @fd, told from whatever had that number before. */
 uint64_t ttap__fd_object(int fd);

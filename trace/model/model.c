@@ -2,6 +2,8 @@
 #include "model.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +50,12 @@ static int done(struct ttap__model *model)
             return rcs[i];
     return 0;
 }
+
+#define TELL(model, table, row)                                                              \
+    do {                                                                                     \
+        if ((model)->around.rows->table && (model)->around.rc == 0)                          \
+            (model)->around.rc = (model)->around.rows->table((model)->around.arg, row);      \
+    } while (0)
 
 static void *model_grow(struct ttap__model *model, size_t bytes)
 {
@@ -261,8 +269,9 @@ static uint32_t object_of(struct ttap__model *model, uint64_t queue, uint64_t na
         model->around.untold++;
         return TTAP__IDMAP_NONE;
     }
+    struct ttap__object_row row = {model->objects_count, "queue", ttap__names_text(&model->names, name)};
     if (model->around.rows->object && model->around.rc == 0)
-        model->around.rc = model->around.rows->object(model->around.arg, model->objects_count, ttap__names_text(&model->names, name));
+        model->around.rc = model->around.rows->object(model->around.arg, &row);
     return model->objects_count++;
 }
 
@@ -271,11 +280,6 @@ static uint32_t why_word(struct ttap__model *model, uint64_t why)
     return ttap__names_word(&model->names, why == 1 ? TTAP__WORD_FULL : why == 2 ? TTAP__WORD_EMPTY : TTAP__WORD_UNKNOWN);
 }
 
-#define TELL(model, table, row)                                                              \
-    do {                                                                                     \
-        if ((model)->around.rows->table && (model)->around.rc == 0)                          \
-            (model)->around.rc = (model)->around.rows->table((model)->around.arg, row);      \
-    } while (0)
 
 static void on_point(struct ttap__model *model, struct ttap__lane *lane, const struct ttap__event *event, int64_t ns)
 {
@@ -332,6 +336,111 @@ static void on_task_event(struct ttap__model *model, struct ttap__lane *lane, co
     }
 }
 
+/* ---- Hooked calls ---- */
+
+/* Locks and descriptors of different processes are different objects. @name: {0}, and it goes by its number until a name comes. */
+static int32_t called_object(struct ttap__model *model, uint64_t pid, uint64_t object, bool is_lock, struct ttap__text name)
+{
+    if (!object)
+        return -1;
+    uint64_t key = ttap__mix64(pid * 2 + is_lock + (UINT64_C(1) << 63)) + object;
+    uint32_t number = ttap__idmap_get(&model->objects, key);
+    if (number != TTAP__IDMAP_NONE)
+        return (int32_t)number;
+    if (!ttap__idmap_put(&model->objects, model->around.allowance, key, model->objects_count)) {
+        model->around.untold++;
+        return -1;
+    }
+    char number_text[40];
+    int len = is_lock ? snprintf(number_text, sizeof number_text, "0x%" PRIx64, object)
+                      : snprintf(number_text, sizeof number_text, "fd %" PRIu64, object & 0xffff);
+    if (!name.len)
+        name = (struct ttap__text){number_text, (size_t)len};
+    TELL(model, object, (&(struct ttap__object_row){model->objects_count, is_lock ? "lock" : "descriptor", name}));
+    return (int32_t)model->objects_count++;
+}
+
+/* From before the window: since its start. */
+static void tell_call(struct ttap__model *model, const struct ttap__lane *lane, struct ttap__call_row *row, uint64_t start_ticks, int64_t end_ns)
+{
+    bool before = start_ticks < model->time.base_ticks;
+    row->start_ns = before ? 0 : ttap__ns(&model->time, start_ticks);
+    if (row->start_ns > end_ns)
+        row->start_ns = end_ns; /* clocks of two CPUs */
+    row->dur_ns = end_ns - row->start_ns;
+    row->flags |= before ? TTAP__OPEN_START : 0;
+    row->lane = lane->number;
+    row->task = lane->task;
+    TELL(model, call, row);
+}
+
+static void on_call(struct ttap__model *model, struct ttap__lane *lane, uint64_t pid, const struct ttap__event *event, int64_t ns)
+{
+    const uint64_t *a = event->a;
+    bool is_lock = event->row->known == TTAP__LOCK_CALL;
+    struct ttap__call_row row = {.op = ttap__names_number(&model->names, a[0]),
+                                 .object = called_object(model, pid, a[2], is_lock, (struct ttap__text){0}),
+                                 .result = (int64_t)a[3]};
+    tell_call(model, lane, &row, a[1], ns);
+}
+
+static void on_release(struct ttap__model *model, const struct ttap__lane *lane, uint64_t pid, const struct ttap__event *event, int64_t ns)
+{
+    TELL(model, release, (&(struct ttap__release_row){lane->number, ttap__names_number(&model->names, event->a[0]),
+                                                      called_object(model, pid, event->a[1], true, (struct ttap__text){0}), ns}));
+}
+
+static void on_object_text(struct ttap__model *model, uint64_t pid, const struct ttap__event *event)
+{
+    uint32_t known = model->objects_count;
+    struct ttap__text name = ttap__event_text(event, 1);
+    int32_t object = called_object(model, pid, event->a[0], false, name);
+    if (object >= 0 && (uint32_t)object < known)
+        TELL(model, object, (&(struct ttap__object_row){(uint32_t)object, "descriptor", name}));
+}
+
+static void on_hook(struct ttap__model *model, struct ttap__lane *lane, uint64_t pid, const struct ttap__event *event, int64_t ns)
+{
+    switch (event->row->known) {
+    case TTAP__LOCK_WAKE:
+        on_release(model, lane, pid, event, ns);
+        break;
+    case TTAP__NET_OBJECT:
+    case TTAP__FILE_OBJECT:
+        on_object_text(model, pid, event);
+        break;
+    default:
+        on_call(model, lane, pid, event, ns);
+        break;
+    }
+}
+
+static bool is_lock_call(struct ttap__text op)
+{
+    static const char *const starts[] = {"pthread_", "sem_"};
+    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
+        if (op.len >= strlen(starts[i]) && memcmp(op.bytes, starts[i], strlen(starts[i])) == 0)
+            return true;
+    return false;
+}
+
+static int on_pending(void *arg, const struct ttap__pending_row *pending)
+{
+    struct ttap__model *model = arg;
+    struct thread *thread = thread_known(model, pending->thread);
+    if (!thread)
+        thread = thread_new(model, pending->thread);
+    struct ttap__lane *lane = thread ? lane_of_thread(model, thread, 0) : NULL;
+    if (!lane)
+        return done(model);
+    struct ttap__call_row row = {.op = ttap__names_number(&model->names, pending->op),
+                                 .object = called_object(model, thread->pid, pending->object, is_lock_call(ttap__names_text(&model->names, pending->op)),
+                                                         (struct ttap__text){0}),
+                                 .flags = TTAP__OPEN_END};
+    tell_call(model, lane, &row, pending->start_ticks, model->latest_ns);
+    return done(model);
+}
+
 static void on_queue(struct ttap__model *model, struct ttap__lane *lane, const struct ttap__event *event, int64_t ns)
 {
     uint32_t object = object_of(model, event->a[0], event->a[1]);
@@ -343,7 +452,7 @@ static void on_queue(struct ttap__model *model, struct ttap__lane *lane, const s
         TELL(model, depth, (&(struct ttap__depth_row){lane->number, object, ns, event->a[2]}));
 }
 
-static void on_event(struct ttap__model *model, struct ttap__lane *lane, const struct ttap__event *event)
+static void on_event(struct ttap__model *model, struct ttap__lane *lane, uint64_t pid, const struct ttap__event *event)
 {
     int64_t ns = ttap__lane_time(lane, see(model, event->ticks));
     switch (event->row->known) {
@@ -387,6 +496,15 @@ static void on_event(struct ttap__model *model, struct ttap__lane *lane, const s
         break;
     case TTAP__GC_END:
         ttap__lane_gc_end(&model->around, lane, ttap__names_number(&model->names, event->a[0]), ns);
+        break;
+    case TTAP__LOCK_CALL:
+    case TTAP__NET_CALL:
+    case TTAP__FILE_CALL:
+    case TTAP__SLEEP_CALL:
+    case TTAP__LOCK_WAKE:
+    case TTAP__NET_OBJECT:
+    case TTAP__FILE_OBJECT:
+        on_hook(model, lane, pid, event, ns);
         break;
     default: /* a kind of a later version: its sequence number counts, its meaning is unknown */
         break;
@@ -512,10 +630,11 @@ static int on_events(void *arg, const struct ttap__events *block)
         model->around.untold += block->count;
         return done(model);
     }
+    uint64_t pid = thread_known(model, block->thread)->pid;
     head_take(model, lane, block);
     ttap__events_start(block, &walk);
     while (ttap__events_next(&walk, &event))
-        on_event(model, lane, &event);
+        on_event(model, lane, pid, &event);
     return done(model);
 }
 
@@ -524,6 +643,7 @@ static int on_events(void *arg, const struct ttap__events *block)
 static const struct ttap__read_calls calls = {
     .header = on_header, .note = on_note, .clock = on_clock, .name = on_name,       .thread = on_thread,
     .events = on_events, .loss = on_loss, .task = on_task,   .account = on_account, .trailer = on_trailer,
+    .pending = on_pending,
 };
 
 struct ttap__model *ttap__model_new(const struct ttap__rows *rows, void *arg, struct ttap__allowance *allowance)

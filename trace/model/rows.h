@@ -68,6 +68,29 @@ struct ttap__instant_row {
     int64_t at_ns;
 };
 
+/** A hooked call. Those of a lane come in order of their returns; in handlers they may lie within one another. */
+struct ttap__call_row {
+    uint32_t lane, op;  /* op: a string */
+    int32_t object;     /* -1: none */
+    int32_t task;
+    int64_t start_ns, dur_ns, result; /* result: what it returned, or -errno; of waits for locks the tid of the holder, 0 if unknown */
+    uint8_t flags;
+};
+
+/** The lane's thread let go of an object that others may wait for. */
+struct ttap__release_row {
+    uint32_t lane, op;
+    int32_t object;
+    int64_t at_ns;
+};
+
+/** kind: "queue", "lock", "descriptor". Again when its name becomes known. */
+struct ttap__object_row {
+    uint32_t number;
+    const char *kind;
+    struct ttap__text name;
+};
+
 struct ttap__counter_row {
     uint32_t lane, name;
     int64_t at_ns, value;
@@ -123,7 +146,9 @@ struct ttap__rows {
     int (*note)(void *arg, struct ttap__text key, struct ttap__text value);
     int (*string)(void *arg, uint32_t number, struct ttap__text text);
     int (*lane)(void *arg, const struct ttap__lane_row *row); /* again when its name changes */
-    int (*object)(void *arg, uint32_t number, struct ttap__text name); /* a queue */
+    int (*object)(void *arg, const struct ttap__object_row *row);
+    int (*call)(void *arg, const struct ttap__call_row *row);
+    int (*release)(void *arg, const struct ttap__release_row *row);
     int (*region)(void *arg, const struct ttap__region_row *row);
     int (*work)(void *arg, const struct ttap__work_row *row);
     int (*wait)(void *arg, const struct ttap__wait_row *row);

@@ -459,6 +459,15 @@ static int task_row(struct ttap__reader *reader, struct cursor *cursor, bool del
     return deliver && reader->calls->task ? reader->calls->task(reader->arg, &row) : 0;
 }
 
+static int pending_row(struct ttap__reader *reader, struct cursor *cursor, bool deliver)
+{
+    struct ttap__pending_row row = {.thread = varint(cursor)};
+    row.start_ticks = varint(cursor);
+    row.op = varint(cursor);
+    row.object = varint(cursor);
+    return deliver && reader->calls->pending ? reader->calls->pending(reader->arg, &row) : 0;
+}
+
 /* A stream's level. */
 static uint8_t level_read(struct cursor *cursor)
 {
@@ -520,7 +529,7 @@ static const struct row_block row_blocks[] = {
     [TTAP__BLOCK_CLOCK] = {clock_row, false}, [TTAP__BLOCK_NAMES] = {name_row, true},
     [TTAP__BLOCK_THREADS] = {thread_row, true}, [TTAP__BLOCK_LOSS] = {loss_row, false},
     [TTAP__BLOCK_TASKS] = {task_row, true}, [TTAP__BLOCK_ACCOUNT] = {account_row, true},
-    [TTAP__BLOCK_TRAILER] = {trailer_row, false},
+    [TTAP__BLOCK_TRAILER] = {trailer_row, false}, [TTAP__BLOCK_CALLS] = {pending_row, true},
 };
 
 static int rows_walk(struct ttap__reader *reader, const struct row_block *block, struct cursor *cursor, bool deliver)

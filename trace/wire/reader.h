@@ -56,6 +56,11 @@ struct ttap__task_row {
     uint64_t task, parent, kind, start_ticks, thread;
 };
 
+/** A hooked call that had not returned when the window ended. @start_ticks: 0 if it was made while nobody recorded. */
+struct ttap__pending_row {
+    uint64_t thread, start_ticks, op, object;
+};
+
 struct ttap__loss_row {
     uint64_t thread;
     uint8_t level, reason; /* reason: enum ttap__loss; larger ones are of a later version */
@@ -137,6 +142,7 @@ struct ttap__read_calls {
     int (*events)(void *arg, const struct ttap__events *block);
     int (*loss)(void *arg, const struct ttap__loss_row *row);
     int (*task)(void *arg, const struct ttap__task_row *row);
+    int (*pending)(void *arg, const struct ttap__pending_row *row);
     int (*account)(void *arg, const struct ttap__account_row *row);
     int (*trailer)(void *arg, const struct ttap__trailer *trailer);
 };
