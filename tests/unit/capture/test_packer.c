@@ -106,7 +106,7 @@ static void put_about_text(unsigned kind, struct task task, uint32_t key, int64_
     used += (unsigned)(strlen(text) + 15) / 16;
 }
 
-static const struct task get = {.id = 7, .parent = 3, .start_ticks = 900, .kind = 2, .root_kind = 2, .draw = 500};
+static const struct task get = {.id = 7, .parent = 3, .start_ticks = 900, .kind = 2, .root_kind = 13, .draw = 500}; /* a child of some 13 */
 static const struct task put = {.id = 8, .parent = 0, .start_ticks = 950, .kind = 4, .root_kind = 4, .draw = 1500};
 
 /* ---- Packing and what comes out ---- */
@@ -162,6 +162,29 @@ static void every_kind_says_what_its_cells_say(void)
         "1040 queue_enqueue queue=70 name=3 depth=2; 1050 queue_dequeue queue=70 name=3 depth=1; "
         "1060 queue_wait_begin queue=70 name=3 why=1; 1070 queue_wait_end queue=70 name=3 why=2; "
         "1080 log category=11 'seventeen letters'; 1090 log category=11 ''",
+        0);
+}
+
+static void every_kind_of_hooked_call_says_what_its_cells_say(void)
+{
+    static const unsigned calls[] = {TTAP__LOCK_CALL, TTAP__NET_CALL, TTAP__FILE_CALL, TTAP__SLEEP_CALL};
+    afresh();
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t *w = event(calls[i], 2);
+        w[1] = (uint64_t)(uint32_t)-11 << 32 | (20 + i);
+        w[2] = T0 - 7;
+        w[3] = 0x7f0000001234;
+    }
+    put_3(TTAP__LOCK_WAKE, 24, 0x7f0000001234);
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t *w = event(i ? TTAP__FILE_OBJECT : TTAP__NET_OBJECT, 3);
+        w[1] = UINT64_C(16) << 32;
+        w[2] = UINT64_C(1) << 16 | 9;
+        put_text(w + 4, "/sixteen/letters");
+    }
+    RUN("1000 lock_call op=20 start=993 object=139637976732212 holder=4294967285; 1010 net_call op=21 start=993 object=139637976732212 result=-11; "
+        "1020 file_call op=22 start=993 object=139637976732212 result=-11; 1030 sleep_call op=23 start=993 object=139637976732212 result=-11; "
+        "1040 lock_wake op=24 object=139637976732212; 1050 net_object object=65545 '/sixteen/letters'; 1060 file_object object=65545 '/sixteen/letters'",
         0);
 }
 
@@ -388,6 +411,20 @@ static void an_end_finds_its_begin_by_name_and_the_depth_decides_between_equals(
     CU_ASSERT_EQUAL(follow.regions, 1);
 }
 
+static void what_has_ended_is_not_found_again(void)
+{
+    afresh();
+    begin(0, 5);
+    begin(1, 6);
+    end(1, 6);
+    end(1, 6);
+    end(0, 5);
+    end(0, 5);
+    RUN("1000 region_begin name=5; 1010 region_begin name=6; 1020 region_end; 1030 region_end_open name=6 level=1; 1040 region_end; "
+        "1050 region_end_open name=5 level=2",
+        0);
+}
+
 static void ends_without_a_begin_are_numbered(void)
 {
     afresh();
@@ -523,6 +560,62 @@ static void a_gap_above_the_table_forgets_what_was_below_it(void)
     CU_ASSERT_EQUAL(follow.regions, TTAP__REGION_STACK);
 }
 
+/* ---- Time ---- */
+
+static void a_step_back_is_told_and_equal_times_are_none(void)
+{
+    static const struct {
+        int64_t step;
+        unsigned bytes; /* of the event: kind, delta, name; a step back takes two or more before it */
+    } steps[] = {{0, 3}, {1, 3}, {127, 3}, {128, 4}, {-1, 5}, {-128, 6}, {0, 3}};
+    uint64_t expected[7];
+    unsigned bytes = 0;
+    afresh();
+    for (unsigned i = 0; i < 7; i++) {
+        now = expected[i] = (i ? expected[i - 1] : T0) + (uint64_t)steps[i].step;
+        put_1(TTAP__INSTANT, 5);
+        bytes += steps[i].bytes;
+    }
+    pack_from(0);
+    CU_ASSERT_EQUAL(run.event_bytes, bytes);
+    CU_ASSERT_EQUAL(run.base_ticks, T0);
+    CU_ASSERT_EQUAL(run.last_ticks, expected[6]);
+    for (unsigned i = 0; i < 7; i++)
+        CU_ASSERT_EQUAL(packed.event[i].ticks, expected[i]);
+}
+
+/* A run's times count from its first cell, wherever that is from when the chunk was taken. */
+static void a_run_counts_from_its_first_event(void)
+{
+    for (uint64_t first = T0 - 500; first <= T0 + 500; first += 500) {
+        afresh();
+        now = first;
+        put_1(TTAP__INSTANT, 5);
+        put_1(TTAP__INSTANT, 5);
+        pack_from(0);
+        CU_ASSERT_EQUAL(run.base_ticks, first);
+        CU_ASSERT_EQUAL(run.last_ticks, first + 10);
+        CU_ASSERT_EQUAL(packed.event[0].ticks, first);
+        CU_ASSERT_EQUAL(packed.event[1].ticks, first + 10);
+    }
+}
+
+/* Clocks of two CPUs may differ a little around 0; a time long before it is garbage. */
+static void a_time_long_before_0_is_damage(void)
+{
+    const int64_t around[] = {-5, -(INT64_C(1) << 32) + 1, -(INT64_C(1) << 32), -(INT64_C(1) << 54)};
+    for (int i = 0; i < 4; i++) {
+        afresh();
+        put_1(TTAP__INSTANT, 5);
+        cells[2] = (uint64_t)around[i] << 8 | TTAP__INSTANT;
+        cells[3] = 5;
+        used = 2;
+        ttap__pack(&run, &follow, &view, cells, used, 0);
+        CU_ASSERT_EQUAL(run.damaged, i >= 2);
+        CU_ASSERT_EQUAL(run.cells, i >= 2 ? 1 : 2);
+    }
+}
+
 /* ---- Where a run ends ---- */
 
 static void a_mark_of_nested_losses_ends_the_run_behind_it(void)
@@ -572,11 +665,34 @@ static void a_kind_that_is_none_is_damage(void)
     }
 }
 
+/* Ids up to the table's last, and the one that stands for "(names full)". */
+static void a_name_that_does_not_exist_is_damage(void)
+{
+    static const struct {
+        unsigned kind, cells, word, shift;
+    } places[] = {{TTAP__INSTANT, 1, 1, 0},       {TTAP__GC_BEGIN, 1, 1, 0},      {TTAP__COUNTER, 2, 1, 0},       {TTAP__QUEUE_ENQUEUE, 2, 1, 32},
+                  {TTAP__QUEUE_WAIT_END, 2, 1, 32}, {TTAP__LOG, 1, 1, 0},           {TTAP__REGION_BEGIN, 1, 1, 0},  {TTAP__REGION_END, 1, 1, 0},
+                  {TTAP__TASK_BEGIN, 3, 3, 0},    {TTAP__TASK_ENTER, 3, 3, 0},    {TTAP__TASK_ATTR_INT, 3, 3, 0}, {TTAP__TASK_ATTR_STR, 3, 3, 0},
+                  {TTAP__LOCK_CALL, 2, 1, 0},     {TTAP__LOCK_WAKE, 2, 1, 0}};
+    static const uint64_t names[] = {TTAP_NAMES_MAX, TTAP_NAMES_MAX + 1, TTAP_NAMES_MAX + 2, UINT32_MAX};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        for (int n = 0; n < 4; n++) {
+            afresh();
+            put_1(TTAP__INSTANT, 5);
+            event(places[i].kind, places[i].cells)[places[i].word] = names[n] << places[i].shift;
+            if (n >= 2)
+                stops_at_damage();
+            else
+                CU_ASSERT(pack_from(0) == used && !run.damaged);
+        }
+}
+
 static void an_event_that_ends_beyond_its_chunk_is_damage(void)
 {
     static const struct {
         unsigned kind, cells;
-    } kinds[] = {{TTAP__COUNTER, 2},   {TTAP__QUEUE_ENQUEUE, 2}, {TTAP__QUEUE_WAIT_END, 2}, {TTAP__TASK_BEGIN, 3},    {TTAP__TASK_END, 3},
+    } kinds[] = {{TTAP__LOCK_CALL, 2},  {TTAP__NET_CALL, 2},      {TTAP__FILE_CALL, 2},      {TTAP__SLEEP_CALL, 2},    {TTAP__LOCK_WAKE, 2},
+                 {TTAP__NET_OBJECT, 2}, {TTAP__FILE_OBJECT, 2},   {TTAP__COUNTER, 2},        {TTAP__QUEUE_ENQUEUE, 2}, {TTAP__QUEUE_WAIT_END, 2}, {TTAP__TASK_BEGIN, 3},    {TTAP__TASK_END, 3},
                  {TTAP__TASK_ENTER, 3}, {TTAP__TASK_ATTR_INT, 3}, {TTAP__TASK_TRACE, 3},    {TTAP__TASK_ATTR_STR, 3}, {TTAP__TASK_FAIL, 3}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         for (unsigned cut = 1; cut <= kinds[i].cells; cut++) {
@@ -655,6 +771,7 @@ static void the_deepest_head_fits(void)
 
 static CU_TestInfo statements[] = {
     {"every kind says what its cells say", every_kind_says_what_its_cells_say},
+    {"every kind of hooked call says what its cells say", every_kind_of_hooked_call_says_what_its_cells_say},
     {"every kind about tasks says what its cells say", every_kind_about_tasks_says_what_its_cells_say},
     {"a task is described once a run", a_task_is_described_once_a_run},
     {"a run begins with the task it found", a_run_begins_with_the_task_it_found},
@@ -666,6 +783,7 @@ static CU_TestInfo statements[] = {
     {"each group is left out by itself", each_group_is_left_out_by_itself},
     {"a run begins with the regions that are open", a_run_begins_with_the_regions_that_are_open},
     {"an end finds its begin by name, and the depth decides between equals", an_end_finds_its_begin_by_name_and_the_depth_decides_between_equals},
+    {"what has ended is not found again", what_has_ended_is_not_found_again},
     {"ends without a begin are numbered", ends_without_a_begin_are_numbered},
     {"regions of tasks that are left out are left out", regions_of_tasks_that_are_left_out_are_left_out},
     {"a hidden end over shown regions ends the run", a_hidden_end_over_shown_regions_ends_the_run},
@@ -674,6 +792,10 @@ static CU_TestInfo statements[] = {
     {"regions deeper than the table are counted and found again", regions_deeper_than_the_table_are_counted_and_found_again},
     {"regions deeper than the table are left out like others", regions_deeper_than_the_table_are_left_out_like_others},
     {"a gap above the table forgets what was below it", a_gap_above_the_table_forgets_what_was_below_it},
+    {"a step back is told, and equal times are none", a_step_back_is_told_and_equal_times_are_none},
+    {"a run counts from its first event", a_run_counts_from_its_first_event},
+    {"a time long before 0 is damage", a_time_long_before_0_is_damage},
+    {"a name that does not exist is damage", a_name_that_does_not_exist_is_damage},
     {"a mark of nested losses ends the run behind it", a_mark_of_nested_losses_ends_the_run_behind_it},
     {"no cells are an empty run", no_cells_are_an_empty_run},
     {"a kind that is none is damage", a_kind_that_is_none_is_damage},
