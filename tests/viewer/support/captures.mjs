@@ -158,9 +158,12 @@ export function hostileNames(n) {
     return names;
 }
 
-/** Hostile text in every place where text goes. */
-export function hostileCapture() {
-    const names = hostileNames(300);
+/** Stands for bytes that are no UTF-8, see hostileBytes(). */
+const BROKEN = 'BROKEN-UTF-8';
+
+/** Hostile text in every place where text goes. @param {number} [n] names */
+export function hostileCapture(n = 300) {
+    const names = hostileNames(n);
     const w = new CaptureWriter({ exe: names[0], producer: names[5], notes: { [names[1]]: names[2] }, sample: names[3] });
     names.slice(0, 28).forEach((name, i) => w.lane(i + 1, name));
     names.slice(0, 10).forEach((name, i) => w.object(i + 1, name));
@@ -177,6 +180,16 @@ export function hostileCapture() {
     w.table('task', {}, names.map((_, i) => ({ id: i, parent: i - 1, kind: ids[i], start: Math.floor(i * span), dur: Math.floor(span * 0.9), status: i % 3, lane: 1, end_lane: 1, code: i, text: ids[(i * 7) % names.length], trace: i % 2 ? names[1] : '', flags: 0 })));
     w.table('attr', {}, names.map((value, i) => ({ task: i, key: ids[i], value: i % 2 ? value : i })));
     return w;
+}
+
+/** The same with each twentieth name holding bytes that are no UTF-8: cut sequences, overlong forms, surrogates, lone continuations. @param {number} n @returns {Buffer} */
+export function hostileBytes(n) {
+    const w = hostileCapture(n);
+    for (let i = 0; i < n / 20; i++) w.str(`${BROKEN}${i}`);
+    w.table('region', { lane: 2, depth: 0 }, Array.from({ length: Math.floor(n / 20) }, (_, i) => ({ start: i * 1000, dur: 900, name: w.str(`${BROKEN}${i}`), task: -1, flags: 0 })));
+    const bad = ['\xff\xfe', '\xc3', '\xe2\x80', '\xed\xa0\x80', '\xc0\xaf', '\xf4\x90\x80\x80', '\x80\x80<b>'];
+    const text = Buffer.from(w.text()).toString('latin1').replace(new RegExp(`${BROKEN}(\\d+)`, 'g'), (_, i) => `${bad[i % bad.length]}${i}`);
+    return Buffer.from(text, 'latin1');
 }
 
 /** Like a busy service: @slices regions on 50 threads, four deep, 20 names; 1 s a thread for each 20,000. */
