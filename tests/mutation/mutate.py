@@ -49,7 +49,7 @@ PACKER = [
     "any_cells_are_packed_to_what_a_reader_reads_back",
 ]
 READER = [
-    "a_reader_delivers_whole_blocks_alone_however_the_bytes_come", "json_says_what_the_capture_says",
+    "every_field_decodes_and_what_does_not_is_named", "a_reader_delivers_whole_blocks_alone_however_the_bytes_come", "json_says_what_the_capture_says",
     "the_model_knows_time_tasks_and_sums_in_bounded_memory", "any_bytes_read_as_a_capture_end_in_a_document_or_a_refusal",
 ]
 ESCAPER = ["text_and_numbers_become_json_exactly", "any_text_is_escaped_to_what_a_parser_reads", "json_says_what_the_capture_says"]
