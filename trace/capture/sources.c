@@ -67,15 +67,47 @@ void ttap__sources_stop_beyond(uint64_t groups)
     }
 }
 
-void ttap__sources_after_fork(void)
+/* ---- Numbers ---- */
+
+/* A thread that lives for less than a tick is met in its slot first, and its slot is gone when a source hears of it: so the last numbers
+ * given to slots are remembered for a while. */
+#define GIVEN 256u
+#define GIVEN_VALID_NS 1000000000u /* then its tid may be somebody else's */
+static struct {
+    int pid, tid;
+    uint64_t number, ns;
+} given[GIVEN];
+static uint32_t given_at;
+
+static void remember(int pid, int tid, uint64_t number)
 {
-    for (uint32_t i = 0; linked[i]; i++) {
-        running[i] = false;
-        linked[i]->after_fork();
-    }
+    given[given_at].pid = pid;
+    given[given_at].tid = tid;
+    given[given_at].number = number;
+    given[given_at].ns = ttap__mono_ns();
+    given_at = (given_at + 1) % GIVEN;
 }
 
-/* ---- Numbers ---- */
+/* 0: none, or taken already. */
+static uint64_t take_remembered(int pid, int tid)
+{
+    for (uint32_t i = 0; i < GIVEN; i++) {
+        if (given[i].tid != tid || given[i].pid != pid)
+            continue;
+        uint64_t number = ttap__mono_ns() - given[i].ns < GIVEN_VALID_NS ? given[i].number : 0;
+        given[i].tid = 0;
+        return number;
+    }
+    return 0;
+}
+
+static bool any_running(void)
+{
+    for (uint32_t i = 0; linked[i]; i++)
+        if (running[i])
+            return true;
+    return false;
+}
 
 uint64_t ttap__slot_number(uint32_t slot, uint64_t uid)
 {
@@ -88,6 +120,8 @@ uint64_t ttap__slot_number(uint32_t slot, uint64_t uid)
             number = linked[i]->number_of(ttap__load(&s->pid), ttap__load(&s->tid));
     numbered[slot].uid = uid;
     numbered[slot].number = number ? number : uid;
+    if (!number && any_running())
+        remember(ttap__load(&s->pid), ttap__load(&s->tid), uid);
     return numbered[slot].number;
 }
 
@@ -98,7 +132,7 @@ uint64_t ttap__source_number(int pid, int tid)
     uint64_t youngest = 0;
     for (uint32_t i = 0; i < made; i++) {
         const struct ttap__slot *slot = &arena->slot[i];
-        if (ttap__load(&slot->tid) != tid || ttap__load(&slot->pid) != pid || ttap__load_acquire(&slot->state) != TTAP__SLOT_LIVE)
+        if (ttap__load(&slot->tid) != tid || ttap__load(&slot->pid) != pid || ttap__load_acquire(&slot->state) == TTAP__SLOT_FREE)
             continue;
         uint64_t uid = ttap__load(&slot->uid);
         if (uid > youngest) { /* an older one was left by a thread that ended without its destructor */
@@ -108,5 +142,19 @@ uint64_t ttap__source_number(int pid, int tid)
     }
     if (found < made)
         return ttap__slot_number(found, youngest);
+    uint64_t number = take_remembered(pid, tid);
+    if (number)
+        return number;
     return __atomic_add_fetch(&arena->next_uid, 1, __ATOMIC_RELAXED);
+}
+
+void ttap__sources_after_fork(void)
+{
+    given_at = 0;
+    for (uint32_t i = 0; i < GIVEN; i++)
+        given[i].tid = 0;
+    for (uint32_t i = 0; linked[i]; i++) {
+        running[i] = false;
+        linked[i]->after_fork();
+    }
 }

@@ -192,7 +192,7 @@ static void on_look(struct ttap__states *states, const struct ttap__event *event
         states->ready = ready;
     struct ttap__state_span next = span_of(seen, flags);
     next.cpu = seen == TTAP__STATE_RUNNING && a[1] && a[1] <= INT32_MAX ? (int32_t)a[1] - 1 : -1;
-    bool same_sleep = seen == TTAP__STATE_BLOCKED && states->span.state == seen && (!sampled || states->slices == a[4]);
+    bool same_sleep = seen == TTAP__STATE_BLOCKED && states->span.state == seen && (!sampled || !states->looked || states->slices == a[4]);
     if (!same_sleep)
         turn(states, &next, ns, tell);
     note_call(states, a);

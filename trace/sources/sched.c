@@ -206,19 +206,36 @@ static uint8_t state_of_letter(char letter)
     return letter == 'R' ? TTAP__READY : letter == 'Z' || letter == 'X' ? TTAP__GONE : TTAP__BLOCKED;
 }
 
-/* Where records tell how it stands, only the totals and the call it sleeps in. */
-static void look_at(struct ttap__sched_thread *thread, bool totals_only)
+/* Where records tell how it stands, only the totals and the call it sleeps in. False: it has ended. */
+static bool look_closer(struct ttap__sched_thread *thread, bool totals_only)
 {
     char letter = 0;
+    thread->call = ttap__proc_call(thread->pid, thread->tid);
+    thread->seen = TTAP__UNKNOWN;
+    if (totals_only)
+        return true;
+    if (thread->call >= 0) {
+        thread->seen = TTAP__BLOCKED; /* one file less to read */
+        return true;
+    }
+    if (!ttap__proc_state(thread->pid, thread->tid, &letter))
+        return false;
+    thread->seen = state_of_letter(letter);
+    return true;
+}
+
+static void look_at(struct ttap__sched_thread *thread, bool totals_only)
+{
     uint64_t before_ns = ttap__mono_ns();
     struct ttap__proc_totals totals;
     if (!ttap__proc_totals(thread->pid, thread->tid, &totals))
         return; /* it has ended */
-    if (!totals_only && !ttap__proc_state(thread->pid, thread->tid, &letter))
+    bool sleeps_on = thread->looked && thread->state == TTAP__BLOCKED && thread->call >= 0 && totals.slices == thread->totals.slices;
+    if (sleeps_on)
+        thread->seen = TTAP__UNKNOWN; /* nothing new */
+    else if (!look_closer(thread, totals_only))
         return;
     thread->totals = totals;
-    thread->seen = letter ? state_of_letter(letter) : TTAP__UNKNOWN;
-    thread->call = ttap__proc_call(thread->pid, thread->tid);
     thread->look_ns = thread->looked ? ttap__mono_ns() : before_ns; /* of the first: what it saw is at least this much */
     thread->settled = false;
     if (!thread->looked)
@@ -253,6 +270,13 @@ static void scan_one(void *unused, int tid)
         thread->scan = sched.scan;
 }
 
+static uint64_t cpu_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return ttap__ns_of(&ts);
+}
+
 /* All threads there are; the drainer waits meanwhile, so that its tables may be touched. */
 static void scan_threads(void *unused)
 {
@@ -278,17 +302,25 @@ static void look_at_all(void *unused)
 
 /* ---- T0: looks alone ---- */
 
+static void scan_and_look(void *cost_ns)
+{
+    uint64_t before_ns = cpu_ns();
+    scan_threads(NULL);
+    for (struct ttap__sched_thread *t = ttap__threads_next(NULL); t; t = ttap__threads_next(t))
+        if (t->scan == sched.scan)
+            look_at(t, false);
+    *(uint64_t *)cost_ns = cpu_ns() - before_ns;
+}
+
 static void look_round(void)
 {
-    uint64_t begin_ns = ttap__mono_ns();
-    on_clerk(scan_threads, NULL);
+    uint64_t begin_ns = ttap__mono_ns(), cost_ns;
+    on_clerk(scan_and_look, &cost_ns);
     for (struct ttap__sched_thread *t = ttap__threads_next(NULL), *next; t; t = next) {
         next = ttap__threads_next(t);
         if (t->scan != sched.scan)
             end_thread(t, begin_ns);
     }
-    on_clerk(look_at_all, NULL);
-    uint64_t now_ns = ttap__mono_ns();
     for (struct ttap__sched_thread *t = ttap__threads_next(NULL); t; t = ttap__threads_next(t)) {
         if (!t->looked || t->look_ns < begin_ns)
             continue; /* gone since the scan: the next one says so */
@@ -302,19 +334,17 @@ static void look_round(void)
     }
     sched.previous_look_ns = begin_ns;
     sched.next_look_ns = begin_ns + sched.look_period_ns;
-    if ((now_ns - begin_ns) * LOOK_SHARE > sched.look_period_ns * 2 && sched.look_period_ns < LOOK_MAX_NS)
+    if (cost_ns * LOOK_SHARE > sched.look_period_ns * 2 && sched.look_period_ns < LOOK_MAX_NS)
         sched.look_period_ns *= 2; /* many more threads than at the start */
 }
 
 static void choose_look_period(void)
 {
-    uint64_t begin_ns = ttap__mono_ns();
-    on_clerk(scan_threads, NULL);
-    on_clerk(look_at_new, NULL);
-    uint64_t period_ns = (ttap__mono_ns() - begin_ns) * LOOK_SHARE;
+    uint64_t cost_ns;
+    on_clerk(scan_and_look, &cost_ns); /* once to know them all, once to know what it costs from then on */
+    on_clerk(scan_and_look, &cost_ns);
+    uint64_t period_ns = cost_ns * LOOK_SHARE;
     sched.look_period_ns = period_ns < LOOK_MIN_NS ? LOOK_MIN_NS : period_ns > LOOK_MAX_NS ? LOOK_MAX_NS : period_ns;
-    sched.next_look_ns = begin_ns;
-    sched.previous_look_ns = 0;
 }
 
 /* ---- T1 and T2: records ---- */

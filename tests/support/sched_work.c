@@ -1,0 +1,300 @@
+/* sched_work.c - threads of known behaviour that measure themselves, captured by themselves.
+ *
+ *   sched_work MODE FILE [--no-perf] [--seconds S]      MODE: sleeps spin pair pingpong parked churn all
+ *
+ * Each measured stretch lies between the instants "begin" and "end" of its thread, followed by counters: wall_ns, cpu_ns (the thread's CPU
+ * clock) and asleep_ns (time inside calls that sleep). So the capture carries what it is to be compared with. --no-perf: perf_event_open
+ * is refused, as in a container. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tracetap/tracetap.h"
+
+static struct ttap_name name_begin = TTAP_NAME_INIT("begin"), name_end = TTAP_NAME_INIT("end"), name_wall = TTAP_NAME_INIT("wall_ns"),
+                        name_cpu = TTAP_NAME_INIT("cpu_ns"), name_asleep = TTAP_NAME_INIT("asleep_ns");
+
+static uint64_t now_ns(clockid_t clock)
+{
+    struct timespec ts;
+    clock_gettime(clock, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+struct stretch {
+    uint64_t wall_ns, cpu_ns, asleep_ns;
+};
+
+static void stretch_begin(struct stretch *s)
+{
+    *s = (struct stretch){.cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID)};
+    ttap_instant(&name_begin);
+    s->wall_ns = now_ns(CLOCK_MONOTONIC);
+}
+
+static void stretch_end(struct stretch *s)
+{
+    s->wall_ns = now_ns(CLOCK_MONOTONIC) - s->wall_ns;
+    ttap_instant(&name_end);
+    s->cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID) - s->cpu_ns;
+    ttap_counter(&name_wall, (int64_t)s->wall_ns);
+    ttap_counter(&name_cpu, (int64_t)s->cpu_ns);
+    ttap_counter(&name_asleep, (int64_t)s->asleep_ns);
+}
+
+static void nap(uint64_t ns)
+{
+    struct timespec ts = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+    nanosleep(&ts, NULL);
+}
+
+static void spin(uint64_t ns)
+{
+    for (uint64_t until_ns = now_ns(CLOCK_MONOTONIC) + ns; now_ns(CLOCK_MONOTONIC) < until_ns;)
+        ;
+}
+
+static void pin(int cpu)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void *sleeps(void *unused)
+{
+    struct stretch s;
+    stretch_begin(&s);
+    for (int i = 0; i < 15; i++) {
+        uint64_t begin_ns = now_ns(CLOCK_MONOTONIC);
+        nap(20000000);
+        s.asleep_ns += now_ns(CLOCK_MONOTONIC) - begin_ns;
+        spin(1000000);
+    }
+    stretch_end(&s);
+    return unused;
+}
+
+static void *spins(void *unused)
+{
+    struct stretch s;
+    stretch_begin(&s);
+    spin(300000000);
+    stretch_end(&s);
+    return unused;
+}
+
+static void *spins_pinned(void *unused)
+{
+    pin(0);
+    nap(1000000);
+    return spins(unused);
+}
+
+struct pipes {
+    int to[2], from[2];
+};
+
+enum { ROUNDS = 2000 };
+
+static void *ping(void *arg)
+{
+    struct pipes *pipes = arg;
+    struct stretch s;
+    char byte = 0;
+    stretch_begin(&s);
+    for (int i = 0; i < ROUNDS; i++) {
+        if (write(pipes->to[1], &byte, 1) != 1)
+            abort();
+        uint64_t begin_ns = now_ns(CLOCK_MONOTONIC);
+        if (read(pipes->from[0], &byte, 1) != 1)
+            abort();
+        s.asleep_ns += now_ns(CLOCK_MONOTONIC) - begin_ns;
+    }
+    stretch_end(&s);
+    return NULL;
+}
+
+static void *pong(void *arg)
+{
+    struct pipes *pipes = arg;
+    struct stretch s;
+    char byte;
+    stretch_begin(&s);
+    for (int i = 0; i < ROUNDS; i++)
+        if (read(pipes->to[0], &byte, 1) != 1 || write(pipes->from[1], &byte, 1) != 1)
+            abort();
+    stretch_end(&s);
+    return NULL;
+}
+
+/* ---- Parked since before the window ---- */
+
+static pthread_mutex_t park_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t park_cond = PTHREAD_COND_INITIALIZER;
+static int park_pipe[2], park_epoll;
+static uint32_t park_futex;
+static pthread_t park_joined;
+
+static void *park_in_pause(void *unused)
+{
+    prctl(PR_SET_NAME, "park.pause", 0, 0, 0);
+    pause();
+    return unused;
+}
+
+static void *park(void *arg)
+{
+    static const char *const names[] = {"park.epoll", "park.cond", "park.futex", "park.read", "park.sleep", "park.join"};
+    char byte;
+    struct epoll_event event;
+    int how = (int)(intptr_t)arg % 6;
+    prctl(PR_SET_NAME, names[how], 0, 0, 0);
+    switch (how) {
+    case 0: epoll_wait(park_epoll, &event, 1, -1); break;
+    case 1:
+        pthread_mutex_lock(&park_mutex);
+        pthread_cond_wait(&park_cond, &park_mutex);
+        break;
+    case 2: syscall(SYS_futex, &park_futex, FUTEX_WAIT, 0, NULL, NULL, 0); break;
+    case 3: (void)!read(park_pipe[0], &byte, 1); break;
+    case 4: nap(3600000000000u); break;
+    default: pthread_join(park_joined, NULL); break;
+    }
+    return NULL;
+}
+
+static pthread_t started[256];
+static unsigned started_count;
+
+static void run(void *(*work)(void *), void *arg)
+{
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, 262144);
+    if (pthread_create(&started[started_count++], &attr, work, arg))
+        abort();
+    pthread_attr_destroy(&attr);
+}
+
+static void park_50(void)
+{
+    if (pipe(park_pipe))
+        abort();
+    park_epoll = epoll_create1(0);
+    pthread_create(&park_joined, NULL, park_in_pause, NULL);
+    pthread_t thread;
+    for (intptr_t i = 0; i < 48; i++)
+        if ((i % 6 != 5 || i == 5) && pthread_create(&thread, NULL, park, (void *)i)) /* only one may join */
+            abort();
+    nap(100000000);
+}
+
+/* ---- Threads that come and go ---- */
+
+static void *brief(void *unused)
+{
+    struct stretch s;
+    stretch_begin(&s);
+    spin(200000);
+    nap(1000000);
+    spin(200000);
+    stretch_end(&s);
+    return unused;
+}
+
+static void *churn(void *unused)
+{
+    for (int i = 0; i < 100; i++) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, brief, NULL))
+            abort();
+        pthread_join(thread, NULL);
+    }
+    return unused;
+}
+
+static int refuse_perf(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_perf_event_open, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static int write_file(void *arg, const void *bytes, size_t len)
+{
+    return fwrite(bytes, 1, len, arg) == len ? 0 : -EIO;
+}
+
+static bool has_mode(const char *modes, const char *mode)
+{
+    return strstr(modes, mode) || strstr(modes, "all");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 3)
+        return 2;
+    static struct pipes pipes;
+    uint64_t seconds_ns = 0;
+    for (int i = 3; i < argc; i++) {
+        if (!strcmp(argv[i], "--no-perf") && refuse_perf()) {
+            printf("seccomp is not allowed here\n");
+            return 77;
+        }
+        if (!strcmp(argv[i], "--seconds") && i + 1 < argc)
+            seconds_ns = (uint64_t)(atof(argv[i + 1]) * 1e9);
+    }
+    FILE *file = fopen(argv[2], "wb");
+    if (!file || pipe(pipes.to) || pipe(pipes.from))
+        return 2;
+    if (has_mode(argv[1], "parked"))
+        park_50();
+    struct ttap_capture_opts opts = TTAP_CAPTURE_OPTS_INIT;
+    opts.duration_ns = 0;
+    struct ttap_capture *capture;
+    if (ttap_capture_start(&opts, write_file, file, &capture))
+        return 2;
+    if (has_mode(argv[1], "sleeps"))
+        run(sleeps, NULL);
+    if (has_mode(argv[1], "spin"))
+        run(spins, NULL);
+    if (has_mode(argv[1], "pair")) {
+        run(spins_pinned, NULL);
+        run(spins_pinned, NULL);
+    }
+    if (has_mode(argv[1], "pingpong")) {
+        run(ping, &pipes);
+        run(pong, &pipes);
+    }
+    if (has_mode(argv[1], "churn"))
+        run(churn, NULL);
+    nap(seconds_ns ? seconds_ns : 1000000);
+    for (unsigned i = 0; i < started_count; i++)
+        pthread_join(started[i], NULL);
+    int error = ttap_capture_stop(capture);
+    fclose(file);
+    return error ? 1 : 0;
+}
