@@ -1,0 +1,117 @@
+// blocking.js - what threads were blocked by, as weighted paths, and how locks were fought for.
+
+import { eachSlice } from '../data/model.js';
+import { RUNNABLE, STATES, unpackPlace } from '../data/states.js';
+import { addPath, flameNode } from './flame.js';
+import { Numbers, summarize } from './stats.js';
+
+/** @typedef {import('../data/model.js').Model} Model */
+/** @typedef {'stack'|'object'|'thread'} GroupBy */
+/** @typedef {{t0: number, t1: number, lane: number|null, task: number|null}} Scope */
+
+/** Tabs of the page: which states each is about, and whether waits at queues belong to it. @type {Record<string, {title: string, states: number[], queues: boolean}>} */
+export const BLOCKING = {
+    sync: { title: 'Synchronisation', states: [STATES.indexOf('lock')], queues: true },
+    network: { title: 'Network', states: [STATES.indexOf('network')], queues: false },
+    syscall: { title: 'Files and calls', states: [STATES.indexOf('file'), STATES.indexOf('blocked')], queues: false },
+    sleep: { title: 'Sleep', states: [STATES.indexOf('sleep')], queues: false },
+    sched: { title: 'Scheduler', states: [RUNNABLE], queues: false },
+};
+
+/** @param {Model} model @param {string} kind of BLOCKING @param {Scope} scope @param {(w: {lane: number, start: number, ns: number, object: number, stack: number, what: string}) => void} visit @returns {Generator<void, void>} */
+export function* eachWait(model, kind, scope, visit) {
+    const { states, queues } = BLOCKING[kind];
+    for (const row of model.rowsOf('state')) {
+        if (scope.lane !== null && row.lane !== scope.lane) continue;
+        eachSlice(row, scope.t0, scope.t1, (seg, i) => {
+            if (!states.includes(seg.name[i])) return;
+            const from = Math.max(scope.t0, seg.start[i]);
+            visit({ lane: row.lane, start: from, ns: Math.min(scope.t1, seg.start[i] + seg.dur[i]) - from, object: unpackPlace(seg.extra?.[i] ?? 0).object, stack: seg.stack?.[i] ?? -1, what: STATES[seg.name[i]] });
+        });
+        yield;
+    }
+    if (!queues) return;
+    for (const row of model.rowsOf('wait')) {
+        if (scope.lane !== null && row.lane !== scope.lane) continue;
+        eachSlice(row, scope.t0, scope.t1, (seg, i) => {
+            if (scope.task !== null && seg.task[i] !== scope.task) return;
+            const from = Math.max(scope.t0, seg.start[i]);
+            visit({ lane: row.lane, start: from, ns: Math.min(scope.t1, seg.start[i] + seg.dur[i]) - from, object: seg.extra?.[i] ?? -1, stack: -1, what: `queue ${model.string(seg.name[i])}` });
+        });
+        yield;
+    }
+}
+
+/** @param {Model} model @param {string} kind @param {GroupBy} by @param {Scope} scope @returns {Generator<void, import('./flame.js').FlameNode>} */
+export function* blockingFlame(model, kind, by, scope) {
+    const root = flameNode(BLOCKING[kind].title);
+    yield* eachWait(model, kind, scope, (w) => {
+        const thread = model.laneName(model.lane(w.lane));
+        const object = w.object >= 0 ? model.objectName(w.object) : w.what;
+        const stack = by === 'stack' && w.stack >= 0 ? model.frames(w.stack).map((f) => f.func).reverse() : null;
+        addPath(root, stack ?? (by === 'thread' ? [thread, object] : [object, thread]), w.ns);
+    });
+    return root;
+}
+
+/** @param {Model} model @param {Scope} scope @returns {import('./flame.js').FlameNode} CPU samples by function; the weight is the number of samples */
+export function cpuFlame(model, scope) {
+    const root = flameNode('all samples');
+    const { t, lane, stack, task } = model.samples();
+    /** @type {Map<number, number>} */
+    const counts = new Map();
+    for (let i = 0; i < t.length; i++) {
+        if (t[i] < scope.t0 || t[i] >= scope.t1 || (scope.lane !== null && lane[i] !== scope.lane) || (scope.task !== null && task[i] !== scope.task)) continue;
+        counts.set(stack[i], (counts.get(stack[i]) ?? 0) + 1);
+    }
+    for (const [id, n] of counts) addPath(root, model.frames(id).map((f) => f.func).reverse(), n, n);
+    return root;
+}
+
+/** @typedef {{object: number, name: string, kind: string, n: number, total: number, p99: number, max: number, waiters: Map<number, number>, wakers: Map<number, number>, worst: {lane: number, start: number, ns: number, stack: number}, bins: Float64Array}} LockStat */
+
+export const STRIP_BINS = 160;
+
+/** Locks and full queues by how long was waited for them. @param {Model} model @returns {Generator<void, LockStat[]>} */
+export function* lockStats(model) {
+    /** @type {Map<number, LockStat & {values: Numbers}>} */
+    const locks = new Map();
+    const binNs = model.duration / STRIP_BINS;
+    const wakes = model.wakes();
+    yield* eachWait(model, 'sync', { t0: 0, t1: model.duration, lane: null, task: null }, (w) => {
+        if (w.object < 0 || w.what === 'queue empty') return; /* who waits at an empty queue has nothing to do */
+        let lock = locks.get(w.object);
+        if (!lock) {
+            lock = { object: w.object, name: model.objectName(w.object), kind: model.objects.get(w.object)?.kind ?? '', n: 0, total: 0, p99: 0, max: 0, waiters: new Map(), wakers: new Map(), worst: { ...w, ns: -1 }, bins: new Float64Array(STRIP_BINS), values: new Numbers() };
+            locks.set(w.object, lock);
+        }
+        lock.values.push(w.ns);
+        lock.waiters.set(w.lane, (lock.waiters.get(w.lane) ?? 0) + w.ns);
+        if (w.ns > lock.worst.ns) lock.worst = w;
+        addToBins(lock.bins, w.start / binNs, (w.start + w.ns) / binNs);
+        const waker = wakerAt(wakes, w.lane, w.start, w.start + w.ns);
+        if (waker >= 0) lock.wakers.set(waker, (lock.wakers.get(waker) ?? 0) + 1);
+    });
+    return [...locks.values()].map((l) => {
+        const { n, total, p99, max } = summarize(l.values.values());
+        return { ...l, n, total, p99, max };
+    }).sort((a, b) => b.total - a.total);
+}
+
+/** @param {Float64Array} bins @param {number} from in bins @param {number} to */
+function addToBins(bins, from, to) {
+    for (let b = Math.max(0, Math.floor(from)); b < bins.length && b < to; b++) bins[b] += Math.min(b + 1, to) - Math.max(b, from);
+}
+
+/** @param {import('../data/types.js').WakeChunk} wakes @param {number} lane @param {number} from @param {number} to @returns {number} the lane whose wake ended a wait, -1 */
+function wakerAt(wakes, lane, from, to) {
+    let lo = 0;
+    let hi = wakes.t.length;
+    while (lo < hi) {
+        const mid = (lo + hi) >> 1;
+        if (wakes.t[mid] <= to) lo = mid + 1;
+        else hi = mid;
+    }
+    for (let i = lo - 1; i >= 0 && wakes.t[i] >= from; i--) if (wakes.to[i] === lane) return wakes.from[i];
+    return -1;
+}

@@ -1,0 +1,163 @@
+// findings.js - what a capture suggests to look at first. Each finding names its figures, what to try, and where to look.
+//
+// A rule speaks only above a share of the window below which nobody would mind; the shares are in RULES, to be argued about in one place.
+
+import { eachSlice } from '../data/model.js';
+import { RUNNABLE, RUNNING, STATES, unpackPlace } from '../data/states.js';
+import { duration, percent } from '../fmt.js';
+import { lockStats } from './blocking.js';
+import { gcSpans } from './split.js';
+
+/** @typedef {import('../data/model.js').Model} Model */
+/** @typedef {{kind: string, title: string, object: string, words: string, advice: string, range: [number, number], share: number}} Finding */
+
+export const RULES = {
+    runnable: 0.02, /* of the window with more runnable threads than CPUs */
+    idle: 0.02,     /* of the window with a CPU of ours idle beside a runnable thread */
+    gc: 0.02,       /* of the window with a phase while threads were blocked or tasks open */
+    gcPauseNs: 20e6,
+    queue: 0.05,    /* of the window, summed over threads, at one full queue */
+    lock: 0.05,     /* the same for one lock */
+    peer: 0.2,      /* of all tasks' time waiting for one peer */
+};
+/** A capture shorter than this says nothing about shares. */
+const WINDOW_LEAST_NS = 1e6;
+
+/** @param {Model} model @returns {Generator<void, Finding[]>} the largest share first */
+export function* findings(model) {
+    /** @type {Finding[]} */
+    const out = [];
+    if (model.duration < WINDOW_LEAST_NS) return out;
+    const locks = yield* lockStats(model);
+    for (const lock of locks) out.push(...lockFinding(model, lock));
+    yield;
+    out.push(...runnableFindings(model));
+    yield;
+    out.push(...gcFinding(model));
+    yield;
+    out.push(...peerFindings(model));
+    return out.sort((a, b) => b.share - a.share);
+}
+
+/** @param {Model} model @param {import('./blocking.js').LockStat} lock @returns {Finding[]} */
+function lockFinding(model, lock) {
+    const share = lock.total / model.duration;
+    const isQueue = lock.kind === 'queue';
+    if (share < (isQueue ? RULES.queue : RULES.lock) || lock.n < 2) return [];
+    const waker = [...lock.wakers].sort((a, b) => b[1] - a[1])[0];
+    const by = waker ? `, mostly let go by ${model.laneName(model.lane(waker[0]))}` : '';
+    const figures = `${lock.n} waits, ${duration(lock.total)} in all over ${lock.waiters.size} ${lock.waiters.size === 1 ? 'thread' : 'threads'}, longest ${duration(lock.max)}`;
+    return [{
+        kind: isQueue ? 'queue contention' : 'lock contention', object: lock.name, share, range: [lock.worst.start, lock.worst.start + lock.worst.ns],
+        title: isQueue ? `Threads wait for room in ${lock.name}` : `Threads wait for ${lock.name}`,
+        words: figures + by,
+        advice: isQueue ? 'More consumers, a larger queue if bursts are short, or less work per item.' : 'Hold it for less: move work out of it, split it, or read without it.',
+    }];
+}
+
+/** Where many could run and few did: one pass over all changes of state. @param {Model} model @returns {Finding[]} */
+function runnableFindings(model) {
+    const rows = model.rowsOf('state');
+    const cpus = model.head?.cpus ?? 0;
+    if (rows.length === 0 || cpus < 1) return [];
+    /** @type {{t: number, running: number, runnable: number}[]} */
+    const steps = [];
+    for (const row of rows) {
+        eachSlice(row, 0, model.duration, (seg, i) => {
+            const s = seg.name[i];
+            if (s !== RUNNING && s !== RUNNABLE) return;
+            const d = { running: s === RUNNING ? 1 : 0, runnable: s === RUNNABLE ? 1 : 0 };
+            steps.push({ t: seg.start[i], ...d }, { t: seg.start[i] + seg.dur[i], running: -d.running, runnable: -d.runnable });
+        });
+    }
+    steps.sort((a, b) => a.t - b.t);
+    const spike = new Episode();
+    const idle = new Episode();
+    let [running, runnable, most] = [0, 0, 0];
+    steps.forEach((s, k) => {
+        running += s.running;
+        runnable += s.runnable;
+        const next = steps[k + 1]?.t ?? model.duration;
+        spike.add(runnable > cpus, s.t, next);
+        idle.add(runnable > 0 && running < Math.min(cpus, model.cpuLanes().length || cpus), s.t, next);
+        most = Math.max(most, runnable);
+    });
+    /** @type {Finding[]} */
+    const out = [];
+    if (spike.total / model.duration >= RULES.runnable) {
+        out.push({ kind: 'runnable spike', object: '', share: spike.total / model.duration, range: spike.longest, title: `More than ${cpus} threads were ready to run, on ${cpus} ${cpus === 1 ? 'CPU' : 'CPUs'}`,
+            words: `for ${duration(spike.total)} (${percent(spike.total, model.duration)} of the window), ${most} at most; longest ${duration(spike.longest[1] - spike.longest[0])}`, advice: 'Fewer threads, spread periodic work, or more CPUs; see who ran in that range.' });
+    }
+    if (idle.total / model.duration >= RULES.idle) {
+        out.push({ kind: 'idle CPUs', object: '', share: idle.total / model.duration, range: idle.longest, title: 'A CPU was idle while a thread was ready to run',
+            words: `for ${duration(idle.total)} (${percent(idle.total, model.duration)} of the window); other processes may have had it`, advice: 'Look at affinity masks, CPU quotas of the container, and who else runs on the machine.' });
+    }
+    return out;
+}
+
+/** Time during which something held, and its longest stretch. */
+class Episode {
+    constructor() {
+        this.total = 0;
+        /** @type {[number, number]} */
+        this.longest = [0, 0];
+        this.from = -1;
+    }
+
+    /** @param {boolean} holds @param {number} from @param {number} to */
+    add(holds, from, to) {
+        if (!holds) {
+            this.from = -1;
+            return;
+        }
+        if (this.from < 0) this.from = from;
+        this.total += to - from;
+        if (to - this.from > this.longest[1] - this.longest[0]) this.longest = [this.from, to];
+    }
+}
+
+/** @param {Model} model @returns {Finding[]} */
+function gcFinding(model) {
+    const spans = gcSpans(model);
+    if (spans.length === 0) return [];
+    const total = spans.reduce((s, p) => s + p.to - p.from, 0);
+    const worst = spans.reduce((a, b) => (b.to - b.from > a.to - a.from ? b : a));
+    const tasks = model.tasks();
+    const [start, dur] = [tasks.column('start'), tasks.column('dur')];
+    let hit = 0;
+    for (let i = 0; i < tasks.n; i++) if (start[i] < worst.to && start[i] + dur[i] > worst.from) hit++;
+    const share = total / model.duration;
+    if (share < RULES.gc && worst.to - worst.from < RULES.gcPauseNs) return [];
+    return [{ kind: 'work stopped by GC', object: 'collector', share, range: [worst.from, worst.to], title: 'The collector took time from the work',
+        words: `${spans.length} phases, ${duration(total)} in all (${percent(total, model.duration)} of the window), longest ${duration(worst.to - worst.from)} with ${hit} ${hit === 1 ? 'task' : 'tasks'} open`,
+        advice: 'Allocate less in the hot path, collect in smaller steps, or at times without requests.' }];
+}
+
+/** @param {Model} model @returns {Finding[]} */
+function peerFindings(model) {
+    const dur = model.tasks().column('dur');
+    const taskNs = dur.reduce((a, b) => a + b, 0);
+    if (taskNs === 0) return [];
+    const network = STATES.indexOf('network');
+    /** @type {Map<number, {ns: number, n: number, worst: [number, number]}>} */
+    const peers = new Map();
+    for (const row of model.rowsOf('work')) {
+        const states = model.row(row.lane, 'state');
+        if (!states) continue;
+        eachSlice(row, 0, model.duration, (work, w) => {
+            const [a, b] = [work.start[w], work.start[w] + work.dur[w]];
+            if (work.task[w] >= 0) eachSlice(states, a, b, (seg, i) => {
+                const { object } = unpackPlace(seg.extra?.[i] ?? 0);
+                if (seg.name[i] !== network || object < 0) return;
+                const [from, to] = [Math.max(a, seg.start[i]), Math.min(b, seg.start[i] + seg.dur[i])];
+                const p = peers.get(object) ?? { ns: 0, n: 0, worst: [0, 0] };
+                p.ns += to - from;
+                p.n++;
+                if (to - from > p.worst[1] - p.worst[0]) p.worst = [from, to];
+                peers.set(object, p);
+            });
+        });
+    }
+    return [...peers].filter(([, p]) => p.ns / taskNs >= RULES.peer).map(([object, p]) => ({ kind: 'slow peer', object: model.objectName(object), share: p.ns / taskNs, range: p.worst, title: `Tasks wait for ${model.objectName(object)}`,
+        words: `${p.n} waits, ${duration(p.ns)} in all (${percent(p.ns, taskNs)} of the tasks' time), longest ${duration(p.worst[1] - p.worst[0])}`, advice: 'Look at the other side at that time; ask it once for many, in parallel, or keep its answers.' }));
+}
