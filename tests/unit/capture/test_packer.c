@@ -634,6 +634,31 @@ static void a_mark_of_nested_losses_ends_the_run_behind_it(void)
     SAYS("1020 instant name=6");
 }
 
+/* Emitters note the task at the start of a signal handler's chunk: no event, but the next head tells it. */
+static void a_noted_task_ends_the_run_and_is_in_the_next_head(void)
+{
+    afresh();
+    put_1(TTAP__INSTANT, 5);
+    put_task(TTAP__CELL_TASK, get, 0);
+    put_1(TTAP__INSTANT, 6);
+    CU_ASSERT_EQUAL(pack_from(0), 4);
+    CU_ASSERT_FALSE(run.damaged);
+    SAYS("1000 instant name=5");
+    CU_ASSERT_EQUAL(run.filtered, 0);
+    CU_ASSERT_EQUAL(pack_from(4), 1);
+    SAYS("task 7/3 kind 2 draw 500 since 900 | 1020 instant name=6");
+    for (unsigned cut = 1; cut < 3; cut++) {
+        afresh();
+        put_1(TTAP__INSTANT, 5);
+        event(TTAP__CELL_TASK, cut);
+        stops_at_damage();
+    }
+    afresh();
+    put_1(TTAP__INSTANT, 5);
+    put_task(TTAP__CELL_TASK, (struct task){.id = 7, .kind = UINT32_MAX}, 0);
+    stops_at_damage();
+}
+
 static void no_cells_are_an_empty_run(void)
 {
     afresh();
@@ -797,6 +822,7 @@ static CU_TestInfo statements[] = {
     {"a time long before 0 is damage", a_time_long_before_0_is_damage},
     {"a name that does not exist is damage", a_name_that_does_not_exist_is_damage},
     {"a mark of nested losses ends the run behind it", a_mark_of_nested_losses_ends_the_run_behind_it},
+    {"a noted task ends the run and is in the next head", a_noted_task_ends_the_run_and_is_in_the_next_head},
     {"no cells are an empty run", no_cells_are_an_empty_run},
     {"a kind that is none is damage", a_kind_that_is_none_is_damage},
     {"an event that ends beyond its chunk is damage", an_event_that_ends_beyond_its_chunk_is_damage},
