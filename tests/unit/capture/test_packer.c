@@ -634,6 +634,15 @@ static void a_mark_of_nested_losses_ends_the_run_behind_it(void)
     SAYS("1020 instant name=6");
 }
 
+/* Everything up to a cell that makes no sense is kept. */
+static void stops_at_damage(void)
+{
+    CU_ASSERT_EQUAL(pack_from(0), 1);
+    CU_ASSERT_TRUE(run.damaged);
+    CU_ASSERT_EQUAL(run.last_ticks, T0);
+    SAYS("1000 instant name=5");
+}
+
 /* Emitters note the task at the start of a signal handler's chunk: no event, but the next head tells it. */
 static void a_noted_task_ends_the_run_and_is_in_the_next_head(void)
 {
@@ -668,15 +677,6 @@ static void no_cells_are_an_empty_run(void)
     CU_ASSERT_FALSE(run.damaged);
     CU_ASSERT_EQUAL(run.count, 0);
     SAYS("");
-}
-
-/* Everything up to a cell that makes no sense is kept. */
-static void stops_at_damage(void)
-{
-    CU_ASSERT_EQUAL(pack_from(0), 1);
-    CU_ASSERT_TRUE(run.damaged);
-    CU_ASSERT_EQUAL(run.last_ticks, T0);
-    SAYS("1000 instant name=5");
 }
 
 static void a_kind_that_is_none_is_damage(void)
