@@ -455,6 +455,8 @@ static void add_piece(struct reading *r, struct piece piece)
     *kept = piece;
     *(piece.reason ? &out->losses : &out->runs) += 1;
     *(piece.reason ? &out->lost : &out->delivered) += piece.count;
+    if (piece.reason <= LAST_LOSS_REASON && piece.reason)
+        out->lost_by[piece.reason] += piece.count;
     out->filtered += piece.filtered;
 }
 

@@ -36,6 +36,7 @@ struct validation {
     char sentence[192];
     uint64_t blocks, runs, losses, streams;
     uint64_t delivered, filtered, lost; /* sums over EVENTS and LOSS blocks */
+    uint64_t lost_by[6];                /* of lost, by the number of its reason */
     uint64_t sampled_out;               /* sum over ACCOUNT rows */
     uint8_t end_reason;                 /* TRAILER's reason, 0 without */
     uint64_t drainer_cpu_ns;

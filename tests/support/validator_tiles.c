@@ -92,7 +92,7 @@ static signed_wide sampled_after(const struct check *c, const struct stream_book
         if (!pieces[i].reason && pieces[i].sampled_out_before > pieces[piece].sampled_out_before)
             return pieces[i].sampled_out_before;
     }
-    return books->row || !c->sampled ? books->sampled_out : INT64_MAX;
+    return books->row ? books->sampled_out : INT64_MAX; /* also without a rule of its own: what others left out as it joined */
 }
 
 static void look_at_run(struct check *c, const struct stream_books *books, size_t piece, uint64_t delivered_before,

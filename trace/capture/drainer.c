@@ -189,16 +189,6 @@ static void unfollow(uint32_t slot)
     }
 }
 
-static void follow_task(struct ttap__follow *follow, const struct ttap_task *task)
-{
-    follow->task = task->id;
-    follow->task_parent = task->parent;
-    follow->task_kind = task->kind;
-    follow->task_draw = task->draw;
-    follow->task_root_kind = task->root_kind;
-    follow->task_start_ticks = task->start_ticks;
-}
-
 static void follow_chunk(struct ttap__follow *follow, const struct ttap__chunk *chunk)
 {
     follow->task = ttap__load(&chunk->task[0]);
@@ -732,19 +722,6 @@ static void join(struct ttap__sub *sub)
     announce(sub, 0);
 }
 
-/* Emitters do not tell of tasks that nobody keeps, but a newcomer may keep them: what each thread works for is in its slot. (Handlers' streams
- * tell by themselves, at their next event.) */
-static void follow_current_tasks(void)
-{
-    struct ttap__arena *arena = ttap__arena_base;
-    uint32_t made = ttap__load_acquire(&arena->slots_made);
-    for (uint32_t i = 0; i < made; i++) {
-        struct ttap_task task;
-        if (ttap__load_acquire(&arena->slot[i].state) == TTAP__SLOT_LIVE && engine.follow[i * 2] && ttap__current_task_of(&arena->slot[i], &task))
-            follow_task(engine.follow[i * 2], &task);
-    }
-}
-
 static void accept_joins(void)
 {
     pthread_mutex_lock(&engine.mutex);
@@ -753,10 +730,8 @@ static void accept_joins(void)
     pthread_mutex_unlock(&engine.mutex);
     if (!sub)
         return;
-    if (engine.in_session) {
+    if (engine.in_session)
         drain(); /* what is recorded up to here is not the newcomers' */
-        follow_current_tasks();
-    }
     while (sub) {
         struct ttap__sub *next = sub->next;
         join(sub);
@@ -764,14 +739,16 @@ static void accept_joins(void)
     }
 }
 
+/* Asked once in a tick: what is drained after that belongs to the window. Who is stopped while we drain has events behind it, and ends with the
+ * next tick. */
 static bool is_over(struct ttap__sub *sub, uint64_t now_ns)
 {
     pthread_mutex_lock(&sub->mutex);
     if (!sub->why && now_ns >= sub->end_mono_ns)
         sub->why = TTAP__END_WINDOW;
-    bool over = sub->why != TTAP__END_NONE;
+    sub->over = sub->why != TTAP__END_NONE;
     pthread_mutex_unlock(&sub->mutex);
-    return over;
+    return sub->over;
 }
 
 static void release(struct ttap__sub *sub)
@@ -806,7 +783,7 @@ static void end_windows(uint64_t now_ns)
     struct ttap__sub **at = &engine.subs, *over = NULL;
     while (*at) {
         struct ttap__sub *sub = *at;
-        if (!is_over(sub, now_ns)) {
+        if (!sub->over) {
             at = &sub->next;
             continue;
         }

@@ -34,8 +34,7 @@ static bool may_put(struct ttap__sub *sub, size_t bytes, enum put_how how)
         pthread_mutex_lock(&sub->mutex);
         if (made_room)
             continue;
-        if (!sub->why)
-            sub->why = TTAP__END_BYTES; /* a kept capture without room is over, rather than full of holes */
+        sub->why = TTAP__END_BYTES; /* a kept capture without room is over, rather than full of holes; also if it was about to end by itself */
         sub->full = true;
         return false;
     }
@@ -436,7 +435,10 @@ void ttap__sub_lost(struct ttap__sub *sub, struct ttap__stream_id id, enum ttap_
 
 void ttap__sub_sampled_out(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t next_seq, uint64_t events)
 {
-    if (sub->full)
+    struct ttap__accounts *accounts;
+    uint32_t at = account_place(sub, id, &accounts);
+    bool known = at < accounts->room && accounts->row[at].uid == id.uid;
+    if (sub->full && !known) /* but just after the byte limit: these are told after the events that they fell between */
         return;
     struct ttap__account *a = account_of(sub, id, next_seq);
     (a ? a : &sub->merged)->sampled_out += events;
@@ -633,6 +635,7 @@ static void send_tasks(struct ttap__sub *sub)
         ttap__out_varint(&out, count);
         ttap__out_bytes_of(&out, rows, ttap__out_bytes(&row));
         ttap__out_block_close(&out, opened);
+        send_names(sub); /* a kind that came up since */
         put_block(sub, &out, PUT_CONTROL);
     }
 }

@@ -132,7 +132,8 @@ struct ttap__stream {
     uint32_t session;
     uint32_t level;
     uint64_t nested_marked; /* stream 1: how much of lost_nested the cells already tell */
-    uint64_t task_marked;   /* stream 1: the task that the cells tell is current */
+    uint64_t task_marked;   /* the task that the cells tell is current */
+    uint32_t marks;         /* look for something to tell before the next event: always in stream 1, see ttap__emission_mark() */
 };
 
 struct ttap__record {
@@ -153,7 +154,7 @@ _Static_assert(offsetof(struct ttap__record, stream[0].depth) + sizeof(uint32_t)
 /* To be called where either of what it depends on may have changed. */
 static inline void ttap__fast_choose(struct ttap__record *rec)
 {
-    rec->fast = rec->muted || !ttap__load(&ttap__light_busy) ? NULL : rec->stream[0].shared;
+    rec->fast = rec->muted || rec->stream[0].marks || !ttap__load(&ttap__light_busy) ? NULL : rec->stream[0].shared;
 }
 
 /* A task as words. Copies go word by word, in one size: a vector load behind two narrow stores waits for both to reach the

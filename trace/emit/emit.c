@@ -48,12 +48,16 @@ static void mark_task(struct ttap__stream *s, const struct ttap_task *task)
     s->publish += 3;
 }
 
-/* Stream 1: tell in its place what a deeper handler lost, so that sequence numbers stay in order; and which task the thread works for, of which
- * stream 0 alone has the events. Published together with the event that follows. */
+/* Tell in its place what this stream's events do not: what a deeper handler lost, so that sequence numbers stay in order; and the task, of
+ * which a handler has no event, nor has the thread itself when it was entered while nobody kept it. Published together with the event that follows. */
 bool ttap__emission_mark(struct ttap__record *rec, struct ttap__stream *s)
 {
     uint64_t lost = ttap__load(&s->shared->lost_nested);
     uint64_t task = ttap__load(&rec->slot->task[0]); /* 0 also while the thread is between two */
+    if (!s->level) {
+        s->marks = 0;
+        ttap__fast_choose(rec);
+    }
     if (ttap__likely(lost == s->nested_marked && task == s->task_marked))
         return true;
     if (s->end - s->cell < 2 * TTAP__MARK_CELLS_MAX && !ttap__take_chunk(rec, s)) {

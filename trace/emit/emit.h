@@ -15,7 +15,7 @@
 
 /* A cell kind that never reaches the wire: up to here the stream had lost this many (word 1) to a second handler. */
 #define TTAP__CELL_LOST_NESTED 255
-/* Another one, of three cells like an entered task: from here on the handlers' stream belongs to this task, which its thread had entered. */
+/* Another one, of three cells like an entered task: from here on the stream belongs to this task, which its thread had entered untold. */
 #define TTAP__CELL_TASK 254
 #define TTAP__MARK_CELLS_MAX 4 /* both */
 
@@ -123,7 +123,7 @@ static inline __attribute__((always_inline)) bool ttap__emission_open(struct tta
 static inline uint64_t *ttap__emission_reserve(struct ttap__emission *e, unsigned cells)
 {
     struct ttap__stream *s = e->s;
-    if (ttap__unlikely(s->level == 1) && !ttap__emission_mark(e->rec, s))
+    if (ttap__unlikely(s->marks) && !ttap__emission_mark(e->rec, s))
         return NULL;
     if (ttap__likely((size_t)(s->end - s->cell) >= 2 * (size_t)cells) || ttap__take_chunk(e->rec, s))
         return s->cell;

@@ -155,6 +155,7 @@ static void record_init(struct ttap__record *rec, uint32_t index, struct ttap__s
         rec->stream[level].level = level;
         rec->stream[level].epoch = UINT64_MAX; /* no epoch yet: refresh first */
         rec->stream[level].nested_marked = ttap__load(&slot->stream[level].lost_nested);
+        rec->stream[level].marks = level == 1;
         rec->stream[level].shared = &slot->stream[level];
     }
 }
@@ -209,7 +210,7 @@ void ttap__refresh(struct ttap__record *rec, struct ttap__stream *s, uint64_t ga
         s->publish = 0;
         s->serial = 0;
         s->depth = s->low_depth = 0;
-        s->task_marked = 0;
+        s->task_marked = ttap__load(&rec->slot->task[0]); /* as the first chunk's head will have it */
         ttap__store(&s->shared->dirty, 1);
     } else if (s->epoch < ttap__load(&arena->clean_epoch)) {
         s->depth = s->low_depth = 0; /* regions were not followed for a while */
@@ -217,8 +218,10 @@ void ttap__refresh(struct ttap__record *rec, struct ttap__stream *s, uint64_t ga
     s->epoch = epoch;
     struct ttap_task task = ttap__slot_task(rec->slot);
     rec->muted = task.id && !ttap__kept_by_any(task.draw, task.root_kind);
-    if (s->level == 0)
+    if (s->level == 0) {
         rec->fast_gate = gate;
+        s->marks = !rec->muted && task.id != s->task_marked;
+    }
     ttap__fast_choose(rec);
 }
 
