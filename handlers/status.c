@@ -12,7 +12,6 @@ static const struct {
     const char *name, *state, *why, *enable;
 } sources[] = {
     {"annotations", "on", "", ""},
-    {"sched", "off", "not part of this build", ""},
     {"cpu_samples", "off", "not part of this build", ""},
     {"hooks", "off", "not part of this build", ""},
 };
@@ -31,6 +30,11 @@ static json_t *append(json_t *array, json_t *element)
 static json_t *sources_json(void)
 {
     json_t *array = json_array();
+    char why[256], enable[256];
+    bool on;
+    const char *name;
+    for (unsigned i = 0; (name = ttap__source_status(i, &on, why, enable, sizeof why)); i++)
+        array = append(array, json_pack("{s:s,s:s,s:s,s:s}", "name", name, "state", on ? "on" : "off", "why", why, "enable", enable));
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
         array = append(array, json_pack("{s:s,s:s,s:s,s:s}", "name", sources[i].name, "state", sources[i].state, "why",
                                         sources[i].why, "enable", sources[i].enable));

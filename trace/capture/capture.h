@@ -113,6 +113,10 @@ void ttap__thread_is_own(void);
 /** Parse a sampling rule without applying it. 0, or -EINVAL with *@error_offset at the first wrong byte, -ENOSPC over 64 kinds. */
 int ttap__sampling_check(const char *spec, size_t *error_offset);
 
+/** What the @at-th source records, or would if somebody asked for its groups. @why and @enable (the line that would change it) may be
+ *  ""; both have @size bytes. NULL behind the last one, else its name. Any thread; the first call may take some milliseconds. */
+const char *ttap__source_status(unsigned at, bool *on, char *why, char *enable, size_t size);
+
 /* ---- For `tracetap run`: record other processes (trace/emit/share.h) ---- */
 
 /** Make this process the keeper of an arena that others join. Before any other call of the library. Returns the arena's descriptor, to be

@@ -24,6 +24,14 @@ const struct ttap__source *ttap__source_of_level(uint32_t level)
     return NULL;
 }
 
+const char *ttap__source_status(unsigned at, bool *on, char *why, char *enable, size_t size)
+{
+    if (!linked[at])
+        return NULL;
+    linked[at]->status(on, why, enable, size);
+    return linked[at]->name;
+}
+
 /* ---- Running ---- */
 
 void ttap__sources_start(uint64_t groups)

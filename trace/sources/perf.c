@@ -324,26 +324,69 @@ static long waking_id(void)
     return 0;
 }
 
-const char *ttap__perf_watch_wakes(void)
+static const char *const other_tasks_refused = "not allowed to record other tasks";
+
+/* The tracepoint's number, or why it cannot be used in words. */
+static const char *find_waking(long *id)
 {
     char link[64];
     long n = ttap__syscall6(SYS_readlinkat, -100, (long)"/proc/self/ns/pid", (long)link, sizeof(link) - 1, 0, 0);
     link[n > 0 ? n : 0] = 0;
     if (strcmp(link, "pid:[4026531836]") != 0) /* the first namespace's number is fixed */
         return "in a PID namespace the kernel's wake records carry numbers that mean nothing here";
-    long id = waking_id();
-    if (id <= 0)
-        return "the id of sched_waking cannot be read from tracefs";
+    *id = waking_id();
+    return *id > 0 ? NULL : "the id of sched_waking cannot be read from tracefs";
+}
+
+static struct perf_event_attr attr_of_waking(long id)
+{
+    struct perf_event_attr attr = attr_of_ring();
+    attr.type = PERF_TYPE_TRACEPOINT;
+    attr.config = (uint64_t)id;
+    attr.exclude_kernel = 0;
+    attr.sample_period = 1;
+    attr.sample_type |= PERF_SAMPLE_RAW;
+    return attr;
+}
+
+static int try_open(struct perf_event_attr *attr, int tid, uint32_t cpu)
+{
+    attr->disabled = 1;
+    long fd = event_open(attr, tid, cpu);
+    if (fd < 0)
+        return (int)fd;
+    ttap__syscall6(SYS_close, fd, 0, 0, 0, 0, 0);
+    return 0;
+}
+
+int ttap__perf_probe(void)
+{
+    struct perf_event_attr attr = attr_of_thread();
+    attr.inherit_thread = 0; /* whether it has that is another question */
+    return try_open(&attr, 0, 0);
+}
+
+const char *ttap__perf_probe_wakes(void)
+{
+    long id;
+    const char *why = find_waking(&id);
+    if (why)
+        return why;
+    struct perf_event_attr attr = attr_of_waking(id);
+    return try_open(&attr, -1, 0) ? other_tasks_refused : NULL;
+}
+
+const char *ttap__perf_watch_wakes(void)
+{
+    long id;
+    const char *why = find_waking(&id);
+    if (why)
+        return why;
     for (unsigned i = 0; i < perf.cpus; i++) {
-        struct perf_event_attr attr = attr_of_ring();
-        attr.type = PERF_TYPE_TRACEPOINT;
-        attr.config = (uint64_t)id;
-        attr.exclude_kernel = 0;
-        attr.sample_period = 1;
-        attr.sample_type |= PERF_SAMPLE_RAW;
+        struct perf_event_attr attr = attr_of_waking(id);
         long error = open_into_ring(&attr, -1, i);
         if (error)
-            return error == -EMFILE ? "too few descriptors (RLIMIT_NOFILE)" : "not allowed to record other tasks";
+            return error == -EMFILE ? "too few descriptors (RLIMIT_NOFILE)" : other_tasks_refused;
     }
     perf.wakee_offset = 24; /* behind 8 bytes common to all, and comm[16]; so since 2.6.31 */
     return NULL;

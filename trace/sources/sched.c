@@ -47,7 +47,7 @@ static struct {
     struct ttap__clock_pair from, to; /* the line between them turns ns into ticks */
 } sched;
 
-/* For the status, which any thread may ask for. */
+/* For the status, which any thread may ask for: what was had last, or would be. */
 static uint32_t told_tier, told_reason, told_hz;
 static const char *told_no_wakes;
 
@@ -586,7 +586,6 @@ static void stop(void)
     ttap__perf_close();
     ttap__threads_forget();
     memset(&sched, 0, sizeof(sched));
-    ttap__store(&told_tier, TIER_OFF);
 }
 
 static void after_fork(void)
@@ -612,17 +611,34 @@ static struct ttap__source_thread thread_at(uint32_t index)
     return (struct ttap__source_thread){thread->pid, thread->tid, thread->number, thread->name_version};
 }
 
+/* Before the first capture. Several threads may do it at once; they find the same. */
+static void probe(void)
+{
+    int error = ttap__perf_probe();
+    const char *no_wakes = error ? "" : ttap__perf_probe_wakes();
+    uint32_t none = TIER_OFF;
+    ttap__store(&told_reason, reason_of(error));
+    __atomic_store_n(&told_no_wakes, no_wakes, __ATOMIC_RELAXED);
+    __atomic_compare_exchange_n(&told_tier, &none, (uint32_t)(error ? TIER_LOOKS : no_wakes ? TIER_SWITCHES : TIER_WAKES), 0, __ATOMIC_RELEASE,
+                                __ATOMIC_RELAXED);
+}
+
 static void status(bool *on, char *why, char *enable, size_t size)
 {
+    if (ttap__load(&told_tier) == TIER_OFF)
+        probe();
     enum tier tier = (enum tier)ttap__load(&told_tier);
     uint32_t reason = ttap__load(&told_reason);
     const char *no_wakes = __atomic_load_n(&told_no_wakes, __ATOMIC_RELAXED);
     *on = tier != TIER_OFF;
     *why = *enable = 0;
     switch (tier) {
-    case TIER_OFF: snprintf(why, size, "nobody captures it"); break;
+    case TIER_OFF: break;
     case TIER_LOOKS:
-        snprintf(why, size, "sampled %u times a second; every switch is not recorded: %s", ttap__load(&told_hz), reasons[reason].why);
+        if (ttap__load(&told_hz))
+            snprintf(why, size, "sampled %u times a second; not every switch: %s", ttap__load(&told_hz), reasons[reason].why);
+        else
+            snprintf(why, size, "sampled; not every switch: %s", reasons[reason].why);
         snprintf(enable, size, "%s", reasons[reason].enable);
         break;
     case TIER_SWITCHES:
