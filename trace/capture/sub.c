@@ -645,23 +645,35 @@ static void send_tasks(struct ttap__sub *sub)
 
 #define CALL_GROUPS (TTAP_GROUP_LOCK | TTAP_GROUP_NET | TTAP_GROUP_FILE | TTAP_GROUP_SLEEP)
 
-static const char *const op_names[] = {
-#define TTAP_OP(number, NAME, name) [number] = name,
+static const struct {
+    const char *name;
+    unsigned kind;
+} ops[] = {
+#define TTAP_OP(number, NAME, name, KIND) [number] = {name, TTAP__##KIND},
 #include "ops.def"
 #undef TTAP_OP
 };
+
+static bool is_socket(int pid, uint64_t object)
+{
+    char path[64], link[8];
+    snprintf(path, sizeof(path), "/proc/%d/fd/%u", pid, (unsigned)(object & 0xffff));
+    return readlink(path, link, sizeof(link)) == sizeof(link) && memcmp(link, "socket:[", sizeof(link)) == 0;
+}
 
 /* Read while its owner may return from it and make another: the same before and after means one call, or one just like it. */
 static bool write_pending_call(struct ttap__out *out, uint32_t index, const struct ttap__slot *slot)
 {
     uint64_t op = ttap__load_acquire(&slot->call); /* release: ttap__call_begin() */
     uint64_t start_ticks = ttap__load(&slot->call_start), object = ttap__load_acquire(&slot->call_object);
-    if (!op || op >= sizeof(op_names) / sizeof(op_names[0]) || !op_names[op] || ttap__load(&slot->call) != op ||
+    if (!op || op >= sizeof(ops) / sizeof(ops[0]) || !ops[op].name || ttap__load(&slot->call) != op ||
         ttap__load(&slot->call_start) != start_ticks)
         return false;
     ttap__out_varint(out, ttap__slot_number(index, ttap__load(&slot->uid)));
+    unsigned kind = ops[op].kind == TTAP__FILE_CALL && is_socket(ttap__load(&slot->pid), object) ? TTAP__NET_CALL : ops[op].kind;
+    ttap__out_varint(out, kind);
     ttap__out_varint(out, start_ticks);
-    ttap__out_varint(out, ttap_name(op_names[op]));
+    ttap__out_varint(out, ttap_name(ops[op].name));
     ttap__out_varint(out, object);
     return true;
 }

@@ -58,7 +58,7 @@ struct PACKED value { int64_t at, v; };
 struct PACKED wait { int64_t at, dur; int32_t object, why, task; uint8_t flags; };
 struct PACKED gc { int64_t at, dur; int32_t phase; uint8_t flags; };
 struct PACKED lost { int64_t at, dur, count; int32_t reason; };
-struct PACKED state { int64_t at, dur; int32_t state, cpu, call; uint8_t flags; };
+struct PACKED state { int64_t at, dur; int32_t state, cpu, call, op, object; uint8_t flags; };
 struct PACKED wake { int64_t at, run; int32_t to, cause; };
 struct PACKED call { int64_t at, dur, result; int32_t op, object, task; uint8_t flags; };
 struct PACKED release { int64_t at; int32_t op, object; };
@@ -91,7 +91,8 @@ static const struct {
               {T(wait), C(wait, dur, I64), C(wait, object, I32), C(wait, why, I32), C(wait, task, I32), C(wait, flags, U8)}},
     [GC] = {"gc", NULL, sizeof(struct gc), true, {T(gc), C(gc, dur, I64), C(gc, phase, I32), C(gc, flags, U8)}},
     [STATE] = {"state", NULL, sizeof(struct state), true,
-               {T(state), C(state, dur, I64), C(state, state, I32), C(state, cpu, I32), C(state, call, I32), C(state, flags, U8)}},
+               {T(state), C(state, dur, I64), C(state, state, I32), C(state, cpu, I32), C(state, call, I32), C(state, op, I32), C(state, object, I32),
+                C(state, flags, U8)}},
     [WAKE] = {"wake", NULL, sizeof(struct wake), true, {T(wake), C(wake, to, I32), C(wake, run, I64), C(wake, cause, I32)}},
     [CALL] = {"call", NULL, sizeof(struct call), true,
               {T(call), C(call, dur, I64), C(call, op, I32), C(call, object, I32), C(call, result, I64), C(call, task, I32), C(call, flags, U8)}},
@@ -849,7 +850,7 @@ static int on_lost(void *arg, const struct ttap__lost_row *row)
 static int on_state(void *arg, const struct ttap__state_row *row)
 {
     return add(arg, STATE, (int32_t)row->lane, 0,
-               &(struct state){row->start_ns, row->dur_ns, (int32_t)row->state, row->cpu, row->call, row->flags});
+               &(struct state){row->start_ns, row->dur_ns, (int32_t)row->state, row->cpu, row->call, row->op, row->object, row->flags});
 }
 
 static int on_wake(void *arg, const struct ttap__wake_row *row)

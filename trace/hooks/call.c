@@ -36,7 +36,7 @@ __attribute__((constructor(101))) static void find_real_functions(void)
 /* ---- Names of calls ---- */
 
 static struct ttap_name op_names[] = {
-#define TTAP_OP(number, NAME, name) [number] = TTAP_NAME_INIT(name),
+#define TTAP_OP(number, NAME, name, KIND) [number] = TTAP_NAME_INIT(name),
 #include "ops.def"
 #undef TTAP_OP
 };

@@ -48,7 +48,7 @@ void *ttap__real_find(struct ttap__real *real);
 /* What a call on a descriptor may turn out to be. */
 #define TTAP__FD_GROUPS (TTAP_GROUP_NET | TTAP_GROUP_FILE)
 
-#define TTAP_OP(number, NAME, name) OP_##NAME = (number),
+#define TTAP_OP(number, NAME, name, KIND) OP_##NAME = (number),
 enum ttap__op {
 #include "ops.def"
 };

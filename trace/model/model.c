@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "account.h"
+#include "causes.h"
 #include "lanes.h"
 #include "states.h"
 
@@ -19,6 +20,7 @@ struct thread {
     uint64_t thread, pid, tid;
     struct ttap__lane *lanes[2]; /* by level */
     struct ttap__states *states; /* what its scheduler stream tells; NULL: nothing so far */
+    struct ttap__causes *causes; /* with the calls that its own stream tells; NULL: no call so far, or no memory */
     uint8_t name_len;
     char name[THREAD_NAME_BYTES];
 };
@@ -338,6 +340,34 @@ static void on_task_event(struct ttap__model *model, struct ttap__lane *lane, co
 
 /* ---- Hooked calls ---- */
 
+/* Whose states, and where they go. */
+struct states_lane {
+    struct ttap__model *model;
+    const struct ttap__lane *lane;
+    struct thread *thread;
+};
+
+static void state_row_tell(void *arg, const struct ttap__cause_span *out);
+
+static void explain(struct ttap__model *model, struct thread *thread, const struct ttap__call_row *row, uint8_t why)
+{
+    struct states_lane to = {model, thread->lanes[0], thread};
+    if (!thread->causes) {
+        thread->causes = model_grow(model, sizeof *thread->causes);
+        if (thread->causes)
+            *thread->causes = (struct ttap__causes){.allowance = model->around.allowance};
+    }
+    if (thread->causes && thread->lanes[0])
+        ttap__causes_call(thread->causes, &(struct ttap__cause_call){row->start_ns, row->start_ns + row->dur_ns, why, (int32_t)row->op, row->object},
+                          state_row_tell, &to);
+}
+
+/* As in struct ttap__state_span: lock, network, file, sleep. */
+static uint8_t why_of_kind(unsigned kind)
+{
+    return kind == TTAP__LOCK_CALL ? 1 : kind == TTAP__NET_CALL ? 2 : kind == TTAP__FILE_CALL ? 3 : 4;
+}
+
 /* Locks and descriptors of different processes are different objects. @name: {0}, and it goes by its number until a name comes. */
 static int32_t called_object(struct ttap__model *model, uint64_t pid, uint64_t object, bool is_lock, struct ttap__text name)
 {
@@ -374,14 +404,16 @@ static void tell_call(struct ttap__model *model, const struct ttap__lane *lane, 
     TELL(model, call, row);
 }
 
-static void on_call(struct ttap__model *model, struct ttap__lane *lane, uint64_t pid, const struct ttap__event *event, int64_t ns)
+static void on_call(struct ttap__model *model, struct ttap__lane *lane, struct thread *thread, const struct ttap__event *event, int64_t ns)
 {
     const uint64_t *a = event->a;
     bool is_lock = event->row->known == TTAP__LOCK_CALL;
     struct ttap__call_row row = {.op = ttap__names_number(&model->names, a[0]),
-                                 .object = called_object(model, pid, a[2], is_lock, (struct ttap__text){0}),
+                                 .object = called_object(model, thread->pid, a[2], is_lock, (struct ttap__text){0}),
                                  .result = (int64_t)a[3]};
     tell_call(model, lane, &row, a[1], ns);
+    if (lane->level == TTAP__LEVEL_OWN)
+        explain(model, thread, &row, why_of_kind(event->row->known));
 }
 
 static void on_release(struct ttap__model *model, const struct ttap__lane *lane, uint64_t pid, const struct ttap__event *event, int64_t ns)
@@ -399,29 +431,20 @@ static void on_object_text(struct ttap__model *model, uint64_t pid, const struct
         TELL(model, object, (&(struct ttap__object_row){(uint32_t)object, "descriptor", name}));
 }
 
-static void on_hook(struct ttap__model *model, struct ttap__lane *lane, uint64_t pid, const struct ttap__event *event, int64_t ns)
+static void on_hook(struct ttap__model *model, struct ttap__lane *lane, struct thread *thread, const struct ttap__event *event, int64_t ns)
 {
     switch (event->row->known) {
     case TTAP__LOCK_WAKE:
-        on_release(model, lane, pid, event, ns);
+        on_release(model, lane, thread->pid, event, ns);
         break;
     case TTAP__NET_OBJECT:
     case TTAP__FILE_OBJECT:
-        on_object_text(model, pid, event);
+        on_object_text(model, thread->pid, event);
         break;
     default:
-        on_call(model, lane, pid, event, ns);
+        on_call(model, lane, thread, event, ns);
         break;
     }
-}
-
-static bool is_lock_call(struct ttap__text op)
-{
-    static const char *const starts[] = {"pthread_", "sem_"};
-    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
-        if (op.len >= strlen(starts[i]) && memcmp(op.bytes, starts[i], strlen(starts[i])) == 0)
-            return true;
-    return false;
 }
 
 static int on_pending(void *arg, const struct ttap__pending_row *pending)
@@ -434,10 +457,11 @@ static int on_pending(void *arg, const struct ttap__pending_row *pending)
     if (!lane)
         return done(model);
     struct ttap__call_row row = {.op = ttap__names_number(&model->names, pending->op),
-                                 .object = called_object(model, thread->pid, pending->object, is_lock_call(ttap__names_text(&model->names, pending->op)),
+                                 .object = called_object(model, thread->pid, pending->object, pending->kind == TTAP__LOCK_CALL,
                                                          (struct ttap__text){0}),
                                  .flags = TTAP__OPEN_END};
     tell_call(model, lane, &row, pending->start_ticks, model->latest_ns);
+    explain(model, thread, &row, why_of_kind((unsigned)pending->kind));
     return done(model);
 }
 
@@ -452,7 +476,7 @@ static void on_queue(struct ttap__model *model, struct ttap__lane *lane, const s
         TELL(model, depth, (&(struct ttap__depth_row){lane->number, object, ns, event->a[2]}));
 }
 
-static void on_event(struct ttap__model *model, struct ttap__lane *lane, uint64_t pid, const struct ttap__event *event)
+static void on_event(struct ttap__model *model, struct ttap__lane *lane, struct thread *thread, const struct ttap__event *event)
 {
     int64_t ns = ttap__lane_time(lane, see(model, event->ticks));
     switch (event->row->known) {
@@ -504,7 +528,7 @@ static void on_event(struct ttap__model *model, struct ttap__lane *lane, uint64_
     case TTAP__LOCK_WAKE:
     case TTAP__NET_OBJECT:
     case TTAP__FILE_OBJECT:
-        on_hook(model, lane, pid, event, ns);
+        on_hook(model, lane, thread, event, ns);
         break;
     default: /* a kind of a later version: its sequence number counts, its meaning is unknown */
         break;
@@ -536,10 +560,6 @@ static void head_take(struct ttap__model *model, struct ttap__lane *lane, const 
 
 /* ---- States ---- */
 
-struct states_lane {
-    struct ttap__model *model;
-    const struct ttap__lane *lane;
-};
 
 static enum ttap__word state_word(const struct ttap__state_span *span)
 {
@@ -550,16 +570,29 @@ static enum ttap__word state_word(const struct ttap__state_span *span)
     return span->state == TTAP__STATE_BLOCKED ? causes[span->why] : states[span->state];
 }
 
-static void state_tell(void *arg, const struct ttap__state_span *span)
+static void state_row_tell(void *arg, const struct ttap__cause_span *out)
 {
     struct states_lane *to = arg;
+    const struct ttap__state_span *span = &out->span;
     TELL(to->model, state, (&(struct ttap__state_row){.lane = to->lane->number,
                                                       .state = ttap__names_word(&to->model->names, state_word(span)),
                                                       .cpu = span->cpu,
                                                       .call = span->call,
+                                                      .op = out->op,
+                                                      .object = out->object,
                                                       .start_ns = span->start_ns,
                                                       .dur_ns = span->end_ns - span->start_ns,
                                                       .flags = span->flags}));
+}
+
+/* Where no call was ever told there is nothing to wait for. */
+static void state_tell(void *arg, const struct ttap__state_span *span)
+{
+    struct states_lane *to = arg;
+    if (to->thread->causes)
+        ttap__causes_span(to->thread->causes, span, state_row_tell, to);
+    else
+        state_row_tell(to, &(struct ttap__cause_span){*span, -1, -1});
 }
 
 static void wake_tell(void *arg, const struct ttap__state_wake *wake)
@@ -594,7 +627,7 @@ static void on_sched(struct ttap__model *model, const struct ttap__events *block
         model->around.untold += block->count;
         return;
     }
-    struct states_lane to = {model, lane};
+    struct states_lane to = {model, lane, thread_known(model, block->thread)};
     struct ttap__states_tell tell = {state_tell, wake_tell, &to};
     struct ttap__event_walk walk;
     struct ttap__event event;
@@ -608,10 +641,12 @@ static void on_sched(struct ttap__model *model, const struct ttap__events *block
 
 static void states_finish(struct ttap__model *model, struct thread *thread, int64_t end_ns)
 {
-    struct states_lane to = {model, thread->lanes[0]};
+    struct states_lane to = {model, thread->lanes[0], thread};
     struct ttap__states_tell tell = {state_tell, wake_tell, &to};
     if (thread->states && thread->lanes[0])
         ttap__states_finish(thread->states, end_ns, &tell);
+    if (thread->causes)
+        ttap__causes_finish(thread->causes, state_row_tell, &to);
 }
 
 static int on_events(void *arg, const struct ttap__events *block)
@@ -630,11 +665,11 @@ static int on_events(void *arg, const struct ttap__events *block)
         model->around.untold += block->count;
         return done(model);
     }
-    uint64_t pid = thread_known(model, block->thread)->pid;
+    struct thread *thread = thread_known(model, block->thread);
     head_take(model, lane, block);
     ttap__events_start(block, &walk);
     while (ttap__events_next(&walk, &event))
-        on_event(model, lane, pid, &event);
+        on_event(model, lane, thread, &event);
     return done(model);
 }
 
@@ -724,6 +759,9 @@ void ttap__model_free(struct ttap__model *model)
                 ttap__allowance_free(allowance, model->threads[i]->lanes[level], sizeof *model->threads[i]->lanes[level]);
             }
         ttap__allowance_free(allowance, model->threads[i]->states, sizeof *model->threads[i]->states);
+        if (model->threads[i]->causes)
+            ttap__causes_free(model->threads[i]->causes);
+        ttap__allowance_free(allowance, model->threads[i]->causes, sizeof *model->threads[i]->causes);
         ttap__allowance_free(allowance, model->threads[i], sizeof *model->threads[i]);
     }
     ttap__allowance_free(allowance, model->threads, model->threads_room * sizeof *model->threads);

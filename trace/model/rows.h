@@ -122,6 +122,7 @@ struct ttap__task_out {
 struct ttap__state_row {
     uint32_t lane, state; /* state: a string */
     int32_t cpu, call;    /* -1: not known, or does not apply */
+    int32_t op, object;   /* the hooked call in which it was blocked (a string), and on what; -1: not known */
     int64_t start_ns, dur_ns;
     uint8_t flags;
 };

@@ -9,25 +9,41 @@ static int64_t clip(int64_t ns)
     return ns > 0 ? ns : 0;
 }
 
-static void tell_span(const struct ttap__state_span *span, const struct ttap__states_tell *tell)
+static bool is_more_of(const struct ttap__state_span *a, const struct ttap__state_span *b)
 {
-    if (span->end_ns > span->start_ns && tell->span)
-        tell->span(tell->arg, span);
+    return a->state == b->state && a->cpu == b->cpu && a->end_ns == b->start_ns && !((a->flags ^ b->flags) & TTAP__ESTIMATED) &&
+           a->state != TTAP__STATE_BLOCKED; /* one sleep after another is two */
 }
 
-static bool goes_on(const struct ttap__state_span *a, const struct ttap__state_span *b)
+static void tell_held(struct ttap__states *states, const struct ttap__states_tell *tell)
 {
-    return a->state == b->state && a->cpu == b->cpu && !((a->flags ^ b->flags) & TTAP__ESTIMATED) && (a->state != TTAP__STATE_BLOCKED);
+    if (states->held.end_ns > states->held.start_ns && tell->span)
+        tell->span(tell->arg, &states->held);
+    states->held.end_ns = states->held.start_ns;
+}
+
+/* What went on ends here. */
+static void end_span(struct ttap__states *states, int64_t ns, const struct ttap__states_tell *tell)
+{
+    states->span.end_ns = ns;
+    if (ns <= states->span.start_ns)
+        return;
+    if (states->held.end_ns > states->held.start_ns && is_more_of(&states->held, &states->span)) {
+        states->held.end_ns = ns;
+        states->held.flags |= states->span.flags;
+        return;
+    }
+    tell_held(states, tell);
+    states->held = states->span;
 }
 
 /* What went on ends here, and @next begins. */
 static void turn(struct ttap__states *states, const struct ttap__state_span *next, int64_t ns, const struct ttap__states_tell *tell)
 {
-    if (goes_on(&states->span, next))
-        return;
-    states->span.end_ns = ns;
-    tell_span(&states->span, tell);
+    uint8_t open_start = ns <= states->span.start_ns ? states->span.flags & TTAP__OPEN_START : 0; /* nothing of it before the window's start */
+    end_span(states, ns, tell);
     states->span = *next;
+    states->span.flags |= open_start;
     states->span.start_ns = ns;
 }
 
@@ -267,9 +283,9 @@ void ttap__states_finish(struct ttap__states *states, int64_t end_ns, const stru
         return;
     if (states->lost)
         unknown_since_last(states);
-    states->span.end_ns = end_ns;
     states->span.flags |= TTAP__OPEN_END;
-    tell_span(&states->span, tell);
+    end_span(states, end_ns, tell);
+    tell_held(states, tell);
     if (states->woken && tell->wake)
         tell->wake(tell->arg, &states->wake);
 }

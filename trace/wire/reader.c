@@ -462,6 +462,7 @@ static int task_row(struct ttap__reader *reader, struct cursor *cursor, bool del
 static int pending_row(struct ttap__reader *reader, struct cursor *cursor, bool deliver)
 {
     struct ttap__pending_row row = {.thread = varint(cursor)};
+    row.kind = varint(cursor);
     row.start_ticks = varint(cursor);
     row.op = varint(cursor);
     row.object = varint(cursor);

@@ -58,7 +58,7 @@ struct ttap__task_row {
 
 /** A hooked call that had not returned when the window ended. @start_ticks: 0 if it was made while nobody recorded. */
 struct ttap__pending_row {
-    uint64_t thread, start_ticks, op, object;
+    uint64_t thread, kind, start_ticks, op, object; /* kind: of the event that would have told it */
 };
 
 struct ttap__loss_row {
@@ -142,9 +142,9 @@ struct ttap__read_calls {
     int (*events)(void *arg, const struct ttap__events *block);
     int (*loss)(void *arg, const struct ttap__loss_row *row);
     int (*task)(void *arg, const struct ttap__task_row *row);
-    int (*pending)(void *arg, const struct ttap__pending_row *row);
     int (*account)(void *arg, const struct ttap__account_row *row);
     int (*trailer)(void *arg, const struct ttap__trailer *trailer);
+    int (*pending)(void *arg, const struct ttap__pending_row *row);
 };
 
 struct ttap__reader;

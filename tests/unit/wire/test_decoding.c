@@ -148,6 +148,13 @@ static int on_task(void *arg, const struct ttap__task_row *row)
     return answer("task");
 }
 
+static int on_pending(void *arg, const struct ttap__pending_row *row)
+{
+    (void)arg;
+    SAY("pending", row->thread, row->kind, row->start_ticks, row->op, row->object);
+    return answer("pending");
+}
+
 static int on_account(void *arg, const struct ttap__account_row *row)
 {
     (void)arg;
@@ -165,7 +172,7 @@ static int on_trailer(void *arg, const struct ttap__trailer *t)
 }
 
 static const struct ttap__read_calls all_calls = {on_block,  on_header, on_note, on_clock, on_name,    on_thread,
-                                                  on_events, on_loss,   on_task, on_account, on_trailer};
+                                                  on_events, on_loss,   on_task, on_account, on_trailer, on_pending};
 
 /* ---- Captures, written by hand ---- */
 
@@ -334,6 +341,9 @@ static void every_row_is_delivered_with_all_its_fields(void)
     wire_u8(&wire, 1);
     NUMBERS(U(82), U(83), U(84), U(85), U(86), U(87), U(88), U(89), U(80), U(800));
     wire_block_close(&wire);
+    wire_block_open(&wire, 10);
+    NUMBERS(U(1), U(101), U(102), U(103), U(104), U(105));
+    wire_block_close(&wire);
     wire_block_open(&wire, 200); /* of a later version */
     wire_bytes(&wire, "whatever", 8);
     wire_block_close(&wire);
@@ -350,7 +360,8 @@ static void every_row_is_delivered_with_all_its_fields(void)
         SAYS("account 81 1 82 83 84 85 86 87 88 89 80 800\n");
         SAYS("trailer 3 91 92 93 94 95 96 97 98 99 90 901 902 903 904 905 906\n");
         CU_ASSERT_STRING_EQUAL(problem, "");
-        CU_ASSERT_EQUAL(blocks_read, 9);
+        SAYS("pending 101 102 103 104 105\n");
+        CU_ASSERT_EQUAL(blocks_read, 10);
         CU_ASSERT_EQUAL(bytes_read, wire.len);
     }
 }

@@ -1,0 +1,153 @@
+/* test_causes.c - which call a blocked stretch belongs to. */
+#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "causes.h"
+
+static struct ttap__allowance allowance;
+static struct ttap__causes causes;
+static struct ttap__cause_span told[8192];
+static unsigned told_count;
+
+static void tell(void *arg, const struct ttap__cause_span *span)
+{
+    (void)arg;
+    told[told_count++] = *span;
+}
+
+static void begin(void)
+{
+    allowance = (struct ttap__allowance){.limit = 1 << 20};
+    causes = (struct ttap__causes){.allowance = &allowance};
+    told_count = 0;
+}
+
+static void call(int64_t start_ns, int64_t end_ns, uint8_t why, int32_t object)
+{
+    ttap__causes_call(&causes, &(struct ttap__cause_call){start_ns, end_ns, why, 7, object}, tell, NULL);
+}
+
+static void span(uint8_t state, int64_t start_ns, int64_t end_ns)
+{
+    ttap__causes_span(&causes, &(struct ttap__state_span){.state = state, .cpu = -1, .call = -1, .start_ns = start_ns, .end_ns = end_ns}, tell, NULL);
+}
+
+static void finish(void)
+{
+    ttap__causes_finish(&causes, tell, NULL);
+    ttap__causes_free(&causes);
+    CU_ASSERT_EQUAL(allowance.used, 0);
+}
+
+static void a_stretch_within_a_call_is_the_calls(void)
+{
+    begin();
+    call(100, 200, 2, 5);
+    span(TTAP__STATE_RUNNING, 0, 110);
+    span(TTAP__STATE_BLOCKED, 110, 190);
+    span(TTAP__STATE_RUNNING, 190, 300);
+    CU_ASSERT_EQUAL(told_count, 3); /* nothing to wait for */
+    CU_ASSERT_EQUAL(told[1].span.why, 2);
+    CU_ASSERT_EQUAL(told[1].object, 5);
+    CU_ASSERT_EQUAL(told[1].op, 7);
+    CU_ASSERT_EQUAL(told[0].object, -1);
+    finish();
+}
+
+static void a_stretch_waits_for_the_call_that_returns_after_it(void)
+{
+    begin();
+    call(0, 10, 1, 1);
+    span(TTAP__STATE_BLOCKED, 110, 190);
+    span(TTAP__STATE_RUNNING, 190, 300);
+    CU_ASSERT_EQUAL(told_count, 0);
+    call(100, 200, 4, -1);
+    CU_ASSERT_EQUAL(told_count, 2);
+    CU_ASSERT_EQUAL(told[0].span.why, 4);
+    finish();
+}
+
+static void of_nested_calls_the_inner_one_counts(void)
+{
+    begin();
+    call(110, 180, 3, 1); /* a handler's, inside the other */
+    call(100, 200, 2, 2);
+    span(TTAP__STATE_BLOCKED, 120, 170);
+    CU_ASSERT_EQUAL(told[0].object, 1);
+    finish();
+    begin();
+    call(110, 120, 3, 1);
+    call(100, 200, 2, 2);
+    span(TTAP__STATE_BLOCKED, 112, 190); /* mostly outside the handler */
+    CU_ASSERT_EQUAL(told[0].object, 2);
+    finish();
+}
+
+static void a_call_that_covers_less_than_half_is_not_the_cause(void)
+{
+    begin();
+    call(100, 140, 2, 2);
+    span(TTAP__STATE_BLOCKED, 100, 200);
+    finish();
+    CU_ASSERT_EQUAL(told_count, 1);
+    CU_ASSERT_EQUAL(told[0].span.why, 0);
+    CU_ASSERT_EQUAL(causes.unexplained, 1);
+}
+
+static void what_waits_is_told_in_order_at_the_end(void)
+{
+    begin();
+    call(0, 5, 1, 1);
+    for (int i = 0; i < 200; i++)
+        span(i % 2 ? TTAP__STATE_RUNNING : TTAP__STATE_BLOCKED, 10 + i * 10, 20 + i * 10);
+    finish();
+    CU_ASSERT_EQUAL(told_count, 200);
+    for (int i = 0; i < 200; i++)
+        CU_ASSERT_EQUAL(told[i].span.start_ns, 10 + i * 10);
+}
+
+static void a_hundred_milliseconds_of_calls_may_come_first(void)
+{
+    begin();
+    for (int i = 0; i < 4000; i++)
+        call(i * 100 + 10, i * 100 + 60, 2, i);
+    for (int i = 0; i < 4000; i++)
+        span(TTAP__STATE_BLOCKED, i * 100 + 20, i * 100 + 50);
+    CU_ASSERT_EQUAL(told_count, 4000);
+    for (int i = 0; i < 4000; i++)
+        CU_ASSERT_EQUAL(told[i].object, i);
+    finish();
+}
+
+static void without_memory_states_are_told_without_causes(void)
+{
+    begin();
+    allowance.limit = 0;
+    call(100, 200, 2, 5);
+    span(TTAP__STATE_BLOCKED, 110, 190);
+    CU_ASSERT_EQUAL(told_count, 1);
+    CU_ASSERT_EQUAL(told[0].span.why, 0);
+    finish();
+}
+
+int main(void)
+{
+    static CU_TestInfo tests[] = {{"a stretch within a call is the call's", a_stretch_within_a_call_is_the_calls},
+                                  {"a stretch waits for the call that returns after it", a_stretch_waits_for_the_call_that_returns_after_it},
+                                  {"of nested calls the inner one counts", of_nested_calls_the_inner_one_counts},
+                                  {"a call that covers less than half is not the cause", a_call_that_covers_less_than_half_is_not_the_cause},
+                                  {"what waits is told in order at the end", what_waits_is_told_in_order_at_the_end},
+                                  {"a hundred milliseconds of calls may come first", a_hundred_milliseconds_of_calls_may_come_first},
+                                  {"without memory states are told without causes", without_memory_states_are_told_without_causes},
+                                  CU_TEST_INFO_NULL};
+    static CU_SuiteInfo suites[] = {{"causes", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
+    CU_initialize_registry();
+    CU_register_suites(suites);
+    CU_basic_set_mode(CU_BRM_VERBOSE);
+    CU_basic_run_tests();
+    unsigned failed = CU_get_number_of_failures();
+    CU_cleanup_registry();
+    return failed != 0;
+}

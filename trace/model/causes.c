@@ -1,0 +1,142 @@
+/* causes.c - see causes.h. */
+#include "causes.h"
+
+static int64_t overlap(const struct ttap__cause_call *call, const struct ttap__state_span *span)
+{
+    int64_t from = call->start_ns > span->start_ns ? call->start_ns : span->start_ns;
+    int64_t to = call->end_ns < span->end_ns ? call->end_ns : span->end_ns;
+    return to > from ? to - from : 0;
+}
+
+static struct ttap__cause_call *call_at(const struct ttap__causes *causes, unsigned i)
+{
+    return &causes->calls[(causes->calls_first + i) & (causes->calls_room - 1)];
+}
+
+/* The first call that ends behind @ns. */
+static unsigned first_behind(const struct ttap__causes *causes, int64_t ns)
+{
+    unsigned low = 0, high = causes->calls_count;
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        if (call_at(causes, middle)->end_ns <= ns)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* NULL: none covers half of it. Of two that cover alike the inner one returned first. */
+static const struct ttap__cause_call *call_of(const struct ttap__causes *causes, const struct ttap__state_span *span)
+{
+    const struct ttap__cause_call *best = NULL;
+    int64_t length_ns = span->end_ns - span->start_ns, best_ns = 0;
+    for (unsigned i = first_behind(causes, span->start_ns); i < causes->calls_count; i++) {
+        const struct ttap__cause_call *call = call_at(causes, i);
+        int64_t ns = overlap(call, span);
+        if (ns > best_ns && ns >= length_ns / 2) {
+            best = call;
+            best_ns = ns;
+        }
+        if (call->start_ns >= span->end_ns)
+            break;
+    }
+    return best;
+}
+
+static void forget_calls_until(struct ttap__causes *causes, int64_t ns)
+{
+    unsigned over = first_behind(causes, ns);
+    causes->calls_first += over;
+    causes->calls_count -= over;
+}
+
+/* Tell the first that waits. */
+static void release(struct ttap__causes *causes, ttap__cause_tell_fn tell, void *arg)
+{
+    struct ttap__cause_span *out = &causes->spans[causes->spans_first];
+    if (out->span.state == TTAP__STATE_BLOCKED) {
+        const struct ttap__cause_call *call = call_of(causes, &out->span);
+        if (call) {
+            out->span.why = call->why;
+            out->op = call->op;
+            out->object = call->object;
+        } else if (causes->hooked)
+            causes->unexplained++;
+    }
+    tell(arg, out);
+    forget_calls_until(causes, out->span.end_ns);
+    causes->spans_first = (causes->spans_first + 1) % TTAP__CAUSE_SPANS;
+    causes->spans_count--;
+}
+
+static bool may_go(const struct ttap__causes *causes)
+{
+    const struct ttap__state_span *first = &causes->spans[causes->spans_first].span;
+    return first->state != TTAP__STATE_BLOCKED || first->end_ns <= causes->calls_until_ns;
+}
+
+static void release_ready(struct ttap__causes *causes, ttap__cause_tell_fn tell, void *arg)
+{
+    while (causes->spans_count && may_go(causes))
+        release(causes, tell, arg);
+}
+
+/* Room for one more call: by growing, or by letting the oldest go. False: no memory for any. */
+static bool make_room(struct ttap__causes *causes)
+{
+    if (causes->calls_count < causes->calls_room)
+        return true;
+    unsigned room = causes->calls_room ? causes->calls_room * 2 : TTAP__CAUSE_CALLS_MIN;
+    struct ttap__cause_call *calls =
+        room <= TTAP__CAUSE_CALLS_MAX ? ttap__allowance_grow(causes->allowance, NULL, 0, room * sizeof *calls) : NULL;
+    if (!calls) {
+        if (causes->calls_count) {
+            causes->calls_first++;
+            causes->calls_count--;
+        }
+        return causes->calls_room != 0;
+    }
+    for (unsigned i = 0; i < causes->calls_count; i++)
+        calls[i] = *call_at(causes, i);
+    ttap__allowance_free(causes->allowance, causes->calls, causes->calls_room * sizeof *calls);
+    causes->calls = calls;
+    causes->calls_room = room;
+    causes->calls_first = 0;
+    return true;
+}
+
+void ttap__causes_call(struct ttap__causes *causes, const struct ttap__cause_call *call, ttap__cause_tell_fn tell, void *arg)
+{
+    causes->hooked = true;
+    if (make_room(causes)) {
+        struct ttap__cause_call *to = call_at(causes, causes->calls_count);
+        *to = *call;
+        if (causes->calls_count++ && to->end_ns < causes->calls_until_ns)
+            to->end_ns = causes->calls_until_ns; /* clocks of two CPUs: the order of ends is what the search goes by */
+    }
+    if (call->end_ns > causes->calls_until_ns)
+        causes->calls_until_ns = call->end_ns;
+    release_ready(causes, tell, arg);
+}
+
+void ttap__causes_span(struct ttap__causes *causes, const struct ttap__state_span *span, ttap__cause_tell_fn tell, void *arg)
+{
+    if (causes->spans_count == TTAP__CAUSE_SPANS)
+        release(causes, tell, arg);
+    unsigned at = (causes->spans_first + causes->spans_count++) % TTAP__CAUSE_SPANS;
+    causes->spans[at] = (struct ttap__cause_span){*span, -1, -1};
+    release_ready(causes, tell, arg);
+}
+
+void ttap__causes_finish(struct ttap__causes *causes, ttap__cause_tell_fn tell, void *arg)
+{
+    while (causes->spans_count)
+        release(causes, tell, arg);
+}
+
+void ttap__causes_free(struct ttap__causes *causes)
+{
+    ttap__allowance_free(causes->allowance, causes->calls, causes->calls_room * sizeof *causes->calls);
+}
