@@ -1,0 +1,79 @@
+"""The tables of viewer JSON that the scheduler's tests look at: states, wakes, and the marks threads left of themselves."""
+
+import json
+from collections import defaultdict
+
+
+class Lane:
+    def __init__(self):
+        self.info = {}
+        self.states = []  # (start, dur, state, cpu, call, flags)
+        self.instants = {}  # name -> first time
+        self.counters = {}  # name -> last value
+
+    @property
+    def name(self):
+        return self.info.get("name", "")
+
+    def totals(self, begin, end):
+        """Nanoseconds of each state between two moments."""
+        sums = defaultdict(int)
+        for start, dur, state, *_ in self.states:
+            inside = min(end, start + dur) - max(begin, start)
+            if inside > 0:
+                sums[state] += inside
+        return sums
+
+
+class Document:
+    def __init__(self, path):
+        with open(path, encoding="ascii") as file:
+            document = json.load(file)
+        self.capture, self.end = document["capture"], document["end"]
+        self.window = self.end["dur_ns"]
+        self.source = self.capture["notes"]["source.sched"]
+        self.lanes = defaultdict(Lane)
+        self.wakes = []  # (time, from lane, to lane, ns until it ran, cause)
+        self._strings = []
+        for chunk in document["chunks"]:
+            getattr(self, "_" + chunk["t"], lambda chunk: None)(chunk)
+
+    def _columns(self, chunk, *keys):
+        rows, at, columns = chunk["n"], chunk["t0"], []
+        for key in ("dt", *keys):
+            value = chunk[key]
+            columns.append(value if isinstance(value, list) else [value] * rows)
+        for row in zip(*columns):
+            at += row[0]
+            yield (at, *row[1:])
+
+    def _str(self, chunk):
+        self._strings += chunk["v"]
+
+    def _lane(self, chunk):
+        self.lanes[chunk["id"]].info = chunk
+
+    def _state(self, chunk):
+        for at, dur, state, cpu, call, flags in self._columns(chunk, "dur", "state", "cpu", "call", "flags"):
+            self.lanes[chunk["lane"]].states.append((at, dur, self._strings[state], cpu, call, flags))
+
+    def _instant(self, chunk):
+        for at, name in self._columns(chunk, "name"):
+            self.lanes[chunk["lane"]].instants.setdefault(self._strings[name], at)
+
+    def _counter(self, chunk):
+        for _, value in self._columns(chunk, "v"):
+            self.lanes[chunk["lane"]].counters[self._strings[chunk["name"]]] = value
+
+    def _wake(self, chunk):
+        for at, to, run, cause in self._columns(chunk, "to", "run", "cause"):
+            self.wakes.append((at, chunk["lane"], to, run, self._strings[cause]))
+
+    def told(self):
+        return {number: lane for number, lane in self.lanes.items() if lane.states}
+
+    def measured(self):
+        """Lanes of threads that measured themselves, with their totals between their marks."""
+        for number, lane in sorted(self.told().items()):
+            if "begin" in lane.instants and "end" in lane.instants:
+                yield number, lane, lane.totals(lane.instants["begin"], lane.instants["end"])

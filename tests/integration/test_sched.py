@@ -1,0 +1,219 @@
+"""What the scheduler's source says about threads that know themselves what they did (tests/support/sched_work.c).
+
+Every lane is looked at for gaps and overlaps in each of these tests. A tier that this machine does not give is skipped with the reason."""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+from sched_tables import Document
+
+PROGRAMS, SANITIZED = sys.argv[1], os.environ.get("TTAP_SANITIZE", "")
+WORK = sys.argv[2]
+SLACK_NS = 100_000  # or 2 %
+BLOCKED = {"blocked", "lock", "network", "file", "sleep"}
+NOBODY = 65534
+
+
+def skip(why):
+    print(why)
+    sys.exit(77)
+
+
+def check_tiled(document):
+    """Per thread one sequence of states without gap or overlap, from the window's start to its end."""
+    assert document.told() and document.end["identity"] == "exact", document.end
+    for number, lane in document.told().items():
+        at = 0
+        for start, dur, state, *_ in lane.states:
+            assert start == at and dur > 0, (number, lane.name, state, start, at)
+            at = start + dur
+        assert at == document.window, (number, lane.name, at, document.window)
+
+
+def check_valid(path):
+    subprocess.run([os.environ["TTAP_VALIDATE"], path], check=True, stdout=subprocess.DEVNULL)
+
+
+def record(mode, *arguments, before=(), **options):
+    folder = tempfile.TemporaryDirectory()
+    os.chmod(folder.name, 0o777)
+    native, converted = os.path.join(folder.name, "a.ttap"), os.path.join(folder.name, "a.json")
+    done = subprocess.run([*before, WORK, mode, native, *arguments], stdout=subprocess.PIPE, text=True, timeout=100, **options)
+    if done.returncode == 77:
+        skip(done.stdout.strip())
+    assert done.returncode == 0, done
+    check_valid(native)
+    subprocess.run([os.path.join(PROGRAMS, "tracetap"), "convert", native, "-o", converted], check=True)
+    document = Document(converted)
+    print(document.source)
+    check_tiled(document)
+    return document
+
+
+def record_switches(mode, *arguments, **options):
+    document = record(mode, *arguments, **options)
+    if not document.source.startswith("on: every switch"):
+        skip(f"no switch records here: {document.source}")
+    return document
+
+
+def near(told, measured, whole=0):
+    """Within 2 %, or 100 us; of the whole stretch where a share is compared."""
+    return abs(told - measured) <= max(SLACK_NS, 0.02 * max(measured, whole))
+
+
+def blocked(totals):
+    return sum(ns for state, ns in totals.items() if state in BLOCKED)
+
+
+def check_measured(document, threads):
+    """Running is the thread's CPU clock, and where it says how long its calls slept, blocked and runnable are that."""
+    lanes = list(document.measured())
+    assert len(lanes) == threads, len(lanes)
+    for number, lane, totals in lanes:
+        said = lane.counters
+        print(number, dict(totals), said)
+        assert near(sum(totals.values()), said["wall_ns"]), (number, dict(totals), said)
+        assert near(totals["running"], said["cpu_ns"], said["wall_ns"]), (number, dict(totals), said)
+        yield number, lane, totals, said
+
+
+def known_sleeps_are_blocked_for_as_long_as_they_took():
+    for number, _, totals, said in check_measured(record_switches("sleeps"), 1):
+        waiting = blocked(totals) + totals["runnable"]
+        assert waiting >= 300_000_000 and blocked(totals) <= said["asleep_ns"] + SLACK_NS, (number, dict(totals))
+        assert near(blocked(totals), said["asleep_ns"]) or near(waiting, said["wall_ns"] - said["cpu_ns"]), (number, dict(totals), said)
+
+
+def a_spin_is_running_or_runnable_and_never_blocked():
+    for number, _, totals, _ in check_measured(record_switches("spin"), 1):
+        assert blocked(totals) == 0 and sum(totals.values()) >= 299_000_000, (number, dict(totals))
+
+
+def two_spinning_threads_on_one_cpu_run_in_turn():
+    document = record_switches("pair")
+    lanes = list(check_measured(document, 2))
+    spans = []
+    for number, lane, totals, _ in lanes:
+        assert blocked(totals) == 0 and totals["runnable"] >= 0.3 * sum(totals.values()), (number, dict(totals))
+        begin, end = lane.instants["begin"], lane.instants["end"]
+        inside = [s for s in lane.states if s[0] >= begin and s[0] + s[1] <= end and s[2] == "running"]
+        assert {s[3] for s in inside} == {0}, (number, {s[3] for s in inside})
+        spans += [(s[0], s[0] + s[1]) for s in inside]
+    spans.sort()
+    assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:])), "both ran at once on one CPU"
+
+
+def threads_of_a_ping_pong_wait_for_each_other():
+    document = record_switches("pingpong")
+    for number, _, totals, said in list(check_pingpong(document)):
+        assert blocked(totals) + totals["runnable"] > 0, (number, dict(totals), said)
+
+
+def check_pingpong(document):
+    """Each switch takes the kernel about a microsecond in which the thread runs by its own clock but not by the records."""
+    lanes = list(document.measured())
+    assert len(lanes) == 2, len(lanes)
+    for number, lane, totals in lanes:
+        switches = sum(1 for s in lane.states if s[2] == "running")
+        gap = lane.counters["cpu_ns"] - totals["running"]
+        print(number, dict(totals), lane.counters, switches)
+        assert -0.02 * lane.counters["wall_ns"] - SLACK_NS <= gap <= switches * 3000 + SLACK_NS + 0.02 * lane.counters["wall_ns"], (number, gap, switches)
+        yield number, lane, totals, lane.counters
+
+
+PARKED = {
+    "park.epoll": "network", "park.cond": "lock", "park.futex": "lock", "park.read": "blocked", "park.sleep": "sleep",
+    "park.join": "lock", "park.pause": "blocked",
+}
+
+
+def check_parked(document):
+    parked = [lane for lane in document.told().values() if lane.name in PARKED]
+    assert len(parked) >= 42, len(parked)
+    for lane in parked:
+        assert len(lane.states) == 1, (lane.name, lane.states)
+        start, dur, state, _, call, flags = lane.states[0]
+        assert (start, dur, state) == (0, document.window, PARKED[lane.name]), (lane.name, lane.states)
+        assert call >= 0 and flags & 3 == 3, (lane.name, call, flags)
+
+
+def threads_parked_since_before_the_window_are_blocked_for_all_of_it():
+    check_parked(record_switches("parked", "--seconds", "0.3"))
+
+
+def threads_parked_since_before_the_window_are_blocked_for_all_of_it_without_perf():
+    document = record("parked", "--no-perf", "--seconds", "0.5")
+    assert document.source.startswith("on: sampled "), document.source
+    check_parked(document)
+
+
+def threads_that_live_for_a_millisecond_are_seen_from_begin_to_end():
+    document = record_switches("churn")
+    lanes = list(check_measured(document, 100))
+    for number, lane, totals, _ in lanes:
+        states = [s[2] for s in lane.states]
+        assert states[0] == states[-1] == "gone" and "gone" not in states[1:-1], (number, states)
+        assert states[1] == "runnable" and blocked(totals) >= 900_000, (number, states)
+    assert len(document.lanes) == len(document.told()), "a thread has two numbers"
+
+
+def without_perf_the_threads_are_sampled_and_it_is_said():
+    document = record("sleeps,spin", "--no-perf", "--seconds", "1")
+    assert document.source.startswith("on: sampled ") and "refused" in document.source and "cap-add=PERFMON" in document.source
+    period = 1e9 / int(document.source.split()[2])
+    for number, lane, totals in document.measured():
+        said = lane.counters
+        print(number, dict(totals), said)
+        # One look's distance at each end, where the thread was not seen, and the kernel's own lag of a tick at each look.
+        allowed = 2 * period + 20_000_000
+        assert abs(totals["running"] - said["cpu_ns"]) <= allowed, (number, dict(totals), said)
+        assert all(flags & 4 for start, dur, state, _, _, flags in lane.states if state == "running"), lane.states
+    assert len(list(document.measured())) == 2
+
+
+def a_service_run_by_nobody_records_every_switch_where_paranoid_is_2():
+    if os.geteuid() != 0:
+        skip("only root can become nobody")
+    document = record_switches("sleeps", user=NOBODY, group=NOBODY, extra_groups=[])
+    assert "not who woke whom" in document.source
+    list(check_measured(document, 1))
+
+
+def record_wakes(mode):
+    mount = "mount -t tracefs nodev /sys/kernel/tracing && exec \"$@\""
+    if subprocess.run(["unshare", "-m", "sh", "-c", mount, "-", "true"], stderr=subprocess.DEVNULL).returncode:
+        skip("tracefs cannot be mounted here")
+    document = record_switches(mode, before=["unshare", "-m", "sh", "-c", mount, "-"])
+    if "who woke whom:" in document.source:
+        skip(document.source)
+    return document
+
+
+def in_a_ping_pong_each_is_woken_by_the_other():
+    document = record_wakes("pingpong")
+    (a, _, _, _), (b, _, _, _) = check_pingpong(document)
+    lanes = document.told()
+    for one, other in ((a, b), (b, a)):
+        begin, end = lanes[one].instants["begin"], lanes[one].instants["end"]
+        waits = [s for s in lanes[one].states if s[2] in BLOCKED and s[0] > begin and s[0] + s[1] < end]
+        wakes = {at: source for at, source, to, *_ in document.wakes if to == one}
+        right = sum(1 for s in waits if wakes.get(s[0] + s[1]) == other)
+        print(one, len(waits), right)
+        assert waits and right >= 0.999 * len(waits), (len(waits), right)
+
+
+def a_sleep_is_ended_by_an_interrupt_and_no_thread():
+    document = record_wakes("sleeps")
+    ((number, lane, _),) = document.measured()
+    begin, end = lane.instants["begin"], lane.instants["end"]
+    wakes = [w for w in document.wakes if w[2] == number and begin < w[0] < end]
+    assert len(wakes) >= 15 and all(w[1] == -1 for w in wakes), wakes
+    assert sum(w[4] == "interrupt" for w in wakes) >= 15, wakes
+    assert all(w[3] >= 0 for w in wakes), "a wake that was not followed by a run"
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[3]]()
