@@ -41,7 +41,7 @@ EMIT = [
     "idle_calls_record_nothing_and_allocate_nothing", "when_the_names_are_full_the_rest_share_one_and_are_counted",
     "the_clock_is_the_best_that_the_machine_has", "events_before_main_and_after_it_are_kept",
     "children_stay_silent_and_can_capture_by_themselves", "a_handler_inside_an_event_loses_nothing",
-    "threads_come_and_go_without_a_trace_lost", "a_window_is_what_was_asked_for",
+    "threads_come_and_go_without_a_trace_lost",
 ]
 PACKER = [
     "cells_are_packed_to_what_the_format_says", "regions_nest_and_mend", "every_event_arrives_with_its_values",

@@ -1,0 +1,801 @@
+/* test_rare.c - what emitters do when there is no chunk, no slot, no room for names, nobody who keeps their task, or a handler in a handler.
+ *
+ * No drainer runs here: the test opens the gate and hands out chunks as it does, so each moment is there for as long as it is looked at.
+ *
+ *      afresh(chunks) --> gate open, so many chunks, a new session --> annotations --> counters and cells of the thread's slot
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "emit.h"
+#include "init.h"
+#include "statements.h"
+
+enum { POOL = 16 };
+
+static struct ttap__chunk pool[POOL] __attribute__((aligned(64)));
+static struct ttap__arena *arena;
+static uint64_t epoch = 1000;
+
+static void open_gate(uint64_t groups)
+{
+    __atomic_store_n(&ttap_gate, ++epoch << TTAP__GATE_EPOCH_SHIFT | groups, __ATOMIC_SEQ_CST);
+}
+
+static void close_gate(void)
+{
+    open_gate(0);
+}
+
+static void keep_below(uint64_t otherwise)
+{
+    arena->keep[0].rules = arena->keep[1].rules = 0;
+    arena->keep[0].otherwise = arena->keep[1].otherwise = otherwise;
+}
+
+/* A new session with so many chunks. @light: by the fast path where it may be taken. */
+static void afresh(unsigned chunks, bool light)
+{
+    arena = ttap__arena();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(arena);
+    memset(pool, 0, sizeof pool);
+    ttap__chunks = pool;
+    if (ttap__tls->slot) /* what it held is not in the new pool */
+        ttap__tls->slot->stream[0].published = ttap__tls->slot->stream[1].published = 0;
+    arena->session++;
+    arena->free_chunks = arena->full_chunks = 0;
+    arena->chunks_made = 0;
+    arena->chunks_limit = chunks;
+    arena->drainer_ticks = ttap__ticks();
+    arena->lease_ticks = INT64_MAX;
+    keep_below(TTAP__KEEP_ALL);
+    ttap__light_busy = light && ttap__ticks_are_counter();
+    open_gate(TTAP_GROUPS_ALL);
+}
+
+static struct ttap__slot_stream *stream(int level)
+{
+    return &ttap__tls->slot->stream[level];
+}
+
+/* ---- Everything one can say; each function says it once ---- */
+
+static struct ttap_name name = TTAP_NAME_INIT("rare");
+static struct ttap_task task = {.id = 77, .kind = 5, .root_kind = 5, .draw = 1000};
+static struct ttap_queue queue = {.name = "rare queue"};
+
+static void say_begin(void) { ttap_region_begin(&name); }
+static void say_end(void) { ttap_region_end(&name); }
+static void say_instant(void) { ttap_instant(&name); }
+static void say_counter(void) { ttap_counter(&name, 5); }
+static void say_log(void) { ttap_log(&name, "text", 4); }
+static void say_gc(void) { ttap__gc(&name, 1); }
+static void say_queue(void) { ttap__queue(&queue, 0, 1); }
+static void say_attr_int(void) { ttap__task_attr_int(&task, &name, 5); }
+static void say_attr_str(void) { ttap__task_attr_str(&task, &name, "text"); }
+static void say_task_end(void) { ttap__task_end(&task); }
+
+/* In pairs that leave the depth as it was. */
+static void (*const everything[])(void) = {say_begin, say_end, say_instant, say_counter, say_log, say_gc, say_queue, say_attr_int, say_attr_str, say_task_end};
+static const uint64_t groups_of[] = {TTAP_GROUP_REGION, TTAP_GROUP_REGION, TTAP_GROUP_LOG, TTAP_GROUP_COUNTER, TTAP_GROUP_LOG, TTAP_GROUP_GC,
+                                     TTAP_GROUP_QUEUE,  TTAP_GROUP_TASK,   TTAP_GROUP_TASK, TTAP_GROUP_TASK};
+static const unsigned cells_of[] = {1, 1, 1, 2, 2, 1, 2, 3, 4, 3};
+enum { EVERYTHING = sizeof everything / sizeof *everything };
+
+static void without_a_chunk_each_event_is_lost_and_counted(void)
+{
+    for (int light = 0; light < 2; light++) {
+        afresh(0, light);
+        say_instant();
+        for (int i = 0; i < EVERYTHING; i++) {
+            uint64_t before = stream(0)->lost_full;
+            uint32_t depth = ttap__tls->stream[0].depth;
+            everything[i]();
+            CU_ASSERT_EQUAL(stream(0)->lost_full, before + 1);
+            CU_ASSERT_EQUAL(stream(0)->busy, 0);
+            CU_ASSERT_EQUAL(stream(0)->published, 0);
+            CU_ASSERT_EQUAL(ttap__tls->stream[0].depth, depth + (i == 0) - (i == 1)); /* they stay paired */
+        }
+        close_gate();
+    }
+}
+
+static void with_a_chunk_each_event_takes_its_cells(void)
+{
+    for (int light = 0; light < 2; light++) {
+        afresh(2, light);
+        say_instant();
+        for (int i = 0; i < EVERYTHING; i++) {
+            unsigned before = TTAP__PUB_USED(stream(0)->published);
+            everything[i]();
+            CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(0)->published), before + cells_of[i]);
+            CU_ASSERT_EQUAL(stream(0)->published, ttap__tls->stream[0].publish);
+            CU_ASSERT_EQUAL(ttap__tls->stream[0].cell, pool[0].cells + 2 * TTAP__PUB_USED(stream(0)->published));
+            CU_ASSERT_EQUAL(stream(0)->busy, 0);
+        }
+        CU_ASSERT_EQUAL(ttap__tls->fast != NULL, ttap__light_busy != 0);
+        close_gate();
+    }
+}
+
+static void what_is_not_asked_for_leaves_no_trace(void)
+{
+    for (int light = 0; light < 2; light++)
+        for (int i = 0; i < EVERYTHING; i++) {
+            afresh(2, light);
+            say_instant();
+            open_gate(TTAP_GROUPS_ALL & ~groups_of[i]);
+            uint64_t published = stream(0)->published, sampled = stream(0)->sampled_out;
+            __atomic_store_n(&ttap_gate, ttap_gate, __ATOMIC_RELAXED);
+            switch (i) { /* past the macros' own test, as when the gate closes behind it */
+            case 0: ttap__region_begin(&name); break;
+            case 1: ttap__region_end(&name); break;
+            case 2: ttap__instant(&name); break;
+            case 3: ttap__counter(&name, 5); break;
+            case 4: ttap__log(&name, "text", 4); break;
+            default: everything[i](); break;
+            }
+            CU_ASSERT_EQUAL(stream(0)->published, published);
+            CU_ASSERT_EQUAL(stream(0)->sampled_out, sampled);
+            CU_ASSERT_EQUAL(stream(0)->busy, 0);
+            close_gate();
+        }
+}
+
+/* Within a task that nobody keeps: counted once each, whatever path, also when that is found out only after the barrier. */
+static void within_a_task_that_nobody_keeps_each_event_is_counted_as_such(void)
+{
+    for (int light = 0; light < 2; light++)
+        for (int fresh_epoch = 0; fresh_epoch < 2; fresh_epoch++) {
+            struct ttap_task before;
+            afresh(2, light);
+            keep_below(1000); /* the task's draw is not below */
+            ttap_task_enter(&task, &before);
+            uint64_t published = stream(0)->published;
+            for (int i = 0; i < EVERYTHING; i++) {
+                if (fresh_epoch)
+                    open_gate(TTAP_GROUPS_ALL);
+                uint64_t sampled = stream(0)->sampled_out;
+                uint32_t depth = ttap__tls->stream[0].depth;
+                everything[i]();
+                CU_ASSERT_EQUAL(stream(0)->sampled_out, sampled + 1);
+                CU_ASSERT_EQUAL(ttap__tls->stream[0].depth, depth + (i == 0) - (i == 1));
+                CU_ASSERT_EQUAL(stream(0)->busy, 0);
+            }
+            CU_ASSERT_EQUAL(stream(0)->published, published);
+            keep_below(1001);
+            open_gate(TTAP_GROUPS_ALL); /* as the drainer does: rates count from the next epoch on */
+            say_instant();
+            CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(0)->published), TTAP__PUB_USED(published) + 3 + 1); /* which task it is goes before it */
+            ttap_task_leave(&before);
+            close_gate();
+        }
+}
+
+static void fill_a_chunk(void)
+{
+    for (unsigned left = TTAP__CHUNK_CELLS - TTAP__PUB_USED(stream(0)->published); left; left--)
+        say_instant();
+    CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(0)->published), TTAP__CHUNK_CELLS);
+}
+
+/* ---- Handlers: busy is set by hand, as if a signal had come inside of an event ---- */
+
+static void a_handler_inside_an_event_has_a_stream_of_its_own(void)
+{
+    for (int light = 0; light < 2; light++) {
+        afresh(2, light);
+        say_instant();
+        uint64_t published = stream(0)->published;
+        stream(0)->busy = 1;
+        say_instant(); /* and whatever mark is due */
+        for (int i = 0; i < EVERYTHING; i++) {
+            unsigned before = TTAP__PUB_USED(stream(1)->published);
+            everything[i]();
+            CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(1)->published), before + cells_of[i]);
+            CU_ASSERT_EQUAL(stream(1)->busy, 0);
+        }
+        CU_ASSERT_EQUAL(stream(0)->published, published);
+        CU_ASSERT_EQUAL(ttap__tls->stream[0].depth, 0);
+        stream(0)->busy = 0;
+        close_gate();
+    }
+}
+
+static void a_handler_inside_a_handler_loses_and_counts(void)
+{
+    afresh(2, true);
+    say_instant();
+    stream(0)->busy = stream(1)->busy = 1;
+    for (int i = 0; i < EVERYTHING; i++) {
+        uint64_t lost = stream(1)->lost_nested;
+        everything[i]();
+        CU_ASSERT_EQUAL(stream(1)->lost_nested, lost + 1);
+        CU_ASSERT(stream(0)->busy && stream(1)->busy);
+    }
+    struct ttap_task before;
+    uint64_t lost = stream(1)->lost_nested;
+    ttap_task_enter(&task, &before); /* it is entered all the same */
+    struct ttap_task now;
+    ttap_task_current(&now);
+    CU_ASSERT_EQUAL(now.id, 77);
+    ttap_task_leave(&before);
+    CU_ASSERT_EQUAL(stream(1)->lost_nested, lost + 2);
+    stream(0)->busy = stream(1)->busy = 0;
+    close_gate();
+}
+
+static const uint64_t *cell_of(const struct ttap__chunk *chunk, unsigned at)
+{
+    return chunk->cells + 2 * at;
+}
+
+/* Marks come right before the next event of the handler's stream, and once. */
+static void what_a_deeper_handler_lost_is_marked_in_its_place(void)
+{
+    afresh(2, true);
+    say_instant();
+    stream(0)->busy = 1;
+    say_instant();
+    unsigned used = TTAP__PUB_USED(stream(1)->published);
+    const struct ttap__chunk *chunk = &pool[TTAP__PUB_CHUNK(stream(1)->published) - 1];
+    stream(1)->lost_nested += 3;
+    say_instant();
+    CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(1)->published), used + 2);
+    CU_ASSERT_EQUAL(cell_of(chunk, used)[0] & 0xff, TTAP__CELL_LOST_NESTED);
+    CU_ASSERT_EQUAL(cell_of(chunk, used)[1], stream(1)->lost_nested);
+    CU_ASSERT_EQUAL(cell_of(chunk, used + 1)[0] & 0xff, TTAP__INSTANT);
+    say_instant();
+    CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(1)->published), used + 3);
+    stream(0)->busy = 0;
+    close_gate();
+}
+
+/* With little room left in the chunk the mark goes into the next one; without a next one the event is lost too. */
+static void a_mark_finds_room_in_the_next_chunk_or_waits(void)
+{
+    for (unsigned chunks = 2; chunks <= 3; chunks++) {
+        afresh(chunks, true);
+        say_instant();
+        stream(0)->busy = 1;
+        for (unsigned i = 0; i < TTAP__CHUNK_CELLS && TTAP__PUB_USED(stream(1)->published) < TTAP__CHUNK_CELLS - 1; i++)
+            say_instant();
+        stream(1)->lost_nested++;
+        uint64_t marked = stream(1)->lost_nested, full = stream(1)->lost_full;
+        say_instant();
+        CU_ASSERT_EQUAL(stream(1)->busy, 0);
+        CU_ASSERT_EQUAL(stream(1)->lost_full, full + (chunks == 2));
+        if (chunks == 3) {
+            const struct ttap__chunk *chunk = &pool[TTAP__PUB_CHUNK(stream(1)->published) - 1];
+            CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(1)->published), 2);
+            CU_ASSERT_EQUAL(cell_of(chunk, 0)[0] & 0xff, TTAP__CELL_LOST_NESTED);
+            CU_ASSERT_EQUAL(cell_of(chunk, 0)[1], marked);
+        }
+        stream(0)->busy = 0;
+        close_gate();
+    }
+}
+
+static void a_handler_in_a_task_that_nobody_keeps_counts_in_its_own_stream(void)
+{
+    struct ttap_task before;
+    afresh(2, true);
+    keep_below(1000);
+    ttap_task_enter(&task, &before);
+    stream(0)->busy = 1;
+    for (int twice = 0; twice < 2; twice++) /* with the barrier, and passing by without it */
+        for (int i = 0; i < EVERYTHING; i++) {
+            uint64_t sampled = stream(1)->sampled_out, of_the_other = stream(0)->sampled_out;
+            uint32_t depth = ttap__tls->stream[1].depth;
+            everything[i]();
+            CU_ASSERT_EQUAL(stream(1)->sampled_out, sampled + 1);
+            CU_ASSERT_EQUAL(stream(0)->sampled_out, of_the_other);
+            CU_ASSERT_EQUAL(ttap__tls->stream[1].depth, depth + (i == 0) - (i == 1));
+            CU_ASSERT_EQUAL(stream(1)->busy, 0);
+        }
+    CU_ASSERT_EQUAL(stream(1)->published, 0);
+    stream(0)->busy = 0;
+    ttap_task_leave(&before);
+    close_gate();
+}
+
+/* ---- Chunks ---- */
+
+static void a_chunk_says_how_things_stand_when_it_is_taken(void)
+{
+    struct ttap_task before;
+    afresh(4, false);
+    ttap_task_enter(&task, &before);
+    stream(0)->lost_full = 11;
+    stream(0)->sampled_out = 12;
+    fill_a_chunk();
+    const struct ttap__chunk *first = &pool[0], *second = &pool[1];
+    stream(0)->lost_full = 13;
+    stream(0)->sampled_out = 14;
+    uint64_t then = ttap__ticks();
+    say_begin();
+    CU_ASSERT_EQUAL(first->serial, 1);
+    CU_ASSERT_EQUAL(first->used, TTAP__CHUNK_CELLS);
+    CU_ASSERT_EQUAL(first->sampled_until, 14);
+    CU_ASSERT_EQUAL(second->serial, 2);
+    CU_ASSERT_EQUAL(second->used, 0);
+    CU_ASSERT_EQUAL(second->slot, ttap__tls->slot_index);
+    CU_ASSERT_EQUAL(second->level, 0);
+    CU_ASSERT_EQUAL(second->session, arena->session);
+    CU_ASSERT_EQUAL(second->uid, ttap__tls->slot->uid);
+    CU_ASSERT(second->base_ticks >= then && second->base_ticks <= ttap__ticks());
+    CU_ASSERT_EQUAL(second->lost_before, 13);
+    CU_ASSERT_EQUAL(second->sampled_before, 14);
+    CU_ASSERT_EQUAL(second->depth, 0);
+    CU_ASSERT_EQUAL(second->task[0], 77);
+    CU_ASSERT_EQUAL(second->task[1], 0);
+    CU_ASSERT_EQUAL(second->task[2], UINT64_C(1000) << 32 | 5);
+    CU_ASSERT_EQUAL(second->task[3], 5);
+    CU_ASSERT_EQUAL(second->task[4], task.start_ticks);
+    CU_ASSERT_EQUAL((uint32_t)arena->full_chunks, 1); /* index + 1 of the first */
+    fill_a_chunk();
+    say_instant();
+    CU_ASSERT_EQUAL(pool[2].depth, 1);
+    say_end();
+    ttap_task_leave(&before);
+    close_gate();
+}
+
+/* Regions that were open when the chunk before ended, and still are: the least depth while events were lost. */
+static void behind_a_gap_a_chunk_tells_the_least_depth_in_between(void)
+{
+    afresh(1, false);
+    say_begin();
+    say_begin();
+    say_begin();
+    fill_a_chunk();
+    say_end(); /* lost, as all of these */
+    say_end();
+    say_begin();
+    CU_ASSERT(stream(0)->published & TTAP__PUB_HANDED_OVER);
+    arena->chunks_limit = 2;
+    say_instant();
+    CU_ASSERT_EQUAL(ttap__tls->stream[0].depth, 2);
+    CU_ASSERT_EQUAL(pool[1].depth, 1);
+    CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(0)->published), 1);
+    CU_ASSERT_FALSE(stream(0)->published & TTAP__PUB_HANDED_OVER);
+    say_end();
+    say_end();
+    close_gate();
+}
+
+static void full_chunks_come_oldest_first_and_free_ones_newest_first(void)
+{
+    afresh(3, false);
+    CU_ASSERT_EQUAL(ttap__full_chunks_take(), 0);
+    for (int i = 0; i < 3; i++) {
+        say_instant();
+        fill_a_chunk();
+    }
+    say_instant(); /* lost: hands the third over */
+    uint32_t at = ttap__full_chunks_take(), order = 0;
+    CU_ASSERT_EQUAL(ttap__full_chunks_take(), 0);
+    for (; at; at = pool[at - 1].next)
+        order = order * 10 + at;
+    CU_ASSERT_EQUAL(order, 123);
+    ttap__chunk_release(1);
+    ttap__chunk_release(0);
+    say_instant();
+    CU_ASSERT_EQUAL(TTAP__PUB_CHUNK(stream(0)->published), 1);
+    CU_ASSERT_EQUAL(TTAP__PUB_SERIAL(stream(0)->published), 4);
+    ttap__chunk_give_back(TTAP__PUB(3, 9) | TTAP__PUB_HANDED_OVER); /* is not the stream's to give */
+    CU_ASSERT_EQUAL((uint32_t)arena->free_chunks, 2);
+    ttap__chunk_give_back(TTAP__PUB(3, 9));
+    CU_ASSERT_EQUAL((uint32_t)arena->free_chunks, 3);
+    close_gate();
+}
+
+static void a_chunk_left_from_the_session_before_is_given_back(void)
+{
+    afresh(4, false);
+    say_instant();
+    uint64_t left = stream(0)->published;
+    CU_ASSERT_EQUAL(TTAP__PUB_CHUNK(left), 1);
+    stream(0)->dirty = 0;
+    ttap__tls->stream[0].depth = 9;
+    arena->session++;
+    open_gate(TTAP_GROUPS_ALL);
+    say_instant();
+    CU_ASSERT_EQUAL(TTAP__PUB_CHUNK(stream(0)->published), 1); /* taken again at once */
+    CU_ASSERT_EQUAL(TTAP__PUB_SERIAL(stream(0)->published), 1);
+    CU_ASSERT_EQUAL(stream(0)->dirty, 1);
+    CU_ASSERT_EQUAL(ttap__tls->stream[0].depth, 0);
+    CU_ASSERT_EQUAL(arena->chunks_made, 1);
+    close_gate();
+}
+
+/* While the regions' group was off nobody followed them: what was open is forgotten; else it is kept over epochs. */
+static void regions_are_forgotten_when_they_were_not_followed(void)
+{
+    afresh(4, false);
+    say_begin();
+    open_gate(TTAP_GROUPS_ALL);
+    arena->clean_epoch = (uint32_t)(epoch - 1);
+    say_instant();
+    CU_ASSERT_EQUAL(ttap__tls->stream[0].depth, 1);
+    open_gate(TTAP_GROUPS_ALL);
+    arena->clean_epoch = (uint32_t)epoch;
+    say_instant();
+    CU_ASSERT_EQUAL(ttap__tls->stream[0].depth, 0);
+    arena->clean_epoch = 0;
+    close_gate();
+}
+
+/* ---- The lease ---- */
+
+static void a_drainer_that_has_not_ticked_for_its_lease_closes_the_gate(void)
+{
+    afresh(4, false);
+    say_instant();
+    uint64_t expired = arena->lease_expired, gate = ttap_gate;
+    arena->lease_ticks = 1u << 30;
+    arena->drainer_ticks = ttap__ticks();
+    fill_a_chunk();
+    say_instant();
+    CU_ASSERT_EQUAL(ttap_gate, gate); /* in time */
+    arena->drainer_ticks = ttap__ticks() - (UINT64_C(1) << 31);
+    fill_a_chunk();
+    say_instant();
+    CU_ASSERT_EQUAL(ttap_gate & TTAP__GATE_GROUPS, 0);
+    CU_ASSERT_EQUAL(ttap_gate >> TTAP__GATE_EPOCH_SHIFT, (gate >> TTAP__GATE_EPOCH_SHIFT) + 1);
+    CU_ASSERT_EQUAL(arena->lease_expired, expired + 1);
+    CU_ASSERT(ttap__take_chunk(ttap__tls, &ttap__tls->stream[0])); /* closed already: nothing more to close */
+    CU_ASSERT_EQUAL(arena->lease_expired, expired + 1);
+    CU_ASSERT_EQUAL(ttap_gate >> TTAP__GATE_EPOCH_SHIFT, (gate >> TTAP__GATE_EPOCH_SHIFT) + 1);
+    epoch++;
+    close_gate();
+}
+
+/* ---- Threads without a record ---- */
+
+static void in_a_thread(void *(*body)(void *))
+{
+    pthread_t thread;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, body, NULL), 0);
+    pthread_join(thread, NULL);
+}
+
+static void *says_everything_without_a_slot(void *arg)
+{
+    for (int i = 0; i < EVERYTHING; i++) {
+        uint64_t lost = arena->lost_norecord;
+        everything[i]();
+        CU_ASSERT_EQUAL(arena->lost_norecord, lost + 1);
+    }
+    struct ttap_task mine, before = {.id = 5}, now = {.id = 5};
+    ttap_task_begin(&mine, &name, NULL);
+    CU_ASSERT(mine.id >> 63 && mine.start_ticks && mine.kind == mine.root_kind && mine.kind);
+    ttap_task_enter(&mine, &before);
+    ttap_task_current(&now);
+    CU_ASSERT(before.id == 0 && now.id == 0);
+    ttap_task_leave(&before);
+    ttap_thread_name("has none");
+    CU_ASSERT_PTR_EQUAL(ttap__tls, &ttap__no_record);
+    close_gate();
+    uint64_t lost = arena->lost_norecord;
+    ttap__instant(&name); /* past the macro's test */
+    CU_ASSERT_EQUAL(arena->lost_norecord, lost);
+    return arg;
+}
+
+static void *says_everything_for_the_tracer(void *arg)
+{
+    ttap__thread_is_own();
+    uint64_t lost = arena->lost_norecord;
+    for (int i = 0; i < EVERYTHING; i++)
+        everything[i]();
+    CU_ASSERT_EQUAL(arena->lost_norecord, lost);
+    return arg;
+}
+
+static void a_thread_without_a_slot_loses_and_counts_and_its_tasks_are_whole(void)
+{
+    afresh(2, true);
+    uint64_t free_slots = arena->free_slots;
+    uint32_t made = arena->slots_made;
+    arena->free_slots = 0;
+    arena->slots_made = TTAP__THREADS_MAX;
+    in_a_thread(says_everything_without_a_slot);
+    open_gate(TTAP_GROUPS_ALL);
+    in_a_thread(says_everything_for_the_tracer);
+    arena->free_slots = free_slots;
+    arena->slots_made = made;
+    close_gate();
+}
+
+static int which_flag;
+
+static void *leaves_one_thing_to_drain(void *arg)
+{
+    CU_ASSERT_FATAL(ttap__attach());
+    struct ttap__slot *slot = ttap__tls->slot;
+    uint32_t *const dirty[] = {&slot->stream[0].dirty, &slot->stream[1].dirty};
+    slot->stream[0].dirty = slot->stream[1].dirty = 0;
+    slot->stream[0].published = slot->stream[1].published = 0;
+    slot->stream[0].busy = slot->stream[1].busy = 1; /* as if cancelled in the middle */
+    if (which_flag < 2)
+        *dirty[which_flag] = 1;
+    else if (which_flag < 4)
+        slot->stream[which_flag - 2].published = TTAP__PUB(1, 1);
+    return arg;
+}
+
+static void a_thread_that_ends_goes_to_the_drainer_if_it_left_anything(void)
+{
+    afresh(2, true);
+    close_gate();
+    CU_ASSERT_EQUAL(ttap__ended_slots_take(), 0);
+    for (which_flag = 0; which_flag < 5; which_flag++) {
+        in_a_thread(leaves_one_thing_to_drain);
+        uint32_t ended = ttap__ended_slots_take();
+        CU_ASSERT_EQUAL(ended != 0, which_flag < 4);
+        uint32_t index = (ended ? ended : (uint32_t)arena->free_slots) - 1;
+        struct ttap__slot *slot = &arena->slot[index];
+        CU_ASSERT_EQUAL(slot->state, ended ? TTAP__SLOT_ENDED : TTAP__SLOT_FREE);
+        CU_ASSERT(slot->stream[0].busy == 0 && slot->stream[1].busy == 0);
+        CU_ASSERT_EQUAL(slot->uid != 0, ended != 0);
+        CU_ASSERT_EQUAL(ttap__ended_slots_take(), 0);
+        if (ended)
+            ttap__slot_release(index);
+    }
+}
+
+/* The destructor may meet a record that is not this thread's, or one that a raw clone wiped. */
+static void a_record_that_is_not_ours_is_left_alone(void)
+{
+    static struct ttap__record stranger;
+    say_instant();
+    struct ttap__record *mine = ttap__tls, kept = *mine;
+    ttap__thread_exit(&stranger);
+    CU_ASSERT_EQUAL(stranger.exit_rounds, 0);
+    memset(mine, 0, sizeof *mine);
+    ttap__thread_exit(mine);
+    CU_ASSERT(ttap__tls == mine && mine->exit_rounds == 0);
+    *mine = kept;
+}
+
+static void *wiped_like_a_clones_child(void *arg)
+{
+    ttap__instant(&name);
+    struct ttap__record *mine = ttap__tls, kept = *mine;
+    uint64_t lost = arena->lost_norecord;
+    memset(mine, 0, sizeof *mine);
+    for (int i = 0; i < EVERYTHING; i++)
+        everything[i]();
+    CU_ASSERT_EQUAL(arena->lost_norecord, lost); /* the parent's capture is not ours to write */
+    CU_ASSERT_PTR_EQUAL(ttap__tls, mine);
+    *mine = kept;
+    return arg;
+}
+
+static void a_clones_child_is_silent_and_counts_nothing(void)
+{
+    afresh(4, true);
+    in_a_thread(wiped_like_a_clones_child);
+    close_gate();
+    uint32_t ended = ttap__ended_slots_take();
+    CU_ASSERT(ended != 0);
+    if (ended)
+        ttap__slot_release(ended - 1);
+}
+
+static void slots_of_a_process_that_is_no_more_end_and_others_do_not(void)
+{
+    afresh(2, true);
+    say_instant();
+    struct ttap__slot *slot = ttap__tls->slot;
+    ttap__slots_end_of(slot->pid + 1);
+    CU_ASSERT_EQUAL(ttap__ended_slots_take(), 0);
+    slot->stream[0].busy = slot->stream[1].busy = 1;
+    ttap__slots_end_of(slot->pid);
+    CU_ASSERT_EQUAL(ttap__ended_slots_take(), ttap__tls->slot_index + 1);
+    CU_ASSERT_EQUAL(slot->state, TTAP__SLOT_ENDED);
+    CU_ASSERT(slot->stream[0].busy == 0 && slot->stream[1].busy == 0);
+    ttap__slots_end_of(slot->pid); /* it has ended already */
+    CU_ASSERT_EQUAL(ttap__ended_slots_take(), 0);
+    slot->state = TTAP__SLOT_LIVE;
+    close_gate();
+}
+
+/* ---- Names ---- */
+
+static void names_differ_in_length_also_where_their_hashes_agree(void)
+{
+    uint32_t id = ttap_name("a name to collide");
+    struct ttap__name_entry *entry = &arena->name[id];
+    CU_ASSERT_EQUAL(ttap_name("a name to collide"), id);
+    entry->len_plus_1--; /* now a shorter name of the same hash */
+    uint32_t other = ttap_name("a name to collide");
+    CU_ASSERT_NOT_EQUAL(other, id);
+    entry->len_plus_1++;
+    arena->name_text[arena->name[other].offset] ^= 1; /* and of the same length, with another text */
+    entry->hash++;                                    /* the first one is another name by now */
+    CU_ASSERT(ttap_name("a name to collide") > other);
+    entry->hash--;
+    CU_ASSERT_EQUAL(ttap_name("a name to collide"), id);
+}
+
+static void a_name_is_cut_at_its_longest(void)
+{
+    char text[TTAP_NAME_BYTES_MAX + 2];
+    memset(text, 'l', sizeof text);
+    text[sizeof text - 1] = 0;
+    uint32_t id = ttap_name(text);
+    CU_ASSERT_EQUAL(arena->name[id].len_plus_1, TTAP_NAME_BYTES_MAX + 1);
+    CU_ASSERT_EQUAL(ttap__name_intern(text, TTAP_NAME_BYTES_MAX + 1), id);
+    CU_ASSERT_EQUAL(ttap__name_intern(text, TTAP_NAME_BYTES_MAX), id);
+    CU_ASSERT_NOT_EQUAL(ttap__name_intern(text, TTAP_NAME_BYTES_MAX - 1), id);
+    CU_ASSERT_EQUAL(ttap__name_intern(text, 0), 0);
+    CU_ASSERT_EQUAL(ttap_name(""), 0);
+    CU_ASSERT_EQUAL(ttap_name(NULL), 0);
+}
+
+static void text_of_names_is_used_to_its_last_byte(void)
+{
+    uint32_t used = arena->name_text_used;
+    uint64_t full = arena->names_full;
+    arena->name_text_used = TTAP__NAME_TEXT_BYTES - 4;
+    CU_ASSERT_EQUAL(ttap_name("five!"), TTAP_NAMES_MAX + 1);
+    CU_ASSERT_EQUAL(arena->names_full, full + 1);
+    uint32_t id = ttap_name("four");
+    CU_ASSERT(id && id <= TTAP_NAMES_MAX);
+    CU_ASSERT_EQUAL(memcmp(arena->name_text + TTAP__NAME_TEXT_BYTES - 4, "four", 4), 0);
+    CU_ASSERT_EQUAL(arena->name_text_used, TTAP__NAME_TEXT_BYTES);
+    CU_ASSERT_EQUAL(ttap_name("1"), TTAP_NAMES_MAX + 1);
+    arena->name_text_used = used;
+}
+
+static void a_table_without_a_gap_ends_the_search(void)
+{
+    uint32_t *kept = malloc(sizeof arena->name_hash), id = ttap_name("somewhere");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(kept);
+    memcpy(kept, arena->name_hash, sizeof arena->name_hash);
+    for (uint32_t i = 0; i < TTAP__NAME_HASH_SLOTS; i++)
+        arena->name_hash[i] = id;
+    CU_ASSERT_EQUAL(ttap_name("nowhere"), TTAP_NAMES_MAX + 1);
+    memset(arena->name_hash, 0, sizeof arena->name_hash);
+    for (uint32_t i = 0; i < TTAP__NAME_HASH_SLOTS; i++)
+        arena->name_hash[i] = i == 7 ? kept[0] : id;
+    memcpy(arena->name_hash, kept, sizeof arena->name_hash);
+    free(kept);
+}
+
+/* ---- Children ---- */
+
+/* Runs in a child; its exit status is the verdict, as CUnit's counts are the parent's. */
+static void in_a_child(int (*body)(void))
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(body());
+    CU_ASSERT(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    if (status)
+        printf("(child: %d) ", WEXITSTATUS(status));
+}
+
+static int forgets_the_parents(void)
+{
+    uint32_t half = ttap_name("half written");
+    arena->name[half].len_plus_1 = 0;
+    uint32_t whole = ttap_name("whole");
+    arena->names_made = TTAP_NAMES_MAX + 3; /* as races can leave it */
+    arena->full_chunks = arena->ended_slots = 5;
+    arena->lost_norecord = 5;
+    ttap__emit_after_fork();
+    if (ttap_gate || ttap__tls != &ttap__no_record || ttap__chunks)
+        return 1;
+    if (arena->name[half].len_plus_1 != 1 || arena->name[whole].len_plus_1 != 6)
+        return 2;
+    if (arena->slots_made || arena->chunks_made || arena->chunks_limit || arena->free_slots || arena->free_chunks)
+        return 3;
+    return arena->full_chunks || arena->ended_slots || arena->lost_norecord || arena->slot[0].uid ? 4 : 0;
+}
+
+static void a_child_forgets_what_is_its_parents(void)
+{
+    afresh(2, true);
+    say_instant();
+    in_a_child(forgets_the_parents);
+    close_gate();
+}
+
+/* In a process that has not annotated yet and can have no memory: everything does nothing, and task handles are whole. */
+static int without_memory(void)
+{
+    struct rlimit limit;
+    struct ttap_task mine = {0}, before = {.id = 5};
+    char text[TTAP_TRACEPARENT_BYTES];
+    getrlimit(RLIMIT_AS, &limit);
+    rlim_t kept = limit.rlim_cur;
+    limit.rlim_cur = 1u << 20; /* less than is mapped already: nothing can be added */
+    setrlimit(RLIMIT_AS, &limit);
+    ttap__emit_after_fork(); /* with nothing to forget */
+    open_gate(TTAP_GROUPS_ALL & ~TTAP_GROUP_TASK); /* tasks ask for who keeps them, which needs the arena */
+    for (int i = 0; i < EVERYTHING; i++)
+        everything[i]();
+    ttap_gate = 0;
+    ttap_task_begin(&mine, &name, NULL);
+    ttap_task_enter(&mine, &before);
+    ttap_task_traceparent(&mine, text);
+    ttap_thread_name("none");
+    int wrong = !(mine.id >> 63) || before.id || ttap__arena_base || ttap__records_map() || ttap__arena();
+    wrong |= strlen(text) != 55 || ttap_name("no table") != 0;
+    limit.rlim_cur = kept;
+    setrlimit(RLIMIT_AS, &limit);
+    return wrong || !ttap__records_map() || !ttap__records_map() || !ttap__arena() || !ttap_name("a table");
+}
+
+static void without_memory_everything_does_nothing(void)
+{
+    NOT_UNDER_ASAN("its shadow is beyond any limit");
+    NOT_UNDER_TSAN("its shadow is beyond any limit");
+    in_a_child(without_memory);
+}
+
+/* A capture's group bits without tasks: entering one is not told, but known. */
+static void entering_is_known_where_it_is_not_recorded(void)
+{
+    struct ttap_task before, now;
+    afresh(2, true);
+    open_gate(TTAP_GROUP_LOG);
+    say_instant();
+    uint64_t published = stream(0)->published;
+    ttap_task_enter(&task, &before);
+    CU_ASSERT_EQUAL(stream(0)->published, published);
+    ttap_task_current(&now);
+    CU_ASSERT_EQUAL(now.id, 77);
+    keep_below(1000);
+    ttap_task_enter(&task, &now); /* not kept: muted, though entering is not recorded */
+    say_instant();
+    CU_ASSERT_EQUAL(stream(0)->published, published);
+    ttap_task_leave(&before);
+    say_instant();
+    CU_ASSERT(TTAP__PUB_USED(stream(0)->published) > TTAP__PUB_USED(published));
+    close_gate();
+}
+
+static CU_TestInfo statements[] = {
+    {"without memory everything does nothing", without_memory_everything_does_nothing}, /* first: nothing is mapped yet */
+    {"without a chunk each event is lost and counted", without_a_chunk_each_event_is_lost_and_counted},
+    {"with a chunk each event takes its cells", with_a_chunk_each_event_takes_its_cells},
+    {"what is not asked for leaves no trace", what_is_not_asked_for_leaves_no_trace},
+    {"within a task that nobody keeps each event is counted as such", within_a_task_that_nobody_keeps_each_event_is_counted_as_such},
+    {"entering is known where it is not recorded", entering_is_known_where_it_is_not_recorded},
+    {"a handler inside an event has a stream of its own", a_handler_inside_an_event_has_a_stream_of_its_own},
+    {"a handler inside a handler loses and counts", a_handler_inside_a_handler_loses_and_counts},
+    {"what a deeper handler lost is marked in its place", what_a_deeper_handler_lost_is_marked_in_its_place},
+    {"a mark finds room in the next chunk, or waits", a_mark_finds_room_in_the_next_chunk_or_waits},
+    {"a handler in a task that nobody keeps counts in its own stream", a_handler_in_a_task_that_nobody_keeps_counts_in_its_own_stream},
+    {"a chunk says how things stand when it is taken", a_chunk_says_how_things_stand_when_it_is_taken},
+    {"behind a gap a chunk tells the least depth in between", behind_a_gap_a_chunk_tells_the_least_depth_in_between},
+    {"full chunks come oldest first, and free ones newest first", full_chunks_come_oldest_first_and_free_ones_newest_first},
+    {"a chunk left from the session before is given back", a_chunk_left_from_the_session_before_is_given_back},
+    {"regions are forgotten when they were not followed", regions_are_forgotten_when_they_were_not_followed},
+    {"a drainer that has not ticked for its lease closes the gate", a_drainer_that_has_not_ticked_for_its_lease_closes_the_gate},
+    {"a thread without a slot loses and counts, and its tasks are whole", a_thread_without_a_slot_loses_and_counts_and_its_tasks_are_whole},
+    {"a thread that ends goes to the drainer if it left anything", a_thread_that_ends_goes_to_the_drainer_if_it_left_anything},
+    {"a record that is not ours is left alone", a_record_that_is_not_ours_is_left_alone},
+    {"a clone's child is silent and counts nothing", a_clones_child_is_silent_and_counts_nothing},
+    {"slots of a process that is no more end, and others do not", slots_of_a_process_that_is_no_more_end_and_others_do_not},
+    {"names differ in length also where their hashes agree", names_differ_in_length_also_where_their_hashes_agree},
+    {"a name is cut at its longest", a_name_is_cut_at_its_longest},
+    {"text of names is used to its last byte", text_of_names_is_used_to_its_last_byte},
+    {"a table without a gap ends the search", a_table_without_a_gap_ends_the_search},
+    {"a child forgets what is its parent's", a_child_forgets_what_is_its_parents},
+    CU_TEST_INFO_NULL,
+};
+
+int main(void)
+{
+    return run_statements(statements);
+}
