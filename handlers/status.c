@@ -6,6 +6,7 @@
 
 #include "convert.h"
 #include "handlers.h"
+#include "limits.h"
 
 /* Where events come from. What is not part of a build says so, so that a viewer can explain an empty lane. */
 static const struct {
@@ -90,7 +91,7 @@ static json_t *memory_json(const struct ttap_status *now)
                      "used", ttap__json_count(now->names), "max", TTAP_NAMES_MAX, "full",
                      ttap__json_count(now->names_full), "memory", "budget_bytes", ttap__json_count(now->budget_bytes),
                      "used_bytes", ttap__json_count(now->used_bytes), "buffers", ttap__json_count(now->chunks_live),
-                     "buffer_bytes", 8192);
+                     "buffer_bytes", (int)TTAP__CHUNK_BYTES);
 }
 
 static json_t *cost_json(const struct ttap_status *now)

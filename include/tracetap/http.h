@@ -72,11 +72,15 @@ TTAP_API int ttap_http_handle(struct ttap_http *http, struct MHD_Connection *con
                               const char *upload_data, size_t *upload_data_size, void **con_cls, int *result);
 
 /** ttap_http_completed() - call in your MHD_OPTION_NOTIFY_COMPLETED callback, so that uploads cut by the client are freed.
- *  @http may be NULL, also after unmounting. */
+ *  @http may be NULL, or be gone already: libmicrohttpd says that requests of ours are over when their connections end, which may be after
+ *  ttap_http_unmount(). It is not followed; *con_cls is, and only if it is ours. */
 TTAP_API void ttap_http_completed(struct ttap_http *http, struct MHD_Connection *connection, void **con_cls);
 
 /** ttap_http_unmount() - end our streams (their connections are resumed and finish) and free. Before MHD_stop_daemon(), at most 2 s.
- *  ttap_http_handle() may be running or called later: it then says that nothing is ours. NULL is allowed. */
+ *  Your daemon must be running: its threads are what finishes the streams. Not from inside ttap_http_handle() or any other callback of
+ *  libmicrohttpd: it waits for those. Calls of ttap_http_handle() on other threads are waited for, and later ones say that nothing is ours.
+ *  Captures that were being recorded are ended, with their trailers for clients who take them; kept ones stay in the process and can be had through
+ *  the next endpoint. A stream that does not end in time is cut and left behind, never freed under its client. NULL is allowed. */
 TTAP_API void ttap_http_unmount(struct ttap_http *http);
 
 #ifdef __cplusplus
