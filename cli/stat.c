@@ -110,6 +110,17 @@ static json_t *json_kinds(const struct ttap__stat_result *result)
     return array;
 }
 
+static json_t *json_states(const struct ttap__stat_thread *thread)
+{
+    static const char *const names[TTAP__STATES] = {"unknown", "running", "runnable", "blocked", "gone"};
+    json_t *states = json_object();
+
+    for (int state = 0; state < TTAP__STATES; state++)
+        set_count(states, names[state], thread->state_ns[state]);
+    set_count(states, "estimated", thread->estimated_ns);
+    return states;
+}
+
 static json_t *json_threads(const struct ttap__stat_result *result)
 {
     json_t *array = json_array();
@@ -126,6 +137,8 @@ static json_t *json_threads(const struct ttap__stat_result *result)
         set_count(row, "filtered", thread->filtered);
         set_count(row, "sampled_out", thread->sampled_out);
         json_object_set_new(row, "lost", json_losses(thread->lost));
+        if (thread->has_states)
+            json_object_set_new(row, "state_ns", json_states(thread));
         json_array_append_new(array, row);
     }
     return array;
@@ -249,6 +262,38 @@ static void print_threads(const struct ttap__stat_result *result)
         printf("  and %" PRIu64 " threads more\n", result->threads_untold);
 }
 
+static bool any_states(const struct ttap__stat_result *result)
+{
+    for (size_t i = 0; i < result->threads_count; i++)
+        if (result->threads[i].has_states)
+            return true;
+    return false;
+}
+
+static double percent(uint64_t ns, const struct ttap__stat_result *result)
+{
+    return result->window_ns ? 100.0 * (double)ns / (double)result->window_ns : 0;
+}
+
+/* How each thread spent the window. */
+static void print_states(const struct ttap__stat_result *result)
+{
+    char name[3 * TTAP__STAT_SENTENCE_BYTES];
+
+    if (!any_states(result))
+        return;
+    printf("\n%% of window %8s %10s %10s %10s %10s %10s %10s  name\n", "tid", "running", "runnable", "blocked", "gone", "unknown", "estimated");
+    for (size_t i = 0; i < result->threads_count; i++) {
+        const struct ttap__stat_thread *thread = &result->threads[i];
+        if (thread->has_states)
+            printf("  %18" PRIu64 " %10.2f %10.2f %10.2f %10.2f %10.2f %10.2f  %s\n", thread->tid,
+                   percent(thread->state_ns[TTAP__STATE_RUNNING], result), percent(thread->state_ns[TTAP__STATE_RUNNABLE], result),
+                   percent(thread->state_ns[TTAP__STATE_BLOCKED], result), percent(thread->state_ns[TTAP__STATE_GONE], result),
+                   percent(thread->state_ns[TTAP__STATE_UNKNOWN], result), percent(thread->estimated_ns, result),
+                   safe(thread->name, name));
+    }
+}
+
 /* ---- The command ---- */
 
 static int feed_all(struct cli_input *input, struct ttap__stat *stat)
@@ -278,6 +323,7 @@ static int print(const struct cli_input *input, const struct ttap__stat_result *
     print_totals(result);
     print_kinds(result);
     print_threads(result);
+    print_states(result);
     return CLI_OK;
 }
 

@@ -8,7 +8,7 @@
 #include "account.h"
 #include "timebase.h"
 
-#define THREADS_BYTES (4u << 20) /* about 10,000 rows, doubling included */
+#define THREADS_BYTES (8u << 20) /* about 10,000 rows and their states, doubling included */
 #define ACCOUNT_BYTES (4u << 20)
 #define NOTES_MAX 256
 
@@ -135,6 +135,35 @@ static void see(struct ttap__stat *stat, uint64_t ticks)
         stat->latest_ns = ns;
 }
 
+/* ---- States ---- */
+
+static void add_span(void *arg, const struct ttap__state_span *span)
+{
+    struct ttap__stat_thread *thread = arg;
+    uint64_t ns = (uint64_t)(span->end_ns - span->start_ns);
+    thread->state_ns[span->state] += ns;
+    thread->estimated_ns += span->flags & TTAP__ESTIMATED ? ns : 0;
+}
+
+static void follow_states(struct ttap__stat *stat, struct ttap__stat_thread *thread, const struct ttap__event *event)
+{
+    if (!thread->states) {
+        thread->states = ttap__allowance_grow(&stat->threads_allowance, NULL, 0, sizeof *thread->states);
+        if (!thread->states)
+            return;
+        *thread->states = (struct ttap__states){0};
+        thread->has_states = true;
+    }
+    ttap__states_event(thread->states, event, ttap__ns(&stat->time, event->ticks), &(struct ttap__states_tell){add_span, NULL, thread});
+}
+
+static void finish_states(struct ttap__stat *stat)
+{
+    for (size_t i = 0; i < stat->threads_count; i++)
+        if (stat->threads[i].states)
+            ttap__states_finish(stat->threads[i].states, stat->latest_ns, &(struct ttap__states_tell){add_span, NULL, &stat->threads[i]});
+}
+
 static int on_events(void *arg, const struct ttap__events *block)
 {
     struct ttap__stat *stat = arg;
@@ -151,6 +180,8 @@ static int on_events(void *arg, const struct ttap__events *block)
     while (ttap__events_next(&walk, &event)) {
         stat->kinds[stat->kind_at[event.row->number]].delivered++;
         see(stat, event.ticks);
+        if (thread && block->level == TTAP__LEVEL_SCHED && event.row->known >= TTAP__SCHED_RUN && event.row->known <= TTAP__SCHED_END)
+            follow_states(stat, thread, &event);
     }
     return no_memory(stat);
 }
@@ -165,6 +196,8 @@ static int on_loss(void *arg, const struct ttap__loss_row *row)
         thread->lost[row->reason] += row->lost;
         thread->lost[0] += row->lost;
         thread->filtered += row->filtered;
+        if (row->level == TTAP__LEVEL_SCHED && thread->states)
+            ttap__states_lost(thread->states);
     }
     return no_memory(stat);
 }
@@ -216,6 +249,7 @@ const struct ttap__stat_result *ttap__stat_finish(struct ttap__stat *stat)
 {
     struct ttap__stat_result *result = &stat->result;
     struct ttap__sums sums = ttap__account_sums(&stat->account);
+    finish_states(stat);
     result->truncated = !ttap__reader_finish(stat->reader);
     result->reason_name = reason_name(result);
     result->threads = stat->threads;
@@ -263,6 +297,8 @@ void ttap__stat_free(struct ttap__stat *stat)
 {
     if (!stat)
         return;
+    for (size_t i = 0; i < stat->threads_count; i++)
+        ttap__allowance_free(&stat->threads_allowance, stat->threads[i].states, sizeof *stat->threads[i].states);
     ttap__allowance_free(&stat->threads_allowance, stat->threads, stat->threads_room * sizeof *stat->threads);
     ttap__allowance_free(&stat->threads_allowance, stat->notes, stat->notes_room * sizeof *stat->notes);
     ttap__idmap_free(&stat->threads_by_number, &stat->threads_allowance);

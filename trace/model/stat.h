@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "kinds.h"
+#include "states.h"
 
 #define TTAP__STAT_TEXT_BYTES 64      /* names in the result are cut to this, NUL included; any bytes, not always UTF-8 */
 #define TTAP__STAT_SENTENCE_BYTES 256 /* room for a sentence about what is wrong */
@@ -31,6 +32,10 @@ struct ttap__stat_thread {
     uint64_t filtered;                    /* not asked for */
     uint64_t lost[TTAP__LOSS_REASONS + 1]; /* by enum ttap__loss; [0] is the sum */
     uint64_t sampled_out;                 /* known once the thread's account was read */
+    bool has_states;                      /* the scheduler's source told of it: these add up to the window */
+    uint64_t state_ns[TTAP__STATES];      /* by enum ttap__state */
+    uint64_t estimated_ns;                /* of these, known in sum but not where */
+    struct ttap__states *states;          /* stat.c's own */
 };
 
 struct ttap__stat_note {
