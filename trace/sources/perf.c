@@ -11,6 +11,7 @@
 #include "capture.h"
 #include "proc.h"
 #include "source.h"
+#include "traced.h"
 #include "sys.h"
 
 #define CPUS_MAX 256u
@@ -40,7 +41,6 @@ static struct {
     uint64_t charged_bytes;
     unsigned wakee_offset;            /* in a sched_waking record */
     bool no_inherit_thread;           /* the kernel is older than 5.13 */
-    int pid;
 } perf;
 
 uint64_t ttap__perf_ring_bytes(void)
@@ -84,7 +84,7 @@ static struct perf_event_attr attr_of_thread(void)
     attr.task = 1;
     attr.comm = 1;
     attr.inherit = 1;
-    attr.inherit_thread = !perf.no_inherit_thread; /* threads, not children */
+    attr.inherit_thread = !perf.no_inherit_thread && !ttap__traced_are_many(); /* threads, and children only where they are traced too */
     return attr;
 }
 
@@ -224,8 +224,9 @@ static bool is_known(const struct known *known, int tid)
     return false;
 }
 
-static void add_thread(void *arg, int tid)
+static void add_thread(void *arg, int pid, int tid)
 {
+    (void)pid;
     struct known *known = arg;
     if (known->error || (known->added != UINT32_MAX && is_known(known, tid)))
         return;
@@ -248,11 +249,11 @@ static void add_thread(void *arg, int tid)
 static long open_threads(void)
 {
     struct known known = {.added = UINT32_MAX}; /* the first scan need not look for doubles */
-    if (ttap__proc_threads(perf.pid, add_thread, &known) < 0)
+    if (ttap__traced_threads(add_thread, &known) <= 0)
         known.error = -ENOENT;
     for (int scan = 0; scan < 50 && !known.error; scan++) {
         known.added = 0;
-        ttap__proc_threads(perf.pid, add_thread, &known);
+        ttap__traced_threads(add_thread, &known);
         if (!known.added)
             break;
     }
@@ -261,9 +262,8 @@ static long open_threads(void)
     return known.error;
 }
 
-int ttap__perf_open(int pid)
+int ttap__perf_open(void)
 {
-    perf.pid = pid;
     perf.threads = 0;
     perf.wakee_offset = 0;
     perf.cpus = list_cpus();

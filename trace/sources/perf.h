@@ -41,7 +41,7 @@ int ttap__perf_probe(void);
 const char *ttap__perf_probe_wakes(void);
 /* Begin to record all threads of the process, now and to come. On the clerk. 0, or a negative errno with nothing left behind:
  * -EACCES, -EPERM (not allowed), -ENOSYS, -EMFILE (too few descriptors), -ENOMEM (no ring fits into budget and locked memory). */
-int ttap__perf_open(int pid);
+int ttap__perf_open(void);
 /* Also record who wakes whom. On the clerk, after open. NULL, or why not in words. */
 const char *ttap__perf_watch_wakes(void);
 /* The earliest record that is not later than @until_ns. False: none. */

@@ -22,6 +22,7 @@
 #include "kinds.h"
 #include "perf.h"
 #include "roster.h"
+#include "traced.h"
 #include "writer.h"
 
 #define SETTLE_NS 1000000u       /* in passing: a CPU that was taken from us in the middle of a switch is usually back by then */
@@ -36,7 +37,6 @@ enum tier { TIER_OFF, TIER_LOOKS, TIER_SWITCHES, TIER_WAKES };
 static struct {
     enum tier tier;
     bool clerk;              /* at work */
-    int pid;
     bool edge_pending;
     uint64_t edge_ns;
     uint64_t flushed_ns;
@@ -258,14 +258,14 @@ static void settle(struct ttap__sched_thread *thread)
         thread->state = thread->seen;
 }
 
-static void scan_one(void *unused, int tid)
+static void scan_one(void *unused, int pid, int tid)
 {
     (void)unused;
     if (ttap__tid_is_own(tid))
         return;
     struct ttap__sched_thread *thread = ttap__threads_find(tid);
     if (!thread)
-        thread = ttap__threads_add(sched.pid, tid);
+        thread = ttap__threads_add(pid, tid);
     if (thread)
         thread->scan = sched.scan;
 }
@@ -282,7 +282,7 @@ static void scan_threads(void *unused)
 {
     (void)unused;
     sched.scan++;
-    ttap__proc_threads(sched.pid, scan_one, NULL);
+    ttap__traced_threads(scan_one, NULL);
 }
 
 static void look_at_new(void *unused)
@@ -351,7 +351,7 @@ static void choose_look_period(void)
 
 static struct ttap__sched_thread *thread_of(const struct ttap__perf_record *record)
 {
-    if (record->pid != sched.pid || ttap__tid_is_own(record->tid))
+    if (!ttap__traced(record->pid) || ttap__tid_is_own(record->tid))
         return NULL;
     struct ttap__sched_thread *thread = ttap__threads_find(record->tid);
     return thread ? thread : ttap__threads_add(record->pid, record->tid); /* its begin was lost */
@@ -384,7 +384,7 @@ static void on_wake(const struct ttap__perf_record *record)
     struct ttap__sched_thread *thread = ttap__threads_find(record->tid);
     if (!thread || thread->state != TTAP__BLOCKED)
         return; /* of another process; or it was on its way to sleep and did not */
-    struct ttap__sched_thread *by = record->interrupt || record->by_pid != sched.pid ? NULL : ttap__threads_find(record->by_tid);
+    struct ttap__sched_thread *by = record->interrupt || !ttap__traced(record->by_pid) ? NULL : ttap__threads_find(record->by_tid);
     say(thread, TTAP__SCHED_WAKE, record->ns, 2);
     ttap__thread_field(thread, by ? by->number : 0);
     ttap__thread_field(thread, by ? 1 : record->interrupt || !record->by_tid ? 3 : 2);
@@ -393,7 +393,9 @@ static void on_wake(const struct ttap__perf_record *record)
 
 static void on_begin(const struct ttap__perf_record *record)
 {
-    if (record->pid != sched.pid || ttap__tid_is_own(record->tid))
+    if (ttap__traced_are_many() && ttap__traced(record->by_pid))
+        ttap__traced_add(record->pid);
+    if (!ttap__traced(record->pid) || ttap__tid_is_own(record->tid))
         return;
     struct ttap__sched_thread *old = ttap__threads_find(record->tid);
     if (old && !old->next_seq && !old->runs)
@@ -413,12 +415,12 @@ static void on_record(const struct ttap__perf_record *record)
     case TTAP__PERF_WAKE: on_wake(record); break;
     case TTAP__PERF_BEGIN: on_begin(record); break;
     case TTAP__PERF_END:
-        thread = record->pid == sched.pid ? ttap__threads_find(record->tid) : NULL;
+        thread = ttap__traced(record->pid) ? ttap__threads_find(record->tid) : NULL;
         if (thread)
             end_thread(thread, record->ns);
         break;
     case TTAP__PERF_NAME:
-        thread = record->pid == sched.pid ? ttap__threads_find(record->tid) : NULL;
+        thread = ttap__traced(record->pid) ? ttap__threads_find(record->tid) : NULL;
         if (thread)
             thread->name_version += 2;
         break;
@@ -536,7 +538,7 @@ static void drain(void)
 
 static void open_perf(void *error)
 {
-    *(int *)error = ttap__perf_open(sched.pid);
+    *(int *)error = ttap__perf_open();
 }
 
 static void open_wakes(void *why)
@@ -568,7 +570,7 @@ static void start_records(void)
 static void start(void)
 {
     memset(&sched, 0, sizeof(sched));
-    sched.pid = getpid();
+    ttap__traced_start();
     clock_start();
     start_records();
     if (sched.tier == TIER_OFF) {
