@@ -640,6 +640,53 @@ static void an_event_that_is_cut_does_not_decode(void)
     }
 }
 
+/* Eight bytes and no other field behind them: seven are too few, and the one behind the block is not read. */
+static void eight_bytes_are_eight_bytes(void)
+{
+    static const char *const kind[][2] = {{"fixed", "a:x"}};
+    for (size_t len = 7; len <= 9; len++) {
+        header_with(kind, 1);
+        events_open(1);
+        wire_varint(&wire, 0);
+        wire_bytes(&wire, "\x64\x01" "12345678\x01", 2 + len);
+        wire_block_close(&wire);
+        CU_ASSERT_EQUAL(read_all(), len == 8 ? 0 : -EBADMSG);
+    }
+}
+
+/* A block that ends where a byte is expected, with other blocks behind it. */
+static void a_byte_behind_the_block_is_not_of_it(void)
+{
+    for (size_t len = 1; len <= 3; len++) {
+        plain_header();
+        wire_block_open(&wire, 6);
+        wire_bytes(&wire, "\x01\x00\x01", len); /* thread, level, reason, and no more */
+        wire_block_close(&wire);
+        wire_bytes(&wire, "\x00\x00\x00\x00\x00\x00\x00\x00", 8);
+        CU_ASSERT_EQUAL(read_all(), -EBADMSG);
+        CU_ASSERT_PTR_NOT_NULL(strstr(problem, "(loss)"));
+    }
+    plain_header();
+    events_open(1);
+    wire_varint(&wire, 0); /* and no event */
+    wire_block_close(&wire);
+    wire_bytes(&wire, "\x64\x01\x07\x00\x00\x00\x00\x00", 8);
+    CU_ASSERT_EQUAL(read_all(), -EBADMSG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(problem, "(events)"));
+}
+
+static void notes_that_are_cut_make_no_header(void)
+{
+    for (uint64_t claimed = 0; claimed <= 2; claimed++) {
+        plain_header();
+        wire.len--; /* the count of notes, 0 */
+        NUMBERS(claimed, U(1), (uint64_t)'k', U(1), (uint64_t)'v');
+        wire_block_close(&wire);
+        CU_ASSERT_EQUAL(read_all(), claimed == 2 ? -EBADMSG : 0);
+        CU_ASSERT_EQUAL(strstr(said, "header") != NULL, claimed < 2);
+    }
+}
+
 static void a_head_that_does_not_decode_is_told_as_that(void)
 {
     char expected[80];
@@ -929,6 +976,9 @@ static CU_TestInfo statements[] = {
     {"as many events as counted fill the block", as_many_events_as_counted_fill_the_block},
     {"an event of no kind does not decode", an_event_of_no_kind_does_not_decode},
     {"an event that is cut does not decode", an_event_that_is_cut_does_not_decode},
+    {"eight bytes are eight bytes", eight_bytes_are_eight_bytes},
+    {"a byte behind the block is not of it", a_byte_behind_the_block_is_not_of_it},
+    {"notes that are cut make no header", notes_that_are_cut_make_no_header},
     {"a head that does not decode is told as that", a_head_that_does_not_decode_is_told_as_that},
     {"a stream is of a thread and a level", a_stream_is_of_a_thread_and_a_level},
     {"the header comes first, and once", the_header_comes_first_and_once},
