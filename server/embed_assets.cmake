@@ -1,9 +1,12 @@
-# ttap_embed_assets(TARGET FOLDER SYMBOL): the files of a folder as `const struct ttap__assets SYMBOL` (assets.h) in a target.
+# ttap_embed_assets(TARGET FOLDER SYMBOL [ENTRIES MODULE...]): the files of a folder as `const struct ttap__assets SYMBOL` (assets.h) in a
+# target.
 #
-# A small program strips comments and indentation (strip_assets.c), CMake reads and hashes, gzip (if there is one) compresses.
-# Run with -P this is the generator itself. With TRACETAP_VIEWER off the table is empty.
+# A small program strips comments and indentation (strip_assets.c); each of ENTRIES takes in the modules it imports (pack_modules.cmake),
+# which then are no files of their own; CMake reads and hashes, gzip (if there is one) compresses. What is embedded stays beside the
+# generated file in SYMBOL.embedded/. Run with -P this is the generator itself. With TRACETAP_VIEWER off the table is empty.
 if(NOT CMAKE_SCRIPT_MODE_FILE)
   set(TTAP_EMBED_SCRIPT ${CMAKE_CURRENT_LIST_FILE} CACHE INTERNAL "")
+  set(TTAP_EMBED_FOLDER ${CMAKE_CURRENT_LIST_DIR} CACHE INTERNAL "")
   set(TTAP_EMBED_EXTENSIONS html js css svg png ico CACHE INTERNAL "What a viewer is made of; notes and settings beside it stay out")
 
   # Built by the build machine's own compiler without the project's flags: it must run here, whatever is being built and for whom.
@@ -24,6 +27,7 @@ if(NOT CMAKE_SCRIPT_MODE_FILE)
   set(TTAP_STRIP ${TTAP_STRIP} CACHE INTERNAL "What strips the assets")
 
   function(ttap_embed_assets target folder symbol)
+    cmake_parse_arguments(EMBED "" "" "ENTRIES" ${ARGN})
     set(files)
     if(TRACETAP_VIEWER)
       list(TRANSFORM TTAP_EMBED_EXTENSIONS REPLACE "(.+)" "${folder}/*.\\1" OUTPUT_VARIABLE patterns)
@@ -36,8 +40,8 @@ if(NOT CMAKE_SCRIPT_MODE_FILE)
     find_program(TTAP_GZIP gzip)
     add_custom_command(OUTPUT ${out}
       COMMAND ${CMAKE_COMMAND} -DFOLDER=${folder} -DLIST=${list} -DOUT=${out} -DSYMBOL=${symbol} -DGZIP=${TTAP_GZIP} -DSTRIP=${TTAP_STRIP}
-              -P ${TTAP_EMBED_SCRIPT}
-      DEPENDS ${files} ${list} ${TTAP_EMBED_SCRIPT} ${TTAP_STRIP} $<TARGET_NAME_IF_EXISTS:ttap_strip_assets>
+              "-DENTRIES=${EMBED_ENTRIES}" -P ${TTAP_EMBED_SCRIPT}
+      DEPENDS ${files} ${list} ${TTAP_EMBED_SCRIPT} ${TTAP_EMBED_FOLDER}/pack_modules.cmake ${TTAP_STRIP} $<TARGET_NAME_IF_EXISTS:ttap_strip_assets>
       COMMENT "Embedding ${folder}" VERBATIM)
     target_sources(${target} PRIVATE ${out})
     target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/server)
@@ -57,18 +61,35 @@ function(mime_of path out)
   set(${out} "${${ending}}" PARENT_SCOPE)
 endfunction()
 
-# Sets @out to the file that is to be embedded for @file.
-function(stripped file out)
-  cmake_path(GET file EXTENSION LAST_ONLY ending)
+# The file without what only readers of the source need.
+function(strip_to from to)
+  cmake_path(GET from EXTENSION LAST_ONLY ending)
   string(SUBSTRING "${ending}" 1 -1 language)
-  set(${out} "${file}" PARENT_SCOPE)
+  cmake_path(GET to PARENT_PATH folder)
+  file(MAKE_DIRECTORY "${folder}")
   if(STRIP AND language MATCHES "^(js|css)$")
-    execute_process(COMMAND ${STRIP} ${language} INPUT_FILE "${file}" OUTPUT_FILE "${OUT}.stripped" RESULT_VARIABLE failed)
+    execute_process(COMMAND ${STRIP} ${language} INPUT_FILE "${from}" OUTPUT_FILE "${to}" RESULT_VARIABLE failed)
     if(failed)
-      message(FATAL_ERROR "${STRIP} failed on ${file}")
+      message(FATAL_ERROR "${STRIP} failed on ${from}")
     endif()
-    set(${out} "${OUT}.stripped" PARENT_SCOPE)
+  else()
+    file(COPY_FILE "${from}" "${to}")
   endif()
+endfunction()
+
+# Puts in @folder each entry in place of itself and of what it imports, and takes what is packed out of the page's list of modules.
+function(pack_entries folder entries)
+  foreach(entry IN LISTS entries)
+    pack_modules("${folder}" "${entry}" "${OUT}.packed.${entry}")
+  endforeach()
+  file(GLOB_RECURSE modules "${folder}/*.js")
+  file(REMOVE ${modules})
+  foreach(entry IN LISTS entries)
+    file(RENAME "${OUT}.packed.${entry}" "${folder}/${entry}")
+  endforeach()
+  file(READ "${folder}/index.html" page)
+  string(REGEX REPLACE "<link rel=\"modulepreload\"[^\n]*\n" "" page "${page}")
+  file(WRITE "${folder}/index.html" "${page}")
 endfunction()
 
 function(array_of file name)
@@ -77,20 +98,30 @@ function(array_of file name)
   file(APPEND "${OUT}" "static const unsigned char ${name}[] = {${numbers}0};\n") # the 0 keeps an empty file's array legal
 endfunction()
 
-file(STRINGS "${LIST}" files)
+include(${CMAKE_CURRENT_LIST_DIR}/pack_modules.cmake)
+cmake_path(REPLACE_EXTENSION OUT LAST_ONLY embedded OUTPUT_VARIABLE stage)
+file(REMOVE_RECURSE "${stage}")
+file(STRINGS "${LIST}" sources)
+foreach(source IN LISTS sources)
+  file(RELATIVE_PATH path "${FOLDER}" "${source}")
+  strip_to("${source}" "${stage}/${path}")
+endforeach()
+if(STRIP AND ENTRIES AND sources) # unstripped modules have comments, which packing does not know
+  pack_entries("${stage}" "${ENTRIES}")
+endif()
+file(GLOB_RECURSE files "${stage}/*")
 file(WRITE "${OUT}" "/* Generated from ${SYMBOL}.files by embed_assets.cmake. */\n#include \"assets.h\"\n\n")
 set(rows)
 set(number 0)
 foreach(file IN LISTS files)
-  file(RELATIVE_PATH path "${FOLDER}" "${file}")
-  stripped("${file}" embedded)
-  file(SHA256 "${embedded}" hash)
+  file(RELATIVE_PATH path "${stage}" "${file}")
+  file(SHA256 "${file}" hash)
   string(SUBSTRING "${hash}" 0 32 hash)
   mime_of("${path}" mime)
-  array_of("${embedded}" bytes_${number})
+  array_of("${file}" bytes_${number})
   set(gzip "NULL, 0")
   if(GZIP)
-    execute_process(COMMAND ${GZIP} -9nc "${embedded}" OUTPUT_FILE "${OUT}.gz" RESULT_VARIABLE failed)
+    execute_process(COMMAND ${GZIP} -9nc "${file}" OUTPUT_FILE "${OUT}.gz" RESULT_VARIABLE failed)
     if(failed)
       message(FATAL_ERROR "${GZIP} failed on ${file}")
     endif()
@@ -102,4 +133,4 @@ foreach(file IN LISTS files)
 endforeach()
 file(APPEND "${OUT}" "static const struct ttap__asset items[] = {\n${rows}    {NULL, NULL, NULL, NULL, 0, NULL, 0},\n};\n"
      "extern const struct ttap__assets ${SYMBOL};\nconst struct ttap__assets ${SYMBOL} = {items, ${number}};\n")
-file(REMOVE "${OUT}.gz" "${OUT}.stripped")
+file(REMOVE "${OUT}.gz")

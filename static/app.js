@@ -9,10 +9,18 @@ import { Loading } from './data/load.js';
 import { fill, h, s } from './dom.js';
 import { bytes, count, percent, visible } from './fmt.js';
 import { bind } from './keys.js';
+import { blockingPage } from './page/blocking.js';
+import { comparePage } from './page/compare.js';
+import { contentionPage } from './page/contention.js';
+import { cpuPage } from './page/cpu.js';
+import { eventsPage } from './page/events.js';
+import { findingsPage } from './page/findings.js';
+import { gcPage } from './page/gc.js';
 import { showHelp } from './page/help.js';
 import { landingPage } from './page/landing.js';
 import { regionsPage } from './page/regions.js';
 import { taskPage } from './page/task.js';
+import { threadsPage } from './page/threads.js';
 import { tasksPage } from './page/tasks.js';
 import { timelinePage } from './page/timeline.js';
 import { nextTheme, theme } from './theme.js';
@@ -29,9 +37,17 @@ const PAGES = {
     tasks: { make: tasksPage, needs: true },
     task: { make: taskPage, needs: true },
     regions: { make: regionsPage, needs: true },
+    threads: { make: threadsPage, needs: true },
+    blocking: { make: blockingPage, needs: true },
+    contention: { make: contentionPage, needs: true },
+    cpu: { make: cpuPage, needs: true },
+    gc: { make: gcPage, needs: true },
+    events: { make: eventsPage, needs: true },
+    findings: { make: findingsPage, needs: true },
+    compare: { make: comparePage, needs: true },
 };
 
-const NAV = [['', 'Capture'], ['timeline', 'Timeline'], ['tasks', 'Tasks'], ['regions', 'Regions']];
+const NAV = [['', 'Capture'], ['timeline', 'Timeline'], ['tasks', 'Tasks'], ['regions', 'Regions'], ['threads', 'Threads'], ['blocking', 'Blocking'], ['contention', 'Contention'], ['cpu', 'CPU'], ['gc', 'GC'], ['events', 'Events'], ['findings', 'Findings'], ['compare', 'Compare']];
 
 /** @param {string} id @returns {HTMLElement} */
 function byId(id) {
@@ -71,7 +87,7 @@ export class App {
         window.addEventListener('hashchange', () => this.hashChanged());
         byId('skip').addEventListener('click', (e) => { e.preventDefault(); this.main.focus(); });
         this.listenDrop();
-        bind([{ keys: ['?'], what: 'This list', group: 'Everywhere', run: showHelp }, ...NAV.map(([page, title], k) => ({ keys: [String(k + 1)], what: `To ${title}`, group: 'Everywhere', run: () => this.openTab(page) }))]);
+        bind([{ keys: ['?'], what: 'This list', group: 'Everywhere', run: showHelp }, ...NAV.slice(0, 9).map(([page, title], k) => ({ keys: [String(k + 1)], what: `To ${title}`, group: 'Everywhere', run: () => this.openTab(page) }))]);
         this.route();
     }
 

@@ -129,7 +129,7 @@ function gcFinding(model) {
     const share = total / model.duration;
     if (share < RULES.gc && worst.to - worst.from < RULES.gcPauseNs) return [];
     return [{ kind: 'work stopped by GC', object: 'collector', share, range: [worst.from, worst.to], title: 'The collector took time from the work',
-        words: `${spans.length} phases, ${duration(total)} in all (${percent(total, model.duration)} of the window), longest ${duration(worst.to - worst.from)} with ${hit} ${hit === 1 ? 'task' : 'tasks'} open`,
+        words: `${spans.length} ${spans.length === 1 ? 'phase' : 'phases'}, ${duration(total)} in all (${percent(total, model.duration)} of the window), longest ${duration(worst.to - worst.from)} with ${hit} ${hit === 1 ? 'task' : 'tasks'} open`,
         advice: 'Allocate less in the hot path, collect in smaller steps, or at times without requests.' }];
 }
 

@@ -15,8 +15,8 @@ const TABLES = new Set(['region', 'work', 'wait', 'gc']);
 const STATE_TABLE = new Set(['state']);
 
 export class Search {
-    /** @param {Model} model @param {Filter} filter @param {Lane[]} lanes in the order in which they are shown */
-    constructor(model, filter, lanes) {
+    /** @param {Model} model @param {Filter} filter @param {Lane[]} lanes in the order in which they are shown @param {boolean} [everything] an empty filter lets all through */
+    constructor(model, filter, lanes, everything = false) {
         this.model = model;
         this.filter = filter;
         this.lanes = filter.thread ? lanes.filter((l) => filter.thread?.test(model.laneName(l).slice(0, 4096))) : lanes;
@@ -24,7 +24,8 @@ export class Search {
         this.stringHit = new Map();
         /** @type {Map<number, boolean>} */
         this.taskHit = new Map();
-        this.empty = isEmpty(filter);
+        this.everything = everything;
+        this.empty = isEmpty(filter) && !everything;
         this.wantsTask = filter.task !== null || filter.taskId !== null;
         this.wantsDur = filter.minNs > 0 || filter.maxNs < Infinity;
     }
@@ -82,23 +83,26 @@ export class Search {
     /** @param {(hit: Hit) => void} visit in no order of time; the object is used again for the next */
     each(visit) {
         if (this.empty) return;
-        for (const lane of this.lanes) {
-            /** @type {Hit} */
-            const hit = { t: 0, lane, slice: null, mark: -1 };
-            for (const row of lane.rows) {
-                if (!(this.filter.state ? STATE_TABLE : TABLES).has(row.table)) continue;
-                for (const seg of row.segs) {
-                    for (let i = 0; i < seg.n; i++) {
-                        if (!this.sliceMatches(row, seg, i)) continue;
-                        hit.t = seg.start[i];
-                        hit.slice = { row, seg, i };
-                        visit(hit);
-                    }
+        for (const lane of this.lanes) this.eachOf(lane, visit);
+    }
+
+    /** @param {Lane} lane @param {(hit: Hit) => void} visit */
+    eachOf(lane, visit) {
+        /** @type {Hit} */
+        const hit = { t: 0, lane, slice: null, mark: -1 };
+        for (const row of lane.rows) {
+            if (!this.everything && !(this.filter.state ? STATE_TABLE : TABLES).has(row.table)) continue;
+            for (const seg of row.segs) {
+                for (let i = 0; i < seg.n; i++) {
+                    if (!this.everything && !this.sliceMatches(row, seg, i)) continue;
+                    hit.t = seg.start[i];
+                    hit.slice = { row, seg, i };
+                    visit(hit);
                 }
             }
-            hit.slice = null;
-            if (!this.wantsDur && !this.filter.state) this.eachMark(lane, hit, visit);
         }
+        hit.slice = null;
+        if (!this.wantsDur && !this.filter.state) this.eachMark(lane, hit, visit);
     }
 
     /** @param {Lane} lane @param {Hit} hit @param {(hit: Hit) => void} visit */

@@ -6,7 +6,7 @@ import { Model } from './model.js';
 /** @typedef {{bytes: number, totalBytes: number, rows: number}} Progress */
 
 /** The only address from which the page may run a worker; the policy `trusted-types tracetap` allows no other way. */
-const WORKER_URL = new URL('./worker.js', import.meta.url).href;
+const WORKER_URL = new URL('data/worker.js', document.baseURI).href;
 
 /** @typedef {{createPolicy(name: string, rules: {createScriptURL(s: string): string}): {createScriptURL(s: string): string}}} TrustedTypes */
 const trustedTypes = /** @type {{trustedTypes?: TrustedTypes}} */ (globalThis).trustedTypes;

@@ -41,7 +41,7 @@ function nameList(app, model, stats) {
         { title: 'Region', name: true, sort: (a, b) => (model.string(a.name) < model.string(b.name) ? -1 : 1), cell: (r) => h('a', { href: formatHash('regions', { ...app.link(), name: r.name }) }, foreign(model.string(r.name), 200)) },
         num('Count', (r) => r.n, count), num('Total', (r) => r.total, duration), num('Self', (r) => r.self, duration), { title: '', bar: true, cell: (r) => shareBar(r.self, most) },
         num('p50', (r) => r.p50, duration), num('p99', (r) => r.p99, duration), num('Max', (r) => r.max, duration),
-    ], stats, { sorted: 2 });
+    ], stats, { sorted: 2, csv: 'regions' });
     return [h('h1', null, 'Regions'), stats.length ? table.node : h('p', { class: 'muted' }, 'This capture has no regions.')];
 }
 
@@ -64,7 +64,7 @@ function oneName(app, model, stats, params) {
         { title: '', bar: true, cell: (x) => shareBar(x.dur, stat.max) },
         { title: 'Thread', name: true, cell: (x) => foreign(model.laneName(model.lane(x.lane)), 60) },
         { title: 'Task', name: true, cell: (x) => taskLink(model, x.task, link) },
-    ], list, { sorted: 1 });
+    ], list, { sorted: 1, csv: 'regions-of-a-name' });
     return [title, h('section', { class: 'card', 'aria-label': 'Durations' },
         facts([['Count', count(stat.n)], ['Total · self', `${duration(stat.total)} · ${duration(stat.self)}`], ['p50 · p99 · max', [stat.p50, stat.p99, stat.max].map(duration).join(' · ')]]),
         histogramView('Durations', bars, chosen ? [from, to] : null, [{ title: 'p50', at: stat.p50 }, { title: 'p99', at: stat.p99 }], (bar) => go(bar ? { from: bar.from, to: bar.to } : {}))),

@@ -1,10 +1,12 @@
 // task.js - one task: what it was, what its time went into, and the lanes it touched, alone.
 
+import { splitTask } from '../calc/split.js';
 import { taskMarks, taskUse } from '../calc/tasks.js';
 import { facts, fill, h } from '../dom.js';
 import { count, duration, instant, percent } from '../fmt.js';
 import { formatHash, formatRange } from '../url.js';
 import { attrTable, foreign, markList, statusWord, taskLink } from '../view/details.js';
+import { splitBar, splitTable } from '../view/splitbar.js';
 import { Timeline } from '../view/timeline.js';
 
 const CHILDREN_MAX = 100;
@@ -41,7 +43,7 @@ export function taskPage(app, params) {
 /** @param {import('../app.js').App} app @param {import('../data/model.js').Model} model @param {import('../data/types.js').Task} task @param {import('../calc/tasks.js').TaskUse} use */
 function head(app, model, task, use) {
     const link = app.link();
-    const elsewhere = Math.max(0, task.dur - use.workedNs);
+    const split = splitTask(model, task.id) ?? new Float64Array(0);
     return [
         h('div', { class: 'row' }, h('a', { href: formatHash('tasks', link) }, 'Tasks'), h('span', { class: 'muted', 'aria-hidden': 'true' }, '/'),
             h('a', { href: formatHash('tasks', { ...link, kind: task.kind }) }, foreign(model.string(task.kind), 200)), h('span', { class: 'muted', 'aria-hidden': 'true' }, '/'), h('h1', null, `#${task.id}`)),
@@ -56,11 +58,10 @@ function head(app, model, task, use) {
                 ['Parent', taskLink(model, task.parent, link)],
                 ['Trace id', task.trace ? h('span', { class: 'mono' }, foreign(task.trace, 100)) : null],
             ])),
-            h('section', { class: 'card', 'aria-label': 'Where the time went' }, h('h2', null, 'Where the time went'), facts([
+            h('section', { class: 'card', 'aria-label': 'Where the time went' }, h('h2', null, 'Where the time went'), splitBar(split), splitTable(split, task.dur), facts([
                 ['Threads worked for it', `${duration(use.workedNs)} (${percent(use.workedNs, task.dur)})`],
-                ['Nobody worked for it', elsewhere > 0 && use.workedNs > 0 && use.lanes.size === 1 ? `${duration(elsewhere)} (${percent(elsewhere, task.dur)})` : null],
                 .../** @type {[string, string][]} */ (use.waits.slice(0, 8).map((w) => [`Waited: ${w.object.slice(0, 60)} ${w.why}`, `${duration(w.ns)} in ${count(w.n)}`])),
-            ]), attrTable(model, task.id))),
+            ]), h('div', { class: 'row' }, h('a', { href: formatHash('cpu', { ...link, task: task.id }) }, 'CPU samples of it'), h('a', { href: formatHash('events', { ...link, task: task.id }) }, 'Its events')), attrTable(model, task.id))),
     ];
 }
 

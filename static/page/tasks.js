@@ -2,16 +2,22 @@
 
 import { histogram } from '../calc/hist.js';
 import { percentile } from '../calc/stats.js';
+import { inPieces } from '../calc/regions.js';
+import { SPLIT, splitTasks } from '../calc/split.js';
 import { taskKinds } from '../calc/tasks.js';
 import { facts, fill, h } from '../dom.js';
-import { count, duration, instant } from '../fmt.js';
+import { count, duration, instant, percent } from '../fmt.js';
 import { formatHash } from '../url.js';
 import { foreign, statusWord } from '../view/details.js';
 import { histogramView } from '../view/histogram.js';
+import { splitBar } from '../view/splitbar.js';
 import { Table, byNumber, shareBar } from '../view/table.js';
 
 /** @typedef {import('../data/model.js').Model} Model */
 /** @typedef {import('../app.js').App} App */
+
+/** So many of the longest are split: enough to tell, and quick. */
+const SPLIT_MAX = 2000;
 
 /** @type {import('../app.js').Page} */
 export function tasksPage(app, params) {
@@ -35,12 +41,23 @@ function kindList(app, model) {
         num('Count', (k) => k.n, count), num('p50', (k) => k.p50, duration), num('p90', (k) => k.p90, duration), num('p99', (k) => k.p99, duration), num('Max', (k) => k.max, duration),
         num('Total', (k) => k.total, duration), { title: '', bar: true, cell: (k) => shareBar(k.total, most) },
         { ...num('Failed', (k) => k.failed, count), cell: (k) => h('span', { class: k.failed ? 'bad' : 'muted' }, count(k.failed)) }, num('Not ended', (k) => k.open, count),
-    ], kinds, { sorted: 6 });
+    ], kinds, { sorted: 6, csv: 'tasks' });
     return [h('h1', null, 'Tasks'), kinds.length === 0 ? noTasks() : table.node];
 }
 
 function noTasks() {
     return h('p', { class: 'muted' }, 'This capture has no tasks. A program names its requests with ttap_task_begin() and ttap_task_end(); with sampling, a short window may hold none.');
+}
+
+/** Where the time of those listed went; filled in as it is known. @param {Model} model @param {number[]} ids @param {number} all */
+function splitCard(model, ids, all) {
+    const card = h('section', { class: 'card', 'aria-label': 'Where the time went' }, h('h2', null, `Where the time went${all > ids.length ? `, of the ${count(ids.length)} longest` : ''}`));
+    inPieces(splitTasks(model, ids)).then((ns) => {
+        if (!ns) return;
+        const total = ns.reduce((a, b) => a + b, 0);
+        card.append(splitBar(ns), h('p', { class: 'parts' }, SPLIT.map((p, i) => (ns[i] > 0 ? h('span', null, h('span', { class: `statebox part-${p}` }), `${p} ${percent(ns[i], total)}`) : null))));
+    });
+    return ids.length ? card : null;
 }
 
 /** @param {App} app @param {Model} model @param {Record<string, string>} params */
@@ -72,7 +89,7 @@ function oneKind(app, model, params) {
         { title: 'Status', sort: byNumber((i) => at(i).status), cell: (i) => statusWord(at(i)) },
         { title: 'Began on', name: true, cell: (i) => (at(i).lane < 0 ? '' : foreign(model.laneName(model.lane(at(i).lane)), 60)) },
         { title: 'Text', name: true, cell: (i) => (at(i).text < 0 ? '' : foreign(model.string(at(i).text), 120)) },
-    ], rows, { sorted: 2 });
+    ], rows, { sorted: 2, csv: 'tasks-of-a-kind' });
     const status_ = h('select', { 'aria-label': 'Status', onchange: (/** @type {Event} */ e) => go({ from: params.from, to: params.to, status: /** @type {HTMLSelectElement} */ (e.target).value }) },
         [['', 'all'], ['0', 'ok'], ['1', 'failed'], ['2', 'not ended']].map(([v, text]) => h('option', { value: v, selected: only === v }, text)));
     const p = (/** @type {number} */ q) => percentile(ended, q);
@@ -82,6 +99,7 @@ function oneKind(app, model, params) {
             facts([['Count', count(all)], ['p50 · p90 · p99 · max', [p(0.5), p(0.9), p(0.99), p(1)].map(duration).join(' · ')]]),
             bars.length ? histogramView('Durations', bars, chosen ? [from, to] : null, [{ title: 'p50', at: p(0.5) }, { title: 'p99', at: p(0.99) }],
                 (bar) => go(bar ? { from: bar.from, to: bar.to, status: only } : { status: only })) : h('p', { class: 'muted' }, 'None has ended.')),
+        splitCard(model, rows.slice(0, SPLIT_MAX).map((i) => at(i).id), rows.length),
         h('div', { class: 'row' }, h('h2', null, `${count(rows.length)} of ${count(all)} tasks`),
             chosen ? h('span', { class: 'muted' }, `from ${duration(from)} to ${duration(to)}`) : null,
             chosen ? h('button', { type: 'button', onclick: () => go({ status: only }) }, 'Show all durations') : null,

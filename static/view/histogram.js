@@ -14,14 +14,14 @@ const BARS_LEAST = 12;
 
 /**
  * @param {string} label @param {Bar[]} bars @param {[number, number]|null} selected @param {{title: string, at: number}[]} lines percentiles
- * @param {(bar: Bar|null) => void} choose null: the selected bar again, which takes the choice back
+ * @param {((bar: Bar|null) => void)|null} choose its argument is null for the selected bar again, which takes the choice back; without it bars are only looked at
  */
 export function histogramView(label, bars, selected, lines, choose) {
     const most = bars.reduce((m, b) => Math.max(m, b.n), 1);
     const total = bars.reduce((m, b) => m + b.n, 0);
     const w = WIDTH / Math.max(bars.length, BARS_LEAST);
     const isSelected = (/** @type {Bar} */ b) => selected !== null && b.from >= selected[0] && b.to <= selected[1];
-    const nodes = bars.map((bar, k) => barNode(bar, k * w, w, most, isSelected(bar), () => choose(isSelected(bar) ? null : bar)));
+    const nodes = bars.map((bar, k) => barNode(bar, k * w, w, most, isSelected(bar), choose && (() => choose(isSelected(bar) ? null : bar))));
     const every = Math.max(1, Math.ceil(bars.length / 11));
     const labels = bars.filter((_, k) => k % every === 0).map((bar, k) => s('text', { x: k * every * w + 2, y: HEIGHT - 18 }, bar.from === 0 ? '0' : short(bar.from)));
     const shown = lines.filter((l) => Number.isFinite(l.at)).map((l) => ({ ...l, x: xOf(bars, l.at, w) }));
@@ -37,11 +37,12 @@ export function histogramView(label, bars, selected, lines, choose) {
     return h('div', null, svg, twin);
 }
 
-/** @param {Bar} bar @param {number} x @param {number} w @param {number} most @param {boolean} pressed @param {() => void} choose */
+/** @param {Bar} bar @param {number} x @param {number} w @param {number} most @param {boolean} pressed @param {(() => void)|null} choose */
 function barNode(bar, x, w, most, pressed, choose) {
     const full = HEIGHT - BOTTOM - TOP;
     const height = bar.n === 0 ? 0 : Math.max(2, (bar.n / most) * full);
     const words = `${duration(bar.from)} to ${duration(bar.to)}: ${count(bar.n)}`;
+    if (!choose) return s('g', { role: 'img', 'aria-label': words }, s('title', null, words), s('rect', { class: 'hbar', x: x + 1, y: HEIGHT - BOTTOM - height, width: Math.max(1, w - 2), height }));
     return s('g', { role: 'button', tabindex: bar.n > 0 ? 0 : -1, 'aria-pressed': String(pressed), 'aria-label': words, onclick: choose,
         onkeydown: (/** @type {KeyboardEvent} */ e) => {
             if (e.key !== 'Enter' && e.key !== ' ') return;

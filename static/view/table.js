@@ -1,6 +1,7 @@
 // table.js - a sortable table of any length: only the rows in view exist. A real <table>, so that screen readers know what it is.
 
 import { fill, h } from '../dom.js';
+import { saveCsv } from './csv.js';
 
 /** @typedef {import('../dom.js').Child} Child */
 /**
@@ -17,7 +18,7 @@ const OVERSCAN = 8;
 export class Table {
     /**
      * @param {string} label @param {Column<T>[]} columns @param {T[]} rows
-     * @param {{sorted?: number, selected?: (row: T) => boolean}} [options] sorted: column by which the rows already come
+     * @param {{sorted?: number, selected?: (row: T) => boolean, csv?: string}} [options] sorted: column by which the rows already come; csv: name of the file that a button saves
      */
     constructor(label, columns, rows, options = {}) {
         this.columns = columns;
@@ -29,7 +30,9 @@ export class Table {
         this.tbody = h('tbody', null);
         this.table = h('table', { 'aria-label': label, 'aria-rowcount': rows.length + 1 }, h('thead', null, this.head), this.tbody);
         this.whole = rows.length <= WHOLE_MAX;
-        this.node = h('div', { class: this.whole ? 'scroll' : 'virtual', tabindex: 0, role: 'region', 'aria-label': label, onscroll: () => this.draw() }, this.table);
+        this.area = h('div', { class: this.whole ? 'scroll' : 'virtual', tabindex: 0, role: 'region', 'aria-label': label, onscroll: () => this.draw() }, this.table);
+        const csv = options.csv;
+        this.node = csv === undefined || rows.length === 0 ? this.area : h('div', { class: 'tablebox' }, this.area, h('button', { type: 'button', class: 'quiet csv', 'aria-label': `Save ${label} as CSV`, onclick: () => saveCsv(csv, this.asText()) }, 'CSV'));
         this.drawHead();
         this.draw();
         if (!this.whole) requestAnimationFrame(() => this.draw());
@@ -58,10 +61,16 @@ export class Table {
 
     draw() {
         const n = this.rows.length;
-        const from = this.whole ? 0 : Math.max(0, Math.floor(this.node.scrollTop / ROW_HEIGHT) - OVERSCAN);
-        const to = this.whole ? n : Math.min(n, from + Math.ceil((this.node.clientHeight || 600) / ROW_HEIGHT) + 2 * OVERSCAN);
+        const from = this.whole ? 0 : Math.max(0, Math.floor(this.area.scrollTop / ROW_HEIGHT) - OVERSCAN);
+        const to = this.whole ? n : Math.min(n, from + Math.ceil((this.area.clientHeight || 600) / ROW_HEIGHT) + 2 * OVERSCAN);
         const pad = (/** @type {number} */ rows) => (rows > 0 ? h('tr', { class: 'pad', 'aria-hidden': 'true' }, h('td', { colspan: this.columns.length, style: { height: `${rows * ROW_HEIGHT}px` } })) : null);
         fill(this.tbody, pad(from), this.rows.slice(from, to).map((row, i) => this.rowNode(row, from + i)), pad(n - to));
+    }
+
+    /** What the cells show, row by row. @returns {string[][]} */
+    asText() {
+        const columns = this.columns.filter((c) => c.title !== '' && !c.bar);
+        return [columns.map((c) => c.title), ...this.rows.map((row) => columns.map((c) => h('span', null, c.cell(row)).textContent ?? ''))];
     }
 
     /** @param {T} row @param {number} index */

@@ -64,3 +64,58 @@ test('style sheets keep everything but comments and the blanks at line ends', ()
     }
     assert.equal(stripText('a::before { content: "/* no */  \\"" } /* yes */ b{}', 'css').toString(), 'a::before { content: "/* no */  \\"" } b{}\n');
 });
+
+// ---- Packing: one module instead of an entry and all it imports ----
+
+const EMBEDDED = process.env.TTAP_EMBEDDED ?? '';
+
+/** Modules in the order in which they are packed: what is imported comes first. */
+function order(entry, seen = []) {
+    const source = fs.readFileSync(path.join(ROOT, entry), 'utf8');
+    for (const m of source.matchAll(/^import \{[^}]*\} from '([^']*)';$/gm)) {
+        const used = path.normalize(path.join(path.dirname(entry), m[1]));
+        if (!seen.includes(used)) order(used, seen);
+    }
+    if (!seen.includes(entry)) seen.push(entry);
+    return seen;
+}
+
+/** @param {string} source without its imports, and without the word export */
+function bodyTokens(source) {
+    const file = ts.createSourceFile('m.js', source, ts.ScriptTarget.ES2022, true, ts.ScriptKind.JS);
+    return file.statements.filter((s) => !ts.isImportDeclaration(s)).flatMap((s) => {
+        const text = source.slice(s.getStart(file), s.end);
+        return tokens(text.replace(/^export (?=async |function|class|const)/, ''));
+    });
+}
+
+for (const entry of ['app.js', 'data/worker.js']) {
+    test(`${entry} packed is its modules, each in a scope of its own, with what they import from each other`, { skip: EMBEDDED ? false : 'nothing embedded was given' }, () => {
+        const packed = fs.readFileSync(path.join(EMBEDDED, entry), 'utf8');
+        const file = ts.createSourceFile('p.js', packed, ts.ScriptTarget.ES2022, true, ts.ScriptKind.JS);
+        const modules = order(entry);
+        assert.equal(file.statements.length, modules.length);
+        file.statements.forEach((statement, k) => {
+            const declaration = statement.declarationList.declarations[0];
+            assert.equal(declaration.name.getText(file), `m${k}`);
+            const body = declaration.initializer.expression.expression.body.statements;
+            const source = fs.readFileSync(path.join(ROOT, modules[k]), 'utf8');
+            const imports = [...source.matchAll(/^import \{ ([^}]*) \} from '([^']*)';$/gm)];
+            imports.forEach((m, i) => {
+                const from = modules.indexOf(path.normalize(path.join(path.dirname(modules[k]), m[2])));
+                assert.equal(body[i].getText(file), `const { ${m[1].replace(/ as /g, ': ')} } = m${from};`);
+            });
+            const own = body.slice(imports.length, -1).flatMap((s) => tokens(packed.slice(s.getStart(file), s.end)));
+            assert.deepEqual(own, bodyTokens(stripText(source, 'js').toString()), modules[k]);
+            const exported = [...source.matchAll(/^export (?:async )?(?:function\*? |class |const )([\w$]+)/gm)].map((m) => m[1]).sort();
+            assert.deepEqual(body[body.length - 1].expression.properties.map((p) => p.name.text).sort(), exported, modules[k]);
+        });
+    });
+}
+
+test('what is embedded is all that the page asks for', { skip: EMBEDDED ? false : 'nothing embedded was given' }, () => {
+    const all = fs.readdirSync(EMBEDDED, { recursive: true, withFileTypes: true }).filter((f) => f.isFile()).map((f) => path.relative(EMBEDDED, path.join(f.parentPath ?? f.path, f.name))).sort();
+    const page = fs.readFileSync(path.join(EMBEDDED, 'index.html'), 'utf8');
+    const asked = [...page.matchAll(/(?:href|src)="([^"#]+)"/g)].map((m) => m[1]);
+    assert.deepEqual([...asked, 'data/worker.js', 'index.html'].sort(), all);
+});

@@ -5,7 +5,11 @@
 
 import test, { after, afterEach, before } from 'node:test';
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import zlib from 'node:zlib';
+import { HUE, hueOfText } from '../../../static/data/hues.js';
+import { sliceColours } from '../../../static/view/colours.js';
+import { ROW_HEIGHT } from '../../../static/view/lanes.js';
 import { StandIn } from '../support/server.mjs';
 import { openBrowser } from '../support/browser.mjs';
 import { hostileBytes, hostileNames, knownCapture, largeCapture, statesCapture, MS } from '../support/captures.mjs';
@@ -51,14 +55,24 @@ async function settled() {
 
 const side = () => b.page.getByRole('complementary', { name: 'Details' });
 
+const VARIABLES = [...fs.readFileSync(new URL('../../../static/css/theme.css', import.meta.url), 'utf8').matchAll(/--([a-z-]+):/g)].map((m) => m[1]);
+
+/** The colours of the theme in force. What is embedded has no modules that a page could be asked for, so they are made here. */
+async function colours() {
+    const values = await b.page.evaluate((names) => {
+        const style = getComputedStyle(document.documentElement);
+        return Object.fromEntries(names.map((n) => [n, style.getPropertyValue(`--${n}`).trim()]));
+    }, VARIABLES);
+    return { rgb: sliceColours((name) => values[name]), hex: (name) => [1, 3, 5].map((i) => parseInt(values[name].slice(i, i + 2), 16)) };
+}
+
 /** Where a time and a row of a lane lie on the page. The layout is the product's; times and lanes are the capture's. */
 async function place(lane, table, depth, t) {
-    return b.page.evaluate(async ({ lane: l, table: tb, depth: d, t: time }) => {
+    return b.page.evaluate(async ({ lane: l, table: tb, depth: d, t: time, heights: ROW_HEIGHT }) => {
         const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector('.tl-canvas'));
         const names = [...document.querySelectorAll('.tl-name')];
         const name = /** @type {HTMLElement} */ (names.find((n) => /** @type {HTMLElement} */ (n).title === l));
         const box = canvas.getBoundingClientRect();
-        const { ROW_HEIGHT } = await import('./view/lanes.js');
         const order = JSON.parse(document.documentElement.dataset.rows ?? '{}')[l];
         let y = name.getBoundingClientRect().top + 4;
         for (const [rt, rd] of order) {
@@ -67,7 +81,7 @@ async function place(lane, table, depth, t) {
         }
         const x = box.left + ((time / 1e9 + 0.02) / 1.04) * box.width;
         return { x, y, cx: x - box.left, cy: y - box.top };
-    }, { lane, table, depth, t });
+    }, { lane, table, depth, t, heights: ROW_HEIGHT });
 }
 
 /** Rows of the known capture, lane by lane, top down. */
@@ -142,18 +156,13 @@ test('the colour at a place and time is the colour of what happened there', asyn
         await b.page.emulateMedia({ colorScheme: theme });
         await openKnown();
         await tellRows();
-        const colours = await b.page.evaluate(async () => {
-            const { palette } = await import('./view/palette.js');
-            const { hueOfText, HUE } = await import('./data/hues.js');
-            const p = palette();
-            const hex = (v) => [1, 3, 5].map((i) => parseInt(p.get(v).slice(i, i + 2), 16));
-            return { handle: p.rgb[hueOfText('handle_request')], parse: p.rgb[hueOfText('parse')], query: p.rgb[hueOfText('db.query')], full: p.rgb[HUE.waitFull], empty: p.rgb[HUE.waitEmpty], gc: p.rgb[HUE.gc], bg: hex('bg') };
-        });
+        const { rgb, hex } = await colours();
+        const expected = { handle: rgb[hueOfText('handle_request')], parse: rgb[hueOfText('parse')], query: rgb[hueOfText('db.query')], full: rgb[HUE.waitFull], empty: rgb[HUE.waitEmpty], gc: rgb[HUE.gc], bg: hex('bg') };
         const probes = [['worker-1', 'region', 0, 450, 'handle'], ['worker-1', 'region', 0, 550, 'bg'], ['worker-1', 'region', 0, 90, 'bg'], ['worker-1', 'region', 1, 190, 'parse'], ['worker-1', 'region', 1, 225, 'bg'], ['worker-1', 'region', 1, 440, 'query'],
             ['worker-1', 'gc', 0, 725, 'gc'], ['worker-2', 'region', 0, 880, 'handle'], ['worker-2', 'wait', 0, 500, 'empty'], ['worker-10', 'region', -1, 280, 'query'], ['worker-10', 'region', 0, 140, 'parse'], ['worker-10', 'region', 0, 210, 'bg']];
         for (const [lane, table, depth, ms, what] of probes) {
             const got = await pixel(lane, table, depth, ms * MS);
-            assert.ok(near(got, colours[what]), `${theme}: ${lane} ${table} ${depth} at ${ms} ms is ${got}, not ${what} ${colours[what]}`);
+            assert.ok(near(got, expected[what]), `${theme}: ${lane} ${table} ${depth} at ${ms} ms is ${got}, not ${what} ${expected[what]}`);
         }
     }
     await b.page.emulateMedia({ colorScheme: 'light' });
@@ -166,7 +175,7 @@ test('at twice the pixel density the colours are where they were', async () => {
         b = fine;
         await openKnown();
         await tellRows();
-        const query = await b.page.evaluate(async () => (await import('./view/palette.js')).palette().rgb[(await import('./data/hues.js')).hueOfText('db.query')]);
+        const query = (await colours()).rgb[hueOfText('db.query')];
         assert.ok(near(await pixel('worker-1', 'region', 1, 440 * MS), query));
         assert.deepEqual(fine.wrongs, []);
     } finally {
@@ -204,11 +213,8 @@ test('thread states have the colour and the height of what the thread did', asyn
     for (const theme of /** @type {const} */ (['light', 'dark'])) {
         await b.page.emulateMedia({ colorScheme: theme });
         await openStates();
-        const hues = await b.page.evaluate(async () => {
-            const { palette } = await import('./view/palette.js');
-            const { HUE } = await import('./data/hues.js');
-            return Object.fromEntries(Object.entries(HUE).map(([k, v]) => [k, palette().rgb[v]]));
-        });
+        const { rgb } = await colours();
+        const hues = Object.fromEntries(Object.entries(HUE).map(([k, v]) => [k, rgb[v]]));
         for (const [lane, ms, hue, least, most] of [['worker-1', 50, 'running', 0.95, 1], ['worker-1', 500, 'running', 0.95, 1], ['worker-2', 925, 'runnable', 0.6, 0.75], ['worker-1', 205, 'lock', 0.4, 0.6], ['worker-1', 703, 'network', 0.4, 0.6], ['worker-2', 406, 'sleep', 0.35, 0.6], ['worker-2', 790, 'file', 0.4, 0.6]]) {
             const share = await filled(lane, ms, hues[hue]);
             assert.ok(share >= least && share <= most, `${theme}: ${lane} at ${ms} ms is ${hue} over ${share} of its height`);
