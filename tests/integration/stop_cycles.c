@@ -32,6 +32,7 @@ enum { CLIENTS_MAX = 8, STALLED_EVERY = 100, UNSERVED_EVERY = 4 };
 
 static bool over;
 static int reader_fd = -1;
+static pthread_mutex_t reading = PTHREAD_MUTEX_INITIALIZER; /* no descriptor is closed under the reader's feet */
 
 static void *emit(void *arg)
 {
@@ -55,10 +56,13 @@ static void *take(void *arg)
     static char waste[65536];
     struct epoll_event events[CLIENTS_MAX];
     while (!__atomic_load_n(&over, __ATOMIC_RELAXED)) {
-        int count = epoll_wait(reader_fd, events, CLIENTS_MAX, 50);
+        epoll_wait(reader_fd, events, 1, 50);
+        pthread_mutex_lock(&reading);
+        int count = epoll_wait(reader_fd, events, CLIENTS_MAX, 0);
         for (int i = 0; i < count; i++)
             if (recv(events[i].data.fd, waste, sizeof waste, MSG_DONTWAIT) == 0)
                 epoll_ctl(reader_fd, EPOLL_CTL_DEL, events[i].data.fd, NULL);
+        pthread_mutex_unlock(&reading);
     }
     return arg;
 }
@@ -136,9 +140,11 @@ static bool run_cycle(int number, double *took_s)
     double before = http_now_s();
     ttap_http_stop(cycle.http);
     *took_s = http_now_s() - before;
+    pthread_mutex_lock(&reading);
     for (int i = 0; i < cycle.client_count; i++)
         if (cycle.clients[i] >= 0)
             close(cycle.clients[i]);
+    pthread_mutex_unlock(&reading);
     good = good && wait_for_captures(0);
     if (!good)
         printf("cycle %d went wrong\n", number);

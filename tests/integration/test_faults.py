@@ -1,0 +1,227 @@
+"""test_faults.py - system calls of the endpoint that fail: once, each of the first few times they are used, and for ever.
+
+strace injects the errors; nothing in the service knows. Once: it does not start and says why, or it goes on, and answers again as soon as the
+fault is over. For ever: it may have to stay silent, but it neither aborts nor hangs, and ends in good order.
+"""
+import concurrent.futures
+import http.client
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import service
+from service import Skip, alone, with_options
+
+SANITIZED = os.environ.get("TTAP_SANITIZE", "")
+TOKEN = "0123456789abcdefghijklmn"
+EACH = 2 if SANITIZED else 3  # of the first so many uses, each fails once
+# call: errors it is given. Those of one line fail for one reason, and share what is asserted.
+STARTING = {"socket": ["EMFILE", "ENFILE"], "bind": ["EADDRNOTAVAIL"], "listen": ["EADDRINUSE"], "getsockname": ["ENOBUFS"], "setsockopt": ["ENOMEM"],
+            "eventfd2": ["EMFILE"], "clone3": ["EAGAIN"], "chmod": ["EPERM"], "newfstatat": ["EACCES"], "fcntl": ["EINVAL"], "rt_sigprocmask": ["EINVAL"]}
+SERVING = {"accept4": ["EMFILE", "ENFILE", "ECONNABORTED", "EINTR", "ENOMEM"], "poll": ["EINTR", "ENOMEM"], "recvfrom": ["ECONNRESET", "EINTR", "ENOMEM"],
+           "sendto": ["EPIPE", "EINTR", "ENOMEM"], "sendmsg": ["EPIPE", "EINTR"], "shutdown": ["ENOTCONN"], "close": ["EIO"],
+           "getsockopt": ["ENOBUFS"], "eventfd2": ["EMFILE"], "setsockopt": ["ENOMEM"], "clone3": ["EAGAIN"]}
+OWN_THREADS = 3  # started by ttap_http_start(): control, TCP, unix. Then come the service's two; then drainer and conversions
+STACKS = "mmap"  # only that of our first thread's stack: others belong to the loader, the allocator and the service
+
+
+def strace_or_skip():
+    if not shutil.which("strace"):
+        raise Skip("strace is not installed")
+    if subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], capture_output=True).returncode != 0:
+        raise Skip("strace may not trace here")
+    if "thread" in SANITIZED:
+        raise Skip("ThreadSanitizer and ptrace together take minutes")
+
+
+class Traced(service.Service):
+    """busy_service under strace, with its token and its unix socket."""
+
+    def __init__(self, folder, *strace_options):
+        self.unix = os.path.join(folder, "socket")
+        environment_before = dict(os.environ)
+        os.environ["ASAN_OPTIONS"] = "detect_leaks=0"  # it cannot look while another traces
+        try:
+            super().__init__("-f", "-qq", "-o", os.path.join(folder, "log"), *strace_options, service.PROGRAM, "--threads", "1", "--requests-per-s", "200",
+                             "--token-file", os.path.join(folder, "token"), "--unix-path", self.unix, program="strace", expect_port=False)
+        finally:
+            os.environ.clear()
+            os.environ.update(environment_before)
+        verdict = service.wait_until(lambda: next((line for line in self.lines if line.startswith(("port ", "error "))), None), "a word whether it serves")
+        words = verdict.split()
+        self.verdict, self.started = verdict, words[0] == "port"
+        self.port = int(words[1]) if self.started else None
+
+    def try_get(self, path, timeout=5):
+        """The status; 0 if there was no whole answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request("GET", path, headers={"Authorization": f"Bearer {TOKEN}"})
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+        except (OSError, http.client.HTTPException):
+            return 0
+        finally:
+            connection.close()
+
+
+def folder_with_token():
+    folder = tempfile.TemporaryDirectory()
+    with open(os.path.join(folder.name, "token"), "w") as token:
+        token.write(TOKEN)
+    os.chmod(os.path.join(folder.name, "token"), 0o600)
+    return folder
+
+
+PATHS = ("/debug/trace/status", "/debug/trace?seconds=0.02", "/debug/trace?seconds=0.02&format=json", "/debug/trace/ui/")
+
+
+def uses(calls):
+    """How often each call is used before main(), and until the service says that it serves: {call: (before, until)}; and which mmaps are stacks."""
+    with folder_with_token() as folder:
+        s = Traced(folder, "-e", f"trace={','.join(calls)},openat,mmap")
+        for path in PATHS:
+            s.try_get(path)
+        s.end()
+        with open(os.path.join(folder, "log")) as log:
+            lines = [line.split(None, 1)[1] for line in log if " " in line]
+    main_at = max((i for i, line in enumerate(lines) if line.startswith("openat") and ".so" in line), default=0)
+    before = {call: sum(line.startswith(call + "(") for line in lines[:main_at + 10]) for call in calls}
+    total = {call: sum(line.startswith(call + "(") for line in lines) for call in calls}
+    stacks = [n for n, line in enumerate((line for line in lines if line.startswith("mmap(")), 1) if "MAP_STACK" in line]
+    return before, total, stacks[:1]  # from the second thread on their number is a matter of luck
+
+
+def check_fault(call, error, when, filters=()):
+    """One run with one fault. Returns what became of it."""
+    with folder_with_token() as folder:
+        forever = when.endswith("+")
+        s = Traced(folder, *[word.format(folder=folder) for word in filters], "-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={when}")
+        try:
+            if not s.started:
+                assert len(s.verdict.split()) > 2, s.verdict  # in words
+                code = s.process.wait(20)
+                assert code == 1, (call, error, when, code)
+                assert not os.path.exists(s.unix), "the unix socket is left behind"
+                return "refused"
+            if not forever:
+                statuses = [s.try_get(path, 10) for path in PATHS]
+                assert all(status in (0, 200, 503) for status in statuses), statuses
+                service.wait_until(lambda: s.try_get("/debug/trace/status") == 200, "an answer after the fault")
+            else:
+                s.try_get("/debug/trace/status", 1)
+                s.try_get("/debug/trace?seconds=0.02&format=json", 1)
+            s.end()
+            return "served"
+        except BaseException:
+            print(f"{call} {error} when={when}: {s.lines[-5:]}", file=sys.stderr)
+            s.process.kill()
+            raise
+
+
+def check_all(jobs):
+    counts = {"refused": 0, "served": 0}
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:  # they wait more than they work
+        for outcome in pool.map(lambda job: check_fault(*job), jobs):
+            counts[outcome] += 1
+    print(f"{len(jobs)} faults of {len({job[0] for job in jobs})} calls: {counts['refused']} times it did not start and said why, {counts['served']} times it went on")
+    return counts
+
+
+def jobs_of(calls, before, total, suffix):
+    if calls is not STARTING:
+        before = {**before, "clone3": before["clone3"] + OWN_THREADS + 2}
+    return [(call, error, f"{before[call] + n}{suffix}") for call, errors in calls.items() for error in errors
+            for n in range(1, 1 + (EACH if not suffix else 1)) if total[call] >= before[call] + n or call == "clone3"]
+
+
+@alone
+def a_call_that_fails_once_while_starting_is_told_or_survived():
+    strace_or_skip()
+    before, total, stacks = uses(STARTING)
+    jobs = jobs_of(STARTING, before, total, "") + [(STACKS, "ENOMEM", str(n)) for n in stacks]
+    jobs += [(call, error, "1", ("-P", "{folder}/token")) for call, error in (("openat", "EMFILE"), ("openat", "EACCES"), ("read", "EIO"))]
+    assert len({job[0] for job in jobs}) >= 9, jobs
+    counts = check_all(jobs)
+    assert counts["refused"] >= 10, counts
+
+
+@alone
+def a_call_that_fails_for_ever_while_starting_leaves_nothing():
+    strace_or_skip()
+    before, total, stacks = uses(STARTING)
+    check_all(jobs_of(STARTING, before, total, "+"))
+
+
+@alone
+def a_call_that_fails_once_while_serving_costs_one_request_at_most():
+    strace_or_skip()
+    before, total, _ = uses(SERVING)
+    jobs = [job for job in jobs_of(SERVING, before, total, "")]
+    assert len({job[0] for job in jobs}) >= 9, jobs
+    counts = check_all(jobs)
+    assert counts["served"] >= 15, counts
+
+
+@alone
+def a_call_that_fails_for_ever_while_serving_neither_aborts_nor_hangs():
+    strace_or_skip()
+    before, total, _ = uses(SERVING)
+
+    check_all(jobs_of(SERVING, before, total, "+"))
+
+
+def cpu_s(s):
+    with open(f"/proc/{s.process.pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@with_options("--requests-per-s", "10", "--threads", "1")
+def without_descriptors_connections_wait_and_are_served_later(s):
+    s.status()
+    used = len(os.listdir(f"/proc/{s.process.pid}/fd"))
+    before = resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE, (used, before[1]))
+    waiting = [service.Background(s.status) for _ in range(3)]
+    start = cpu_s(s)
+    time.sleep(2)
+    spent = cpu_s(s) - start
+    print(f"{spent:.2f} s of CPU in 2 s without descriptors")
+    assert all(client.value is None for client in waiting)
+    assert spent < (1.8 if SANITIZED else 1.0), spent
+    resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE, before)
+    for client in waiting:
+        assert client.result()["recording"] is False
+
+
+@alone
+def without_threads_a_conversion_is_refused_and_all_else_goes_on():
+    if os.getuid() != 0 or not shutil.which("setpriv"):
+        raise Skip("only root can start the service as a user with a limit of its own")
+    user = ("setpriv", "--reuid=64999", "--regid=64999", "--clear-groups", "--")
+    if subprocess.run([*user, "test", "-x", service.PROGRAM]).returncode != 0:
+        raise Skip("another user may not run the program here")
+    s = service.Service(*user[1:], service.PROGRAM, "--threads", "2", program=user[0])
+    s.get("/debug/trace?seconds=0.05&format=json").expect(200)
+    service.wait_until(lambda: s.status()["cost"]["conversions"] == 0, "the first conversion to end")
+    def limit_threads(soft):
+        subprocess.run([*user, "prlimit", "--pid", str(s.process.pid), f"--nproc={soft}:"], check=True)
+    limit_threads(1)
+    for _ in range(20):
+        s.get("/debug/trace?seconds=0.05&format=json").expect_error(503, "no_memory")
+    status = s.status()
+    assert status["captures_active"] == 0 and status["cost"]["conversions"] == 0, status
+    limit_threads(1000)
+    s.get("/debug/trace?seconds=0.05&format=json").expect(200)
+    s.end()
+
+
+if __name__ == "__main__":
+    service.main(__file__)
