@@ -78,7 +78,7 @@ enum ttap__slot_state { TTAP__SLOT_FREE, TTAP__SLOT_LIVE, TTAP__SLOT_ENDED };
 struct ttap__slot_stream {
     uint64_t published;    /* written by the owner; by the drainer only to 0, gate closed and busy 0 */
     uint32_t busy;         /* 1 while the owner is between testing the gate and publishing */
-    uint32_t dirty;        /* used in the session it names (+1); the drainer has to look */
+    uint32_t dirty;        /* the session it was used in; the drainer has to look */
     uint64_t lost_full;    /* owner only, rising, for the slot's life */
     uint64_t lost_nested;  /* stream 1: a second handler found it busy */
     uint64_t sampled_out;  /* owner only */

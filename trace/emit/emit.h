@@ -194,7 +194,7 @@ static inline __attribute__((always_inline)) uint64_t *ttap__fast_open(struct tt
 static inline __attribute__((always_inline)) void ttap__fast_publish(struct ttap__record *rec, unsigned kind, uint64_t first_arg, unsigned cells)
 {
     struct ttap__stream *s = &rec->stream[0];
-    struct ttap__slot_stream *shared = rec->fast;
+    struct ttap__slot_stream *shared = s->shared; /* not rec->fast: a handler since may have closed the fast path for the next event */
     uint64_t *cell = s->cell;
     ttap__store(&cell[0], ttap__ticks_counter() << 8 | kind);
     ttap__store(&cell[1], first_arg);

@@ -211,7 +211,7 @@ void ttap__refresh(struct ttap__record *rec, struct ttap__stream *s, uint64_t ga
         s->serial = 0;
         s->depth = s->low_depth = 0;
         s->task_marked = ttap__load(&rec->slot->task[0]); /* as the first chunk's head will have it */
-        ttap__store(&s->shared->dirty, 1);
+        ttap__store_release(&s->shared->dirty, session); /* acquire: in_this_session() in drainer.c; after the chunk was given back */
     } else if (s->epoch < ttap__load(&arena->clean_epoch)) {
         s->depth = s->low_depth = 0; /* regions were not followed for a while */
     }
