@@ -48,7 +48,7 @@ static struct {
     /* Drainer only from here on. */
     struct ttap__sub *subs;  /* their windows are open */
     unsigned views;
-    bool in_session;
+    bool in_session, gate_open; /* gate_open: as set here; emitters may have closed it since */
     uint64_t idle_since_ns;
     uint32_t chunks_mapped;
     uint32_t fulls;          /* full chunks seen by the last drain */
@@ -80,6 +80,18 @@ static void forget_regions(void)
             ttap__follow_gap(engine.follow[i], 0);
 }
 
+/* An emitter has closed the gate since we set it last. Windows that are still open have a hole from there on: they end, and say why. */
+static void lease_ran_out(void)
+{
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next) {
+        pthread_mutex_lock(&sub->mutex);
+        if (sub->why != TTAP__END_BYTES && sub->why != TTAP__END_WINDOW)
+            sub->why = TTAP__END_LEASE; /* also when it was stopped: the gate may have been closed before that */
+        pthread_mutex_unlock(&sub->mutex);
+        sub->over = true;
+    }
+}
+
 static void set_gate(uint64_t groups)
 {
     uint64_t gate = ttap__load(&ttap_gate);
@@ -89,7 +101,11 @@ static void set_gate(uint64_t groups)
         forget_regions();
     }
     /* Dekker: partner of the load in ttap__emission_open(). Also publishes the sampling table and the session. */
-    __atomic_store_n(&ttap_gate, epoch << TTAP__GATE_EPOCH_SHIFT | groups, __ATOMIC_SEQ_CST);
+    if (!__atomic_compare_exchange_n(&ttap_gate, &gate, epoch << TTAP__GATE_EPOCH_SHIFT | groups, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        __atomic_store_n(&ttap_gate, (epoch + 1) << TTAP__GATE_EPOCH_SHIFT | groups, __ATOMIC_SEQ_CST); /* the lease ran out meanwhile */
+    if (engine.gate_open && !(gate & TTAP__GATE_GROUPS))
+        lease_ran_out();
+    engine.gate_open = groups != 0;
 }
 
 static bool keeps_all(const struct ttap__keep *keep)
@@ -126,20 +142,13 @@ static void open_gate(void)
     set_gate(groups & TTAP__GATE_GROUPS);
 }
 
-/* The owner has been through ttap__refresh() since the session began: what it published before that is gone from the stream. */
-static bool in_this_session(const struct ttap__slot_stream *s)
-{
-    return ttap__load_acquire(&s->dirty) == ttap__load(&ttap__arena_base->session);
-}
-
-/* A stream that an earlier session left busy is not waited for: its owner may have left the event for ever, by siglongjmp() out of a handler. */
 static bool any_busy(void)
 {
     struct ttap__arena *arena = ttap__arena_base;
     uint32_t made = ttap__load_acquire(&arena->slots_made);
     for (uint32_t i = 0; i < made; i++)
         for (int level = 0; level < 2; level++)
-            if (in_this_session(&arena->slot[i].stream[level]) && __atomic_load_n(&arena->slot[i].stream[level].busy, __ATOMIC_SEQ_CST))
+            if (__atomic_load_n(&arena->slot[i].stream[level].busy, __ATOMIC_SEQ_CST))
                 return true;
     return false;
 }
@@ -381,7 +390,7 @@ static void drain_stream(uint32_t slot_index, uint32_t level)
 {
     struct ttap__slot *slot = &ttap__arena_base->slot[slot_index];
     struct ttap__slot_stream *s = &slot->stream[level];
-    if (!in_this_session(s))
+    if (!ttap__load(&s->dirty))
         return;
     struct ttap__stream_id id = {slot_index, level, ttap__load(&slot->uid)};
     struct ttap__slot_drained *d = drained_of(id);
@@ -526,18 +535,6 @@ static void drain(void)
 
 /* ---- Sessions ---- */
 
-/* By a stream; or by a thread that is inside an event, perhaps with a chunk that it has taken and not shown yet. */
-static bool chunks_are_held(void)
-{
-    struct ttap__arena *arena = ttap__arena_base;
-    uint32_t made = ttap__load_acquire(&arena->slots_made);
-    for (uint32_t i = 0; i < made; i++)
-        for (int level = 0; level < 2; level++)
-            if (__atomic_load_n(&arena->slot[i].stream[level].busy, __ATOMIC_SEQ_CST) || ttap__load(&arena->slot[i].stream[level].published))
-                return true;
-    return false;
-}
-
 static bool map_chunks(void)
 {
     if (ttap__share_role == TTAP__SHARE_KEEPER) {
@@ -548,8 +545,10 @@ static bool map_chunks(void)
     if (ttap__chunks && engine.chunks_mapped >= wanted)
         return true;
     struct ttap__arena *arena = ttap__arena_base;
-    if (ttap__chunks && chunks_are_held())
-        return true; /* somebody still holds a chunk of the smaller area: stay with it this time */
+    uint32_t made = ttap__load(&arena->slots_made);
+    for (uint32_t i = 0; i < made && ttap__chunks; i++)
+        if (ttap__load(&arena->slot[i].stream[0].published) || ttap__load(&arena->slot[i].stream[1].published))
+            return true; /* somebody still holds a chunk of the smaller area: stay with it this time */
     void *area = ttap__map((size_t)wanted * sizeof(struct ttap__chunk));
     if (!area)
         return ttap__chunks != NULL;
@@ -567,16 +566,15 @@ static bool map_chunks(void)
 static void reclaim_left_chunks(void)
 {
     struct ttap__arena *arena = ttap__arena_base;
+    for (uint32_t at = ttap__full_chunks_take(), next; at; at = next) {
+        next = ttap__load(&ttap__chunks[at - 1].next);
+        ttap__chunk_release(at - 1);
+    }
     uint32_t made = ttap__load_acquire(&arena->slots_made);
     for (uint32_t i = 0; i < made; i++)
         for (int level = 0; level < 2; level++)
             if (!__atomic_load_n(&arena->slot[i].stream[level].busy, __ATOMIC_SEQ_CST))
                 reclaim_chunk(&arena->slot[i].stream[level]);
-    /* After that: who has finished since the session stopped has listed its full chunk before. */
-    for (uint32_t at = ttap__full_chunks_take(), next; at; at = next) {
-        next = ttap__load(&ttap__chunks[at - 1].next);
-        ttap__chunk_release(at - 1);
-    }
 }
 
 /* What is known of each stream. From the kernel, not the heap: 16 bytes a possible thread, of which few are touched. */
@@ -636,14 +634,9 @@ static void count_late(void)
     uint32_t made = ttap__load_acquire(&arena->slots_made);
     for (uint32_t i = 0; i < made; i++) {
         struct ttap__slot *slot = &arena->slot[i];
-        for (uint32_t level = 0; level < 2; level++) {
-            if (!in_this_session(&slot->stream[level]))
-                continue;
-            if (__atomic_load_n(&slot->stream[level].busy, __ATOMIC_SEQ_CST))
+        for (uint32_t level = 0; level < 2; level++)
+            if (ttap__load(&slot->stream[level].busy) && ttap__load(&slot->stream[level].dirty))
                 lost((struct ttap__stream_id){i, level, ttap__load(&slot->uid)}, TTAP__LOSS_LATE, &slot->drained[level], 1, ttap__ticks());
-            else
-                drain_stream(i, level); /* it may have finished since it was drained; now it cannot any more */
-        }
     }
 }
 
@@ -675,8 +668,10 @@ static void give_memory_back(void)
     if (!arena || !ttap__chunks)
         return;
     reclaim_left_chunks();
-    if (chunks_are_held())
-        return; /* a thread is still inside an event: next time */
+    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    for (uint32_t i = 0; i < made; i++)
+        if (ttap__load(&arena->slot[i].stream[0].published) || ttap__load(&arena->slot[i].stream[1].published))
+            return; /* a thread is still inside an event: next time */
     ttap__store(&arena->free_chunks, ((ttap__load(&arena->free_chunks) >> 32) + 1) << 32);
     ttap__store(&arena->chunks_made, 0);
     int advice = ttap__share_role == TTAP__SHARE_KEEPER ? MADV_REMOVE /* of the file: others map it too */ : MADV_DONTNEED;
@@ -766,14 +761,13 @@ static void accept_joins(void)
 
 /* Asked once in a tick: what is drained after that belongs to the window. Who is stopped while we drain has events behind it, and ends with the
  * next tick. */
-static bool is_over(struct ttap__sub *sub, uint64_t now_ns)
+static void look_whether_over(struct ttap__sub *sub, uint64_t now_ns)
 {
     pthread_mutex_lock(&sub->mutex);
     if (!sub->why && now_ns >= sub->end_mono_ns)
         sub->why = TTAP__END_WINDOW;
     sub->over = sub->why != TTAP__END_NONE;
     pthread_mutex_unlock(&sub->mutex);
-    return sub->over;
 }
 
 static void release(struct ttap__sub *sub)
@@ -788,13 +782,22 @@ static void release(struct ttap__sub *sub)
     pthread_mutex_unlock(&engine.mutex);
 }
 
+/* An emitter closed the gate because we had not ticked for so long. */
+static bool lease_is_over(void)
+{
+    return engine.in_session && !(ttap__load(&ttap_gate) & TTAP__GATE_GROUPS);
+}
+
 static void end_windows(uint64_t now_ns)
 {
     bool all = true, any = false;
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
+        look_whether_over(sub, now_ns);
+    if (lease_is_over())
+        lease_ran_out(); /* looked at behind the reasons: who ends for another one had an open gate until then */
     for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next) {
-        bool over = is_over(sub, now_ns);
-        all &= over;
-        any |= over;
+        all &= sub->over;
+        any |= sub->over;
     }
     if (!any)
         return;
@@ -837,24 +840,9 @@ static void give_reason(struct ttap__sub *sub, enum ttap__end why)
     pthread_mutex_unlock(&sub->mutex);
 }
 
-/* An emitter closed the gate because we had not ticked for so long. */
-static bool lease_is_over(void)
-{
-    return engine.in_session && !(ttap__load(&ttap_gate) & TTAP__GATE_GROUPS);
-}
-
-static void notice_lease(void)
-{
-    if (!lease_is_over())
-        return;
-    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
-        give_reason(sub, TTAP__END_LEASE);
-}
-
 static void record_and_deliver(void)
 {
     ttap__store(&ttap__arena_base->drainer_ticks, ttap__ticks());
-    notice_lease();
     drain();
     uint64_t now_ns = ttap__mono_ns();
     end_windows(now_ns);
@@ -1083,7 +1071,7 @@ void ttap__engine_after_fork(void)
     ttap__sources_after_fork();
     pthread_mutex_init(&engine.mutex, NULL);
     engine.cond_ready = false;
-    engine.running = engine.poked = engine.stop_all = engine.in_session = false;
+    engine.running = engine.poked = engine.stop_all = engine.in_session = engine.gate_open = false;
     engine.joining = engine.subs = NULL;
     engine.open = engine.views = 0;
     engine.chunks_mapped = 0;
