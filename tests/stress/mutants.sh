@@ -43,7 +43,7 @@ program=stress/stress_accounting.c
 seconds=2
 mutant unchanged "" ""
 seconds=12
-mutant lost_full_not_counted emit/chunks.c 's|ttap__store(&s->shared->lost_full, s->shared->lost_full + 1);|;|'
+mutant lost_full_not_counted emit/chunks.c 's|ttap__store_release(&s->shared->lost_full, s->shared->lost_full + 1);|;|'
 mutant sampled_out_not_counted emit/emit.h 's|    ttap__count_one(&.*sampled_out);|    ;|'
 mutant lost_takes_no_numbers capture/drainer.c 's|    d->next_seq += count;|    ;|'
 mutant full_counted_twice capture/drainer.c 's|d->lost_full = lost_before;|;|'
