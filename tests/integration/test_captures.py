@@ -6,14 +6,19 @@ CAPTURES = "/debug/trace/captures"
 
 
 def a_kept_capture_goes_from_post_to_list_to_formats_to_delete(s):
-    answer = s.post(CAPTURES, {"seconds": 0.5, "events": ["task", "region"], "sample": "1"}).expect(202)
+    wish = {"events": ["task", "region"], "sample": "1"}
+    answer = s.post(CAPTURES, {"seconds": 300, **wish}).expect(202)  # what is said of an open window must not race with its end
     info = answer.json()
     assert answer.headers["Location"] == info["url"] == f"{CAPTURES}/{info['id']}"
     assert info["state"] == "recording" and info["reason"] is None and info["kind"] == "kept", info
-    assert info["groups"] == ["task", "region"] and info["duration_ns"] == 500_000_000
+    assert info["groups"] == ["task", "region"] and info["duration_ns"] == 300_000_000_000
     assert [c["id"] for c in s.get(CAPTURES).expect(200).json()["captures"]] == [info["id"]]
 
     s.get(info["url"] + "?format=native").expect_error(409, "still_recording")
+    s.ask("DELETE", info["url"]).expect(204)
+
+    info = s.post(CAPTURES, {"seconds": 0.5, **wish}).expect(202).json()
+    assert info["duration_ns"] == 500_000_000
     ended = service.wait_until(lambda: (lambda i: i if i["state"] == "ended" else None)(s.get(info["url"]).json()), "its end")
     assert ended["reason"] == "window" and ended["remaining_ns"] == 0 and ended["elapsed_ns"] >= 490_000_000, ended
     assert ended["events"] == ended["delivered"] + ended["filtered"] + ended["lost"] and ended["delivered"] > 100, ended
