@@ -142,13 +142,20 @@ static void open_gate(void)
     set_gate(groups & TTAP__GATE_GROUPS);
 }
 
+/* The owner has been through ttap__refresh() since the session began: what it published before that is gone from the stream. */
+static bool in_this_session(const struct ttap__slot_stream *s)
+{
+    return ttap__load_acquire(&s->dirty) == ttap__load(&ttap__arena_base->session);
+}
+
+/* A stream that an earlier session left busy is not waited for: its owner may have left the event for ever, by siglongjmp() out of a handler. */
 static bool any_busy(void)
 {
     struct ttap__arena *arena = ttap__arena_base;
     uint32_t made = ttap__load_acquire(&arena->slots_made);
     for (uint32_t i = 0; i < made; i++)
         for (int level = 0; level < 2; level++)
-            if (__atomic_load_n(&arena->slot[i].stream[level].busy, __ATOMIC_SEQ_CST))
+            if (in_this_session(&arena->slot[i].stream[level]) && __atomic_load_n(&arena->slot[i].stream[level].busy, __ATOMIC_SEQ_CST))
                 return true;
     return false;
 }
@@ -390,7 +397,7 @@ static void drain_stream(uint32_t slot_index, uint32_t level)
 {
     struct ttap__slot *slot = &ttap__arena_base->slot[slot_index];
     struct ttap__slot_stream *s = &slot->stream[level];
-    if (!ttap__load(&s->dirty))
+    if (!in_this_session(s))
         return;
     struct ttap__stream_id id = {slot_index, level, ttap__load(&slot->uid)};
     struct ttap__slot_drained *d = drained_of(id);
@@ -535,6 +542,18 @@ static void drain(void)
 
 /* ---- Sessions ---- */
 
+/* By a stream; or by a thread that is inside an event, perhaps with a chunk that it has taken and not shown yet. */
+static bool chunks_are_held(void)
+{
+    struct ttap__arena *arena = ttap__arena_base;
+    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    for (uint32_t i = 0; i < made; i++)
+        for (int level = 0; level < 2; level++)
+            if (__atomic_load_n(&arena->slot[i].stream[level].busy, __ATOMIC_SEQ_CST) || ttap__load(&arena->slot[i].stream[level].published))
+                return true;
+    return false;
+}
+
 static bool map_chunks(void)
 {
     if (ttap__share_role == TTAP__SHARE_KEEPER) {
@@ -545,10 +564,8 @@ static bool map_chunks(void)
     if (ttap__chunks && engine.chunks_mapped >= wanted)
         return true;
     struct ttap__arena *arena = ttap__arena_base;
-    uint32_t made = ttap__load(&arena->slots_made);
-    for (uint32_t i = 0; i < made && ttap__chunks; i++)
-        if (ttap__load(&arena->slot[i].stream[0].published) || ttap__load(&arena->slot[i].stream[1].published))
-            return true; /* somebody still holds a chunk of the smaller area: stay with it this time */
+    if (ttap__chunks && chunks_are_held())
+        return true; /* somebody still holds a chunk of the smaller area: stay with it this time */
     void *area = ttap__map((size_t)wanted * sizeof(struct ttap__chunk));
     if (!area)
         return ttap__chunks != NULL;
@@ -566,15 +583,16 @@ static bool map_chunks(void)
 static void reclaim_left_chunks(void)
 {
     struct ttap__arena *arena = ttap__arena_base;
-    for (uint32_t at = ttap__full_chunks_take(), next; at; at = next) {
-        next = ttap__load(&ttap__chunks[at - 1].next);
-        ttap__chunk_release(at - 1);
-    }
     uint32_t made = ttap__load_acquire(&arena->slots_made);
     for (uint32_t i = 0; i < made; i++)
         for (int level = 0; level < 2; level++)
             if (!__atomic_load_n(&arena->slot[i].stream[level].busy, __ATOMIC_SEQ_CST))
                 reclaim_chunk(&arena->slot[i].stream[level]);
+    /* After that: who has finished since the session stopped has listed its full chunk before. */
+    for (uint32_t at = ttap__full_chunks_take(), next; at; at = next) {
+        next = ttap__load(&ttap__chunks[at - 1].next);
+        ttap__chunk_release(at - 1);
+    }
 }
 
 /* What is known of each stream. From the kernel, not the heap: 16 bytes a possible thread, of which few are touched. */
@@ -634,9 +652,14 @@ static void count_late(void)
     uint32_t made = ttap__load_acquire(&arena->slots_made);
     for (uint32_t i = 0; i < made; i++) {
         struct ttap__slot *slot = &arena->slot[i];
-        for (uint32_t level = 0; level < 2; level++)
-            if (ttap__load(&slot->stream[level].busy) && ttap__load(&slot->stream[level].dirty))
+        for (uint32_t level = 0; level < 2; level++) {
+            if (!in_this_session(&slot->stream[level]))
+                continue;
+            if (__atomic_load_n(&slot->stream[level].busy, __ATOMIC_SEQ_CST))
                 lost((struct ttap__stream_id){i, level, ttap__load(&slot->uid)}, TTAP__LOSS_LATE, &slot->drained[level], 1, ttap__ticks());
+            else
+                drain_stream(i, level); /* it may have finished since it was drained; now it cannot any more */
+        }
     }
 }
 
@@ -668,10 +691,8 @@ static void give_memory_back(void)
     if (!arena || !ttap__chunks)
         return;
     reclaim_left_chunks();
-    uint32_t made = ttap__load_acquire(&arena->slots_made);
-    for (uint32_t i = 0; i < made; i++)
-        if (ttap__load(&arena->slot[i].stream[0].published) || ttap__load(&arena->slot[i].stream[1].published))
-            return; /* a thread is still inside an event: next time */
+    if (chunks_are_held())
+        return; /* a thread is still inside an event: next time */
     ttap__store(&arena->free_chunks, ((ttap__load(&arena->free_chunks) >> 32) + 1) << 32);
     ttap__store(&arena->chunks_made, 0);
     int advice = ttap__share_role == TTAP__SHARE_KEEPER ? MADV_REMOVE /* of the file: others map it too */ : MADV_DONTNEED;

@@ -85,10 +85,10 @@ static uint32_t chunk_find(struct ttap__arena *arena)
 /* The drainer has not ticked for too long: whoever notices closes the gate, so that nobody records for nobody. */
 static void check_lease(struct ttap__arena *arena, uint64_t now_ticks)
 {
+    uint64_t gate = ttap__load_acquire(&ttap_gate); /* first: one that was preempted in here must not close the next session's */
     int64_t age = (int64_t)(now_ticks - ttap__load(&arena->drainer_ticks));
     if (ttap__likely(age < (int64_t)ttap__load(&arena->lease_ticks)))
         return;
-    uint64_t gate = ttap__load(&ttap_gate);
     uint64_t closed = ((gate >> TTAP__GATE_EPOCH_SHIFT) + 1) << TTAP__GATE_EPOCH_SHIFT;
     if ((gate & TTAP__GATE_GROUPS) &&
         __atomic_compare_exchange_n(&ttap_gate, &gate, closed, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
@@ -116,7 +116,7 @@ bool ttap__take_chunk(struct ttap__record *rec, struct ttap__stream *s)
         hand_over(arena, s);
     uint32_t found = chunk_find(arena);
     if (!found) {
-        ttap__store(&s->shared->lost_full, s->shared->lost_full + 1);
+        ttap__store_release(&s->shared->lost_full, s->shared->lost_full + 1); /* acquire: drain_stream(); after the events before it */
         return false;
     }
     struct ttap__chunk *chunk = &ttap__chunks[found - 1];
