@@ -53,7 +53,7 @@ class Server:
     def __init__(self, *command):
         preloadable()
         self.process = subprocess.Popen([cli.program("tracetap"), "run", "--listen", ":0", "--", *command], stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True)
+                                        stderr=subprocess.PIPE, text=True, start_new_session=True)
         line = self.process.stderr.readline()
         assert line.startswith("tracetap: http://"), line
         self.url = line.split()[1].rstrip("/")
@@ -71,8 +71,10 @@ class Server:
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)  # workers too: they hold our end of the pipes
+        except ProcessLookupError:
+            pass
         self.process.communicate()
 
 

@@ -1,0 +1,317 @@
+"""cli_programs.py - servers as Debian ships them, started by `tracetap run` and recorded under load."""
+import glob
+import json
+import os
+import pwd
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import cli_support as cli
+from cli_run import Server, whole_figures
+
+
+def need(program):
+    found = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if not found:
+        raise cli.Skip(f"{program} is not installed")
+    return found
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answers(port):
+    def connected():
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
+    cli.wait_until(connected, f"an answer on port {port}")
+
+
+class Load:
+    """Calls `work` again and again on some threads until left; what it raised is raised then."""
+
+    def __init__(self, work, threads=4):
+        self.over, self.error = threading.Event(), None
+        self.threads = [threading.Thread(target=self.repeat, args=(work,)) for _ in range(threads)]
+
+    def repeat(self, work):
+        try:
+            while not self.over.is_set():
+                work()
+        except Exception as error:  # noqa: BLE001  it belongs to the test
+            self.error = error
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+        if self.error:
+            raise self.error
+
+
+class KernelClock:
+    """What the kernel counts as running, thread by thread, sampled beside a capture."""
+
+    def __init__(self, pids):
+        self.pids, self.samples, self.over = pids, [], threading.Event()
+        self.thread = threading.Thread(target=self.sample)
+        self.thread.start()
+
+    def sample(self):
+        while not self.over.wait(0.01):
+            now_ns, found = time.time_ns(), {}
+            for pid in self.pids:
+                for path in glob.glob(f"/proc/{pid}/task/*/schedstat"):
+                    try:
+                        found[int(path.split("/")[4])] = int(open(path).read().split()[0])
+                    except OSError:
+                        pass
+            self.samples.append((now_ns, found))
+
+    def stop(self):
+        self.over.set()
+        self.thread.join()
+
+    def at(self, tid, ns):
+        """Nanoseconds on a CPU until then, between the two samples around it; None: there are none."""
+        before = [(t, found[tid]) for t, found in self.samples if t <= ns and tid in found][-1:]
+        after = [(t, found[tid]) for t, found in self.samples if t > ns and tid in found][:1]
+        if not before or not after:
+            return None
+        (t0, v0), (t1, v1) = before[0], after[0]
+        return v0 + (v1 - v0) * (ns - t0) / (t1 - t0)
+
+
+class Recording:
+    """A capture of a server as JSON tables, with what the kernel counted meanwhile."""
+
+    def __init__(self, server, seconds, pids):
+        self.kernel = KernelClock(pids)
+        time.sleep(0.05)
+        self.figures = server.capture("server.ttap", seconds)
+        time.sleep(0.05)
+        self.kernel.stop()
+        cli.run("convert", "server.ttap", "--format", "json", "-o", "server.json").expect(0)
+        document = json.load(open("server.json"))
+        self.start_unix_ns, self.duration_ns = int(document["capture"]["t0_unix_ns"]), document["end"]["dur_ns"]
+        self.sched = self.figures["capture"]["notes"]["source.sched"]
+        self.strings, self.lanes, self.objects, self.states, self.calls = [], {}, {}, {}, []
+        for chunk in document["chunks"]:
+            if chunk["t"] == "str":
+                self.strings += chunk["v"]
+        for chunk in document["chunks"]:
+            if chunk["t"] == "lane":
+                self.lanes[chunk["id"]] = chunk
+            elif chunk["t"] == "object":
+                self.objects[chunk["id"]] = chunk["name"]
+            elif chunk["t"] == "state":
+                self.states.setdefault(chunk["lane"], []).extend(self.rows(chunk, "dur", "state", "object"))
+            elif chunk["t"] == "call":
+                self.calls += [(chunk["lane"], self.strings[op], object_) for _, op, object_ in self.rows(chunk, "op", "object")]
+
+    @staticmethod
+    def rows(chunk, *columns):
+        at, rows = chunk["t0"], []
+        for i in range(chunk["n"]):
+            row = [chunk[c][i] if isinstance(chunk[c], list) else chunk[c] for c in columns]
+            at += chunk["dt"][i] if isinstance(chunk["dt"], list) else chunk["dt"]
+            rows.append((at, *row))
+        return rows
+
+    def check_states(self):
+        """Each thread's states fill the window without gap or overlap; running is what the kernel counted; hardly a wait without cause."""
+        if "every switch" not in self.sched:
+            raise cli.Skip(f"no switch records here: {self.sched}")
+        blocked_ns = unexplained_ns = compared = 0
+        for number, rows in self.states.items():
+            lane, at, running_ns = self.lanes[number], 0, 0
+            for start, dur, state, _ in rows:
+                assert start == at, f"thread {lane['tid']}: {at} .. {start} has no state, or two"
+                at += dur
+                word = self.strings[state]
+                running_ns += dur * (word == "running")
+                unexplained_ns += dur * (word in ("blocked", "unknown"))
+                blocked_ns += dur * (word not in ("running", "runnable", "gone"))
+            assert at == self.duration_ns, (lane, at, self.duration_ns)
+            begin_ns, end_ns = (self.kernel.at(lane["tid"], self.start_unix_ns + ns) for ns in (0, self.duration_ns))
+            if begin_ns is not None and end_ns is not None:
+                ours, kernels = (100 * ns / self.duration_ns for ns in (running_ns, end_ns - begin_ns))
+                compared += 1
+                assert abs(ours - kernels) <= 2, f"thread {lane['tid']} {lane['name']} ran {ours:.2f} %, the kernel says {kernels:.2f} %"
+        share = 100 * unexplained_ns / (blocked_ns or 1)
+        assert compared or not self.kernel.pids
+        print(f"{len(self.states)} threads, {compared} compared with the kernel's count; {share:.3f} % of {blocked_ns / 1e6:.0f} ms blocked without cause")
+        assert share <= 2, share
+        return self
+
+    def peers_of(self, port):
+        """Ports of clients that were talked to on this port."""
+        return {int(m.group(1)) for m in (re.fullmatch(rf"tcp 127\.0\.0\.1:{port} 127\.0\.0\.1:(\d+)", name) for name in self.objects.values()) if m}
+
+    def ops(self):
+        return {op for _, op, _ in self.calls}
+
+
+def tree_of(pid):
+    """The process and its descendants."""
+    found = [pid]
+    for one in found:
+        for path in glob.glob(f"/proc/{one}/task/*/children"):
+            try:
+                found += [int(child) for child in open(path).read().split()]
+            except OSError:
+                pass
+    return found
+
+
+def redis(connection, *words):
+    connection.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words))
+    data = connection.recv(65536)
+    while not data.endswith(b"\r\n"):
+        data += connection.recv(65536)
+    return data
+
+
+def redis_under_run_answers_and_shows_what_its_threads_wait_for():
+    port = free_port()
+    with Server(need("redis-server"), "--port", str(port), "--save", "", "--bind", "127.0.0.1") as server:
+        answers(port)
+        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(4)]
+        names = {client.getsockname()[1] for client in clients}
+        idle = list(clients)
+        lock = threading.Lock()
+
+        def work():
+            with lock:
+                client = idle.pop()
+            assert redis(client, b"SET", b"key", b"value") == b"+OK\r\n" and redis(client, b"GET", b"key") == b"$5\r\nvalue\r\n"
+            with lock:
+                idle.append(client)
+        with Load(work):
+            recording = Recording(server, 1, [server.process.pid]).check_states()
+        listed = {int(port_) for port_ in re.findall(rb" addr=127\.0\.0\.1:(\d+)", redis(clients[0], b"CLIENT", b"LIST"))}
+        assert recording.peers_of(port) == names == listed, (recording.peers_of(port), names, listed)
+        assert {"read", "write", "epoll_wait"} <= recording.ops(), recording.ops()
+        for client in clients:
+            client.close()
+
+
+def memcached_under_run_answers_and_shows_what_its_threads_wait_for():
+    port = free_port()
+    with Server(need("memcached"), "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-t", "4", "-u", "nobody") as server:
+        answers(port)
+
+        def work():
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(b"set k 0 0 5\r\nvalue\r\nget k\r\nquit\r\n")
+                data = b""
+                while piece := client.recv(4096):
+                    data += piece
+                assert data == b"STORED\r\nVALUE k 0 5\r\nvalue\r\nEND\r\n", data
+        with Load(work):
+            Recording(server, 1, [server.process.pid]).check_states()
+
+
+def nginx_under_run_is_recorded_with_its_workers_also_after_a_reload():
+    port = free_port()
+    folder = os.getcwd()
+    os.chmod(folder, 0o755)
+    open("index.html", "w").write("page")
+    open("nginx.conf", "w").write(f"""
+daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ worker_connections 64; }}
+http {{ access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u;
+  scgi_temp_path {folder}/s; server {{ listen 127.0.0.1:{port}; root {folder}; }} }}""")
+    with Server(need("nginx"), "-c", folder + "/nginx.conf") as server:
+        answers(port)
+
+        def work():
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(b"GET /index.html HTTP/1.0\r\n\r\n")
+                data = b""
+                while piece := client.recv(4096):
+                    data += piece
+                assert data.startswith(b"HTTP/1.1 200") and data.endswith(b"\r\n\r\npage"), data
+        with Load(work, 2):
+            recording = Recording(server, 1, tree_of(server.process.pid)).check_states()
+            assert len({lane["pid"] for lane in recording.lanes.values()}) == 3, recording.lanes
+            before = set(tree_of(server.process.pid))
+            os.kill(server.process.pid, 1)
+            cli.wait_until(lambda: len(set(tree_of(server.process.pid)) - before) == 2, "new workers")
+            after = Recording(server, 1, []).check_states()
+            active = {after.lanes[lane]["pid"] for lane, op, _ in after.calls if op in ("recv", "writev", "sendfile", "accept")}
+            assert active and not active & (before - {server.process.pid}), (active, before)
+        server.process.terminate()
+        server.process.wait(cli.TIMEOUT_S)
+
+
+def postgres_under_run_is_recorded_with_the_backends_it_forks():
+    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))
+    if not found or os.geteuid() != 0:
+        raise cli.Skip("PostgreSQL is not installed" if not found else "needs root, to become the user that may run PostgreSQL")
+    folder, user = os.path.dirname(found[-1]), pwd.getpwnam("nobody")
+    os.chmod(os.getcwd(), 0o755)
+    for name in ("data", "socket"):
+        os.mkdir(name)
+        os.chown(name, user.pw_uid, user.pw_gid)
+    data, sockets = os.path.abspath("data"), os.path.abspath("socket")
+    as_nobody = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "cwd": data}
+
+    def run(program, *arguments):
+        return subprocess.run([os.path.join(folder, program), *arguments], check=True, capture_output=True, text=True, timeout=120, **as_nobody).stdout
+    run("initdb", "-D", data, "-A", "trust", "-N", "-U", "tester")
+
+    class AsNobody(Server):
+        def __init__(self, *command):
+            self.process = subprocess.Popen([cli.program("tracetap"), "run", "--listen", ":0", "--", *command], stdout=subprocess.DEVNULL,
+                                            stderr=subprocess.PIPE, text=True, **as_nobody)
+            self.url = self.process.stderr.readline().split()[1].rstrip("/")
+            threading.Thread(target=self.process.stderr.read, daemon=True).start()
+
+        def __exit__(self, *_):
+            self.process.terminate()
+            self.process.wait(cli.TIMEOUT_S)
+    if os.environ.get("TTAP_SANITIZE"):
+        raise cli.Skip("a sanitizer's runtime cannot be preloaded into other programs")
+    with AsNobody(found[-1], "-D", data, "-k", sockets, "-c", "listen_addresses=", "-c", "fsync=off") as server:
+        cli.wait_until(lambda: os.path.exists(sockets + "/.s.PGSQL.5432"), "the server's socket", 60)
+        cli.wait_until(lambda: subprocess.run([os.path.join(folder, "pg_isready"), "-h", sockets], capture_output=True).returncode == 0, "the server", 60)
+        run("pgbench", "-h", sockets, "-U", "tester", "-i", "-q", "postgres")
+        bench = subprocess.Popen([os.path.join(folder, "pgbench"), "-h", sockets, "-U", "tester", "-c", "3", "-T", "4", "-n", "postgres"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **as_nobody)
+        time.sleep(1)
+        recording = Recording(server, 1, tree_of(server.process.pid)).check_states()
+        out, err = bench.communicate(timeout=60)
+        assert bench.returncode == 0 and "number of failed transactions: 0" in out, (out, err)
+        backends = {recording.lanes[lane]["pid"] for lane, op, _ in recording.calls if op in ("recv", "send")}
+        assert len(backends) >= 3, recording.lanes
+
+
+def python_with_threads_shows_its_sleeps_and_locks():
+    script = ("import threading, time\nlock = threading.Lock()\n"
+              "def work():\n"
+              "    while True:\n"
+              "        with lock: time.sleep(0.002)\n"
+              "for _ in range(4): threading.Thread(target=work, daemon=True).start()\n"
+              "time.sleep(60)\n")
+    with Server(sys.executable, "-c", script) as server:
+        cli.wait_until(lambda: len(glob.glob(f"/proc/{server.process.pid}/task/*")) == 5, "the threads")
+        recording = Recording(server, 1, [server.process.pid]).check_states()
+        assert "nanosleep" in recording.ops() and recording.ops() & {"sem_wait", "pthread_cond_wait"}, recording.ops()
+
+
+if __name__ == "__main__":
+    cli.main()
