@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -80,6 +81,8 @@ static void sleep_and_take(struct ttap__server *server, uint64_t next_ns, uint64
     server->armed_ns = next_ns;
     pthread_mutex_unlock(&server->lock);
     int ready = poll(server->watch, count, timeout_ms(next_ns, now_ns));
+    if (ready < 0 && errno != EINTR) /* without memory it fails at once, again and again */
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
     pthread_mutex_lock(&server->lock);
     server->armed_ns = 0; /* awake: nobody needs to ring */
     if (ready <= 0)
