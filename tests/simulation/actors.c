@@ -640,6 +640,7 @@ static void change_something(void)
     case 3:
         truth_shutdown_called();
         ttap__captures_stop_all();
+        truth_shutdown_returned();
         break;
     default:
         ttap_status_get(&status);
@@ -689,6 +690,7 @@ static void *director_main(void *unused)
         world_sleep_until(world_now_ns + WORLD_MS);
     truth_shutdown_called();
     ttap__captures_stop_all();
+    truth_shutdown_returned();
     struct ttap__kept_info list[64];
     for (size_t count; (count = ttap__kept_list(list, 64));) {
         struct window *w = kept_window(list[0].id);

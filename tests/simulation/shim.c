@@ -238,10 +238,14 @@ int sim_cond_wake(pthread_cond_t *cond, bool all)
 
 /* ---- Memory ---- */
 
+bool world_was_short_of_memory;
+
 void *sim_realloc(void *old, size_t bytes)
 {
-    if (world_chance(world_faults.no_memory))
+    if (world_chance(world_faults.no_memory)) {
+        world_was_short_of_memory = true;
         return NULL;
+    }
     void *memory = realloc(old, bytes ? bytes : 1);
     if (!memory)
         world_fail("the simulation itself is out of memory");

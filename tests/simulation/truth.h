@@ -68,6 +68,7 @@ struct window {
     uint64_t kept_id;
     /* Set by the check. */
     uint64_t end_from_ns, end_to_ns;
+    unsigned reason;
 };
 
 struct window *truth_window(void);
@@ -75,6 +76,7 @@ struct window *truth_window(void);
 void truth_not_opened(struct window *w);
 void truth_bytes(struct window *w, const void *bytes, size_t len);
 void truth_shutdown_called(void);
+void truth_shutdown_returned(void); /* by the same fiber */
 unsigned truth_windows(void);
 
 struct truth_figures {

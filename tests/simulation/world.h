@@ -97,6 +97,7 @@ struct world_faults {
     unsigned skew_ticks;             /* how far counters of two CPUs are apart */
 };
 extern struct world_faults world_faults;
+extern bool world_was_short_of_memory; /* an allocation failed */
 /* From now on nothing goes wrong. */
 void world_heal(void);
 /* The process has a signal handler; it may call whatever is signal-safe. */
