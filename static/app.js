@@ -25,6 +25,7 @@ import { tasksPage } from './page/tasks.js';
 import { timelinePage } from './page/timeline.js';
 import { nextTheme, theme } from './theme.js';
 import { formatHash, parseHash, takeToken } from './url.js';
+import { carriedCapture } from './view/export.js';
 
 /** @typedef {import('./data/model.js').Model} Model */
 /** @typedef {{node: Element, title: string, grown?: () => void, shown?: () => void, destroy?: () => void}} PageView */
@@ -76,6 +77,8 @@ export class App {
         /** @type {import('./api.js').Status|null} */
         this.status = null;
         this.process = '';
+        /** Opened from one HTML file: there is no service. */
+        this.carried = carriedCapture();
     }
 
     start() {
@@ -88,6 +91,7 @@ export class App {
         byId('skip').addEventListener('click', (e) => { e.preventDefault(); this.main.focus(); });
         this.listenDrop();
         bind([{ keys: ['?'], what: 'This list', group: 'Everywhere', run: showHelp }, ...NAV.slice(0, 9).map(([page, title], k) => ({ keys: [String(k + 1)], what: `To ${title}`, group: 'Everywhere', run: () => this.openTab(page) }))]);
+        if (this.carried) this.load({ kind: 'file', name: this.carried.name, file: this.carried });
         this.route();
     }
 
@@ -132,7 +136,12 @@ export class App {
         const { page, params } = parseHash(location.hash);
         const known = PAGES[page] ?? PAGES[''];
         if (known.needs && params.cap && params.cap !== 'file') this.openCapture(Number(params.cap));
-        this.show(PAGES[page] ? page : '', params);
+        this.show(this.known(page), params);
+    }
+
+    /** @param {string} page */
+    known(page) {
+        return this.carried && page === '' ? 'timeline' : PAGES[page] ? page : '';
     }
 
     // ---- the capture ----
@@ -191,7 +200,7 @@ export class App {
     /** The page as it should be now that the capture is there, or is not. */
     reroute() {
         const { page, params } = parseHash(location.hash);
-        this.show(PAGES[page] ? page : '', params);
+        this.show(this.known(page), params);
     }
 
     // ---- frame ----
@@ -216,7 +225,7 @@ export class App {
 
     /** @returns {PageView} */
     waiting() {
-        const back = h('p', null, h('a', { href: formatHash('') }, 'To the captures'));
+        const back = this.carried ? null : h('p', null, h('a', { href: formatHash('') }, 'To the captures'));
         if (this.failure) return { node: h('div', { class: 'notice error', role: 'alert' }, ...this.failureWords(this.failure), back), title: 'Cannot open' };
         if (this.progress) return { node: h('div', { class: 'notice', role: 'status' }, h('b', null, 'Loading…'), h('progress', { 'aria-label': 'Loading' })), title: 'Loading' };
         return { node: h('div', { class: 'notice' }, h('b', null, 'No capture is open.'), h('p', { class: 'muted' }, 'A file that was opened here stays in the browser only until the page is loaded again.'), back), title: 'No capture' };
@@ -251,7 +260,7 @@ export class App {
         fill(this.top,
             h('a', { class: 'brand', href: formatHash('') }, s('svg', { width: 18, height: 18, viewBox: '0 0 16 16', 'aria-hidden': 'true' }, s('rect', { width: 16, height: 16, rx: 3, fill: '#0b6e4f' }),
                 s('path', { d: 'M3 5h7M5 8h8M3 11h5', stroke: '#fff', 'stroke-width': 2, 'stroke-linecap': 'round' })), 'tracetap'),
-            h('nav', { 'aria-label': 'Pages' }, NAV.map(([page, title]) => {
+            h('nav', { 'aria-label': 'Pages' }, NAV.filter(([page]) => page !== '' || !this.carried).map(([page, title]) => {
                 const usable = page === '' || open;
                 return h('a', { href: usable ? formatHash(page, page === '' ? {} : link) : null, 'aria-disabled': usable ? null : 'true', 'aria-current': page === current ? 'page' : null }, title);
             })),

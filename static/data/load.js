@@ -6,7 +6,8 @@ import { Model } from './model.js';
 /** @typedef {{bytes: number, totalBytes: number, rows: number}} Progress */
 
 /** The only address from which the page may run a worker; the policy `trusted-types tracetap` allows no other way. */
-const WORKER_URL = new URL('data/worker.js', document.baseURI).href;
+const CARRIED = document.getElementById('ttap-worker')?.textContent; /* a file of view/export.js has it inside, as a plain script */
+const WORKER_URL = CARRIED ? URL.createObjectURL(new Blob([CARRIED], { type: 'text/javascript' })) : new URL('data/worker.js', document.baseURI).href;
 
 /** @typedef {{createPolicy(name: string, rules: {createScriptURL(s: string): string}): {createScriptURL(s: string): string}}} TrustedTypes */
 const trustedTypes = /** @type {{trustedTypes?: TrustedTypes}} */ (globalThis).trustedTypes;
@@ -25,7 +26,7 @@ export class Loading {
     constructor(source, on) {
         this.source = source;
         this.model = new Model();
-        const worker = new Worker(/** @type {any} */ (policy ? policy.createScriptURL(WORKER_URL) : WORKER_URL), { type: 'module' });
+        const worker = new Worker(/** @type {any} */ (policy ? policy.createScriptURL(WORKER_URL) : WORKER_URL), CARRIED ? {} : { type: 'module' });
         this.worker = worker;
         worker.onmessage = ({ data }) => {
             if (data.type === 'head') {

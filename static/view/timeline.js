@@ -37,7 +37,7 @@ import { Viewport } from './viewport.js';
 /** @typedef {import('../data/model.js').Model} Model */
 /** @typedef {import('./overlay.js').Pick} Pick */
 /** @typedef {{link: Record<string, string|undefined>, params: Record<string, string>, keep?: (params: Record<string, string|undefined>) => void,
- *   only?: Set<number>, range?: [number, number], open?: (pick: Pick) => void}} Options
+ *   only?: Set<number>, range?: [number, number], open?: (pick: Pick) => void, save?: () => Promise<void>}} Options
  *   only and range make it a compact part of another page: no bar, no overview, no side panel, no keys */
 
 const AXIS_HEIGHT = 24;
@@ -132,7 +132,19 @@ export class Timeline {
             button('↶', 'Back to the view before (Backspace)', () => this.view.back()), h('span', { class: 'sep' }),
             this.finder.box, button('‹', 'Previous hit (Shift+N)', () => this.finder.step(-1)), button('›', 'Next hit (N)', () => this.finder.step(1)), this.finder.words,
             h('span', { class: 'grow' }), this.viewText, this.emptyButton, this.unhideButton, this.menu.node, this.tableButton,
-            button('PNG', 'Save what is in view as a picture', () => savePicture(this)));
+            button('PNG', 'Save what is in view as a picture', () => savePicture(this)),
+            this.options.save ? button('HTML', 'Save the capture and its viewer as one HTML file', () => this.saveAll()) : null);
+    }
+
+    async saveAll() {
+        this.live.textContent = 'Saving…';
+        try {
+            await this.options.save?.();
+            this.live.textContent = 'Saved.';
+        } catch (e) {
+            this.live.textContent = `Not saved: ${e instanceof Error ? e.message : e}`;
+            this.live.classList.remove('visually-hidden');
+        }
     }
 
     startView() {

@@ -6,13 +6,15 @@
 import test, { after, afterEach, before } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import zlib from 'node:zlib';
 import { HUE, hueOfText } from '../../../static/data/hues.js';
 import { sliceColours } from '../../../static/view/colours.js';
 import { ROW_HEIGHT } from '../../../static/view/lanes.js';
 import { StandIn } from '../support/server.mjs';
 import { openBrowser } from '../support/browser.mjs';
-import { hostileBytes, hostileNames, knownCapture, largeCapture, statesCapture, MS } from '../support/captures.mjs';
+import { CaptureWriter, hostileBytes, hostileNames, knownCapture, largeCapture, statesCapture, MS } from '../support/captures.mjs';
 
 const live = process.env.TTAP_BASE_URL;
 /** @type {StandIn} */
@@ -503,7 +505,8 @@ test('ten thousand hostile names are text wherever they appear, and nothing runs
     await page.keyboard.press('t');
     for (let k = 0; k < 40; k++) await page.mouse.move(200 + k * 20, 160 + (k % 20) * 30); /* words beside the pointer */
     await unharmed();
-    for (const hash of ['#/tasks?cap=file', '#/tasks?cap=file&kind=22', '#/task?cap=file&id=22', '#/task?cap=file&id=0', '#/regions?cap=file', '#/regions?cap=file&name=1', '#/tasks?cap=file&kind=<b>', '#/task?cap=file&id=__proto__']) {
+    for (const hash of ['#/tasks?cap=file', '#/tasks?cap=file&kind=22', '#/task?cap=file&id=22', '#/task?cap=file&id=0', '#/regions?cap=file', '#/regions?cap=file&name=1', '#/tasks?cap=file&kind=<b>', '#/task?cap=file&id=__proto__',
+        '#/events?cap=file', '#/events?cap=file&q=<b>', '#/threads?cap=file', '#/blocking?cap=file&by=object', '#/contention?cap=file&object=3', '#/cpu?cap=file', '#/gc?cap=file', '#/findings?cap=file', '#/compare?cap=file&with=__proto__']) {
         await page.evaluate((h) => { location.hash = h; }, hash);
         await page.locator('h1').first().waitFor();
         await page.waitForTimeout(100);
@@ -611,7 +614,7 @@ test('many lanes scroll inside the timeline, and the page stays where it is', as
 test('at 360 pixels the pages do not scroll sideways', async () => {
     await openKnown();
     await b.page.setViewportSize({ width: 360, height: 740 });
-    for (const hash of ['#/', '#/tasks?cap=file', '#/tasks?cap=file&kind=3', '#/task?cap=file&id=0', '#/regions?cap=file', '#/regions?cap=file&name=0', '#/timeline?cap=file']) {
+    for (const hash of ['#/', '#/tasks?cap=file', '#/tasks?cap=file&kind=3', '#/task?cap=file&id=0', '#/regions?cap=file', '#/regions?cap=file&name=0', '#/threads?cap=file', '#/blocking?cap=file', '#/contention?cap=file&object=1', '#/cpu?cap=file', '#/gc?cap=file', '#/events?cap=file', '#/findings?cap=file', '#/compare?cap=file', '#/timeline?cap=file']) {
         await b.page.evaluate((h) => { location.hash = h; }, hash);
         await b.page.waitForTimeout(250);
         const [inner, doc] = await b.page.evaluate(() => [innerWidth, document.documentElement.scrollWidth]);
@@ -656,5 +659,135 @@ test('a file served by the command opens at once', { skip: live ? 'stand-in only
     } finally {
         await b.page.goto('about:blank'); /* it would go on asking */
         viewing.close();
+    }
+});
+
+test('one HTML file with the capture inside opens from disk, with every page and without a service', async () => {
+    await openStates();
+    const download = b.page.waitForEvent('download');
+    await b.page.getByRole('button', { name: 'Save the capture and its viewer as one HTML file' }).click();
+    const file = path.join(os.tmpdir(), `tracetap-export-${process.pid}.html`);
+    await (await download).saveAs(file);
+    const requests = [];
+    const hear = (r) => { if (!/^(file|blob|data):/.test(r.url())) requests.push(r.url()); };
+    b.page.on('request', hear);
+    try {
+        await b.goto(`file://${file}`);
+        await b.page.getByRole('application', { name: /Timeline/ }).waitFor();
+        await settled();
+        assert.deepEqual(await b.page.locator('.tl-name').evaluateAll((all) => all.map((n) => /** @type {HTMLElement} */ (n).title)), ['heap bytes', 'CPU 0', 'CPU 1', 'collector', 'worker-1', 'worker-2']);
+        for (const name of ['Tasks', 'Regions', 'Threads', 'Blocking', 'Contention', 'CPU', 'Events', 'Findings']) {
+            await b.page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name, exact: true }).click();
+            await b.page.getByRole('heading', { name, exact: true, level: 1 }).waitFor();
+        }
+        assert.equal(await b.page.getByRole('link', { name: 'Capture', exact: true }).count(), 0);
+        assert.deepEqual(requests, []);
+    } finally {
+        b.page.off('request', hear);
+        fs.rmSync(file, { force: true });
+    }
+});
+
+/** @param {string} name of the page in the header */
+async function toPage(name) {
+    await b.page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name, exact: true }).click();
+}
+
+test('threads, blocking, contention, CPU and GC tell what the states say', async () => {
+    await openStates();
+    const { page } = b;
+    await toPage('Threads');
+    const threads = page.getByRole('table', { name: 'Threads' });
+    assert.match(await threads.getByRole('row', { name: /worker-1/ }).innerText(), /801[^]*53 %[^]*2\.0 %[^]*45 %[^]*530\.0 ms[^]*20\.00 ms[^]*200\.0 ms[^]*db\.lock/);
+    await threads.getByRole('row', { name: /worker-1/ }).getByRole('link', { name: '200.0 ms' }).click();
+    await side().getByRole('heading', { name: 'blocked, lock: db.lock' }).waitFor();
+    await toPage('Blocking');
+    const tree = page.getByRole('tree', { name: 'Synchronisation' });
+    await tree.getByRole('treeitem', { name: /^lock_acquire: 200\.0 ms \(100 %\)/ }).waitFor();
+    await page.getByRole('navigation', { name: 'Blocked by' }).getByRole('link', { name: 'Scheduler' }).click();
+    await page.getByLabel('By', { exact: true }).selectOption('thread');
+    await page.getByRole('tree', { name: 'Scheduler' }).getByRole('treeitem', { name: /^worker-2: 50\.00 ms/ }).waitFor();
+    await page.getByLabel('Thread', { exact: true }).selectOption({ label: 'worker-1' });
+    await page.getByRole('tree', { name: 'Scheduler' }).getByRole('treeitem', { name: /^worker-2/ }).waitFor({ state: 'detached' });
+    await toPage('Contention');
+    await page.getByRole('table', { name: 'Locks and full queues' }).getByRole('link', { name: 'db.lock' }).click();
+    await page.getByRole('table', { name: 'Who let go' }).getByRole('row', { name: /worker-2/ }).waitFor();
+    await page.getByRole('region', { name: 'Stack of the longest wait' }).getByText('db.query').waitFor();
+    await toPage('CPU');
+    await page.getByRole('tree', { name: 'CPU samples' }).getByRole('treeitem', { name: /^db\.query: 27 \(68 %\)/ }).waitFor();
+    await toPage('GC');
+    assert.match(await page.getByRole('table', { name: 'Phases' }).innerText(), /pause[^]*50\.00 ms[^]*collector[^]*2/);
+    await page.getByText('As a table').click();
+    await page.getByRole('table', { name: 'Minimum mutator utilisation' }).getByRole('row', { name: '1.000 s 95 %' }).waitFor();
+});
+
+test('a flame graph is walked with keys, zoomed into and out of', async () => {
+    await openStates();
+    const { page } = b;
+    await toPage('CPU');
+    const item = (name) => page.getByRole('treeitem', { name });
+    await item(/^all samples/).focus();
+    for (const name of [/^main/, /^handler/, /^db\.query/]) {
+        await page.keyboard.press('ArrowDown');
+        assert.match(await page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? ''), name);
+    }
+    await page.keyboard.press('Enter');
+    const [zoomed, all] = [await item(/^db\.query/).boundingBox(), await item(/^all samples/).boundingBox()];
+    assert.ok(Math.abs(zoomed.width - all.width) < 2);
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => (document.activeElement?.getAttribute('aria-label') ?? '').startsWith('handler'));
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Escape');
+    assert.ok((await item(/^db\.query/).boundingBox()).width < all.width * 0.7);
+});
+
+test('events are listed, filtered, saved and found again in the timeline', async () => {
+    await openStates();
+    const { page } = b;
+    await toPage('Events');
+    await page.getByText('24 events').waitFor();
+    await page.getByLabel('Filter').fill('state:lock');
+    await page.getByLabel('Filter').press('Enter');
+    await page.getByText('1 event', { exact: true }).waitFor();
+    const download = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'CSV' }).first().click();
+    const csv = fs.readFileSync(await (await download).path(), 'utf8');
+    assert.equal(csv, 'time_ns,duration_ns,thread,tid,type,name,task\r\n100000000,200000000,worker-1,801,state,"blocked, lock: db.lock",\r\n');
+    await page.getByRole('table', { name: 'Events' }).getByRole('link', { name: '0.100000000 s' }).click();
+    await side().getByRole('heading', { name: 'blocked, lock: db.lock' }).waitFor();
+});
+
+test('a task tells where its time went, and the parts sum to it', async () => {
+    await openStates();
+    await b.page.evaluate(() => { location.hash = '#/task?cap=file&id=0'; });
+    const table = b.page.getByRole('table', { name: 'Parts of its time' });
+    await table.waitFor();
+    assert.match((await table.innerText()).replace(/\s+/g, ' '), /running 340\.0 ms 43 %.*CPU 20\.00 ms.*lock 200\.0 ms.*network 200\.0 ms.*other.* 40\.00 ms.*wall time 800\.0 ms 100 %/);
+});
+
+test('findings lead to the place; two captures side by side name what changed', async () => {
+    await openStates();
+    const { page } = b;
+    await toPage('Findings');
+    const finding = page.getByRole('region', { name: 'The collector took time from the work' });
+    await finding.getByRole('link', { name: 'Show the worst' }).click();
+    await page.waitForFunction(() => /t=0\.8250*-0\.9250*/.test(location.hash));
+    const kind = (w, name, ms) => w.table('task', {}, Array.from({ length: 20 }, (_, i) => ({ id: (name === 'GET /a' ? 0 : 100) + i, parent: -1, kind: w.str(name), start: i * MS, dur: (ms + (i % 5)) * MS, status: 0 })));
+    const capture = (slow) => { const w = new CaptureWriter(); kind(w, 'GET /a', slow); kind(w, 'GET /b', 5); return w.text(); };
+    await openFile(capture(4), 'after.json');
+    await page.getByRole('application', { name: /Timeline/ }).waitFor();
+    await settled();
+    await toPage('Compare');
+    await page.getByLabel('The capture before').setInputFiles({ name: 'before.json', mimeType: 'application/json', buffer: Buffer.from(capture(16)) });
+    await page.getByText(/^Changed: GET \/a \(3\.0 × faster\)\.$/).waitFor();
+    const table = page.getByRole('table', { name: 'Tasks compared' });
+    assert.match(await table.getByRole('row', { name: /GET \/b/ }).innerText(), /same/);
+});
+
+test('keys alone lead to every page', async () => {
+    await openStates();
+    for (const [key, name] of [['3', 'Tasks'], ['4', 'Regions'], ['5', 'Threads'], ['6', 'Blocking'], ['7', 'Contention'], ['8', 'CPU'], ['9', 'Collector and memory']]) {
+        await b.page.keyboard.press(key);
+        await b.page.getByRole('heading', { name, exact: true, level: 1 }).waitFor();
     }
 });

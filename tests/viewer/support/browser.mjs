@@ -29,7 +29,7 @@ export async function openBrowser(options = {}) {
         page, context, wrongs,
         /** @param {string} url */
         async goto(url) {
-            origin = new URL(url).origin;
+            origin = url.startsWith('file:') ? 'file://' : new URL(url).origin;
             await page.goto('about:blank');
             await page.goto(url);
         },
