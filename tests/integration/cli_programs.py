@@ -12,7 +12,7 @@ import threading
 import time
 
 import cli_support as cli
-from cli_run import Server, whole_figures
+from cli_run import TARGET, Server
 
 
 def need(program):
@@ -298,6 +298,24 @@ def postgres_under_run_is_recorded_with_the_backends_it_forks():
         assert bench.returncode == 0 and "number of failed transactions: 0" in out, (out, err)
         backends = {recording.lanes[lane]["pid"] for lane, op, _ in recording.calls if op in ("recv", "send")}
         assert len(backends) >= 3, recording.lanes
+
+
+def threads_parked_before_the_window_are_blocked_for_all_of_it_with_their_cause():
+    expected = {"epoll": ("network", "epoll_wait"), "poll": ("network", "poll"), "cond": ("lock", "pthread_cond_wait"),
+                "mutex": ("lock", "pthread_mutex_lock"), "sem": ("lock", "sem_wait"), "read": ("file", "read"), "recv": ("network", "recv"),
+                "sleep": ("sleep", "sleep"), "join": ("lock", "pthread_join"), "run_target": ("sleep", "pause")}
+    with Server(TARGET, "parked") as server:
+        assert server.process.stdout.readline() == "parked\n"
+        recording = Recording(server, 0.5, [])
+        seen = {}
+        for number, rows in recording.states.items():
+            name = recording.lanes[number]["name"]
+            assert len(rows) == 1 and rows[0][:2] == (0, recording.duration_ns), (name, rows)
+            (op, object_), = [(op, object_) for lane, op, object_ in recording.calls if lane == number]
+            assert (recording.strings[rows[0][2]], op) == expected[name], (name, recording.strings[rows[0][2]], op)
+            assert rows[0][3] == object_ and (object_ >= 0) == (expected[name][0] != "sleep"), (name, rows, object_)
+            seen[name] = seen.get(name, 0) + 1
+        assert sum(seen.values()) == 52 and seen.keys() == expected.keys(), seen
 
 
 def python_with_threads_shows_its_sleeps_and_locks():
