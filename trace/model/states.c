@@ -40,6 +40,8 @@ static void end_span(struct ttap__states *states, int64_t ns, const struct ttap_
 /* What went on ends here, and @next begins. */
 static void turn(struct ttap__states *states, const struct ttap__state_span *next, int64_t ns, const struct ttap__states_tell *tell)
 {
+    if (ns < states->span.start_ns)
+        ns = states->span.start_ns; /* no honest stream: a guess about the time before a switch */
     uint8_t open_start = ns <= states->span.start_ns ? states->span.flags & TTAP__OPEN_START : 0; /* nothing of it before the window's start */
     end_span(states, ns, tell);
     states->span = *next;
