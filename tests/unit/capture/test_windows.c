@@ -22,7 +22,8 @@ static void a_window_is_as_long_as_asked_whatever_happens_in_it(void)
         opts.duration_ns = durations_ns[i];
         emitters_start(&e, 2, 500);
         CU_ASSERT_FATAL(recording_start(&r, &opts) == 0);
-        nap_ms((unsigned)(durations_ns[i] / 1000000) + 100);
+        for (int ms = 0; TTAP_ENABLED(TTAP_GROUPS_ALL) && ms < 20000; ms++) /* not stopped by us: the drainer may be late on a busy machine */
+            nap_ms(1);
         CU_ASSERT(recording_stop(&r));
         emitters_stop(&e);
         uint64_t window_ns = r.end_mono_ns - r.start_mono_ns;
