@@ -179,6 +179,7 @@ static bool send_names(struct ttap__sub *sub)
 /* The name a thread gave itself, else the kernel's, else none. */
 static size_t thread_name_of(const struct ttap__slot *slot, uint32_t *version, char name[TTAP__THREAD_NAME_BYTES])
 {
+    name[0] = 0; /* if it never settles */
     for (int tries = 0; tries < 8; tries++) {
         *version = ttap__load_acquire(&slot->name_version); /* release: ttap_thread_name() */
         if (*version & 1)
