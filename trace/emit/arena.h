@@ -132,7 +132,8 @@ struct ttap__stream {
     uint32_t session;
     uint32_t level;
     uint64_t nested_marked; /* stream 1: how much of lost_nested the cells already tell */
-    uint64_t task_marked;   /* the task that the cells tell is current */
+    uint64_t task_marked;   /* the task that the cells tell is current, or: */
+#define TTAP__TASK_MARKED_NONE UINT64_MAX
     uint32_t marks;         /* look for something to tell before the next event: always in stream 1, see ttap__emission_mark() */
 };
 

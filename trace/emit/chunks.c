@@ -131,8 +131,10 @@ bool ttap__take_chunk(struct ttap__record *rec, struct ttap__stream *s)
     ttap__store(&chunk->lost_before, s->shared->lost_full);
     ttap__store(&chunk->sampled_before, s->shared->sampled_out);
     ttap__store(&chunk->depth, s->low_depth < s->depth ? s->low_depth : s->depth);
-    struct ttap_task task = {0}; /* one that nobody keeps is not told: events would not tell of its end */
-    if (!rec->muted)
+    struct ttap_task task = {0};
+    if (rec->muted) /* a task that nobody keeps is not told, as nothing would tell of its end; if somebody keeps it later, a mark does */
+        s->task_marked = TTAP__TASK_MARKED_NONE;
+    else
         task = ttap__slot_task(rec->slot);
     ttap__store(&chunk->task[0], task.id);
     ttap__store(&chunk->task[1], task.parent);
