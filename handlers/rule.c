@@ -1,5 +1,5 @@
-/* rule.c - sampling rules between their two forms: text "0.01,checkout=1" and JSON
- * {"default":0.01,"kinds":{"checkout":1}}.
+/* rule.c - sampling rules between their two forms: text "0.01/100,checkout=1/20" and JSON
+ * {"default":0.01,"kinds":{"checkout":1},"limit":100,"limits":{"checkout":20}}. The last two are there if there are limits.
  *
  * The engine takes and gives text; only what it accepts gets here, so reading is plain.
  */
@@ -48,18 +48,40 @@ static json_t *rate_json(const char *text, size_t len)
     return json_real((double)billionths / 1e9);
 }
 
+/* "/20" behind a rate: as "limit" of the rule, or under @name in its object "limits". */
+static bool add_limit(json_t *rule, const char *name, const char *digits, size_t len)
+{
+    json_int_t limit = 0;
+    for (size_t i = 0; i < len; i++)
+        limit = limit * 10 + (digits[i] - '0');
+    if (!name)
+        return json_object_set_new(rule, "limit", json_integer(limit)) == 0;
+    if (!json_object_get(rule, "limits") && json_object_set_new(rule, "limits", json_object()) != 0)
+        return false;
+    return json_object_set_new(json_object_get(rule, "limits"), name, json_integer(limit)) == 0;
+}
+
+/* A rate with or without a limit, of the kind @name or of all others. */
+static bool add_rate(json_t *rule, json_t *kinds, const char *name, const char *rate, size_t len)
+{
+    const char *slash = memchr(rate, '/', len);
+    size_t rate_len = slash ? (size_t)(slash - rate) : len;
+    json_t *into = name ? kinds : rule;
+    return json_object_set_new(into, name ? name : "default", rate_json(rate, rate_len)) == 0 &&
+           (!slash || add_limit(rule, name, slash + 1, len - rate_len - 1));
+}
+
 static bool add_part(json_t *rule, json_t *kinds, const char *part, size_t len)
 {
     size_t name_len = len; /* with its '='; the last one, because a kind's name may hold one too */
     while (name_len && part[name_len - 1] != '=')
         name_len--;
     if (!name_len)
-        return json_object_set_new(rule, "default", rate_json(part, len)) == 0;
+        return add_rate(rule, kinds, NULL, part, len);
     char *raw = strndup(part, name_len - 1);
     json_t *name = raw ? ttap__json_text(raw) : NULL;
     free(raw);
-    bool added =
-        name && json_object_set_new(kinds, json_string_value(name), rate_json(part + name_len, len - name_len)) == 0;
+    bool added = name && add_rate(rule, kinds, json_string_value(name), part + name_len, len - name_len);
     json_decref(name);
     return added;
 }

@@ -44,6 +44,32 @@ def a_wrong_setting_is_named_and_changes_nothing(s):
     assert s.get(SAMPLING).json() == before
 
 
+def all_that_is_wrong_with_a_setting_is_named_with_what_is_allowed(s):
+    before = s.get(SAMPLING).json()
+    wrong = {"default": 2, "kinds": {"checkout": -1, "browse": 0.5, "a,b": 1}, "limit": 0, "limits": {"checkout": 1.5, "browse": 1000001}}
+    s.put(SAMPLING, wrong).expect_error(400, "bad_body", "default: a number from 0 to 1", "kinds.checkout: a number from 0 to 1", "kinds: the name \"a,b\"",
+                                        "limit: a whole number from 1 to 1000000", "limits.checkout: a whole number", "limits.browse: a whole number")
+    s.put(SAMPLING, {"kinds": {f"kind-number-{i}": 2 for i in range(60)}}).expect_error(400, "bad_body", "kinds.kind-number-0:", " more")
+    for body, words in [({"limit": "5"}, ["limit:"]), ({"limit": -1}, ["limit:"]), ({"limits": []}, ["limits:", "64"]), ({"limits": {"": 1}}, ["limits:"]),
+                        ({"kinds": {f"a{i}": 1 for i in range(40)}, "limits": {f"b{i}": 1 for i in range(40)}}, ["64", "together"])]:
+        s.put(SAMPLING, body).expect_error(400, "bad_body", *words)
+    assert s.get(SAMPLING).json() == before
+
+
+def a_limit_holds_for_running_captures_and_is_shown(s):
+    setting = {"default": 1, "kinds": {"checkout": 0.5}, "limit": 20, "limits": {"checkout": 5}}
+    capture = service.Background(lambda: s.get("/debug/trace?seconds=2&events=task").expect(200))
+    service.wait_until(s.is_recording, "the capture")
+    assert s.put(SAMPLING, setting).expect(200).json() == setting == s.get(SAMPLING).json() == s.status()["sampling"]
+    assert s.put(SAMPLING, {"limits": {"new": 7}}).json() == {"default": 1, "kinds": {"new": 1}, "limits": {"new": 7}}
+    capture.result()
+    s.put(SAMPLING, {"limit": 10}).expect(200)
+    trailer = reader.Capture(s.get("/debug/trace?seconds=0.5").expect(200).body).trailer
+    assert trailer["sampled_out"] > 50, trailer
+    s.get("/debug/trace?seconds=0.1&sample=1/5").expect_error(400, "bad_parameter", "sample")
+    assert s.put(SAMPLING, {}).expect(200).json() == {"default": 1, "kinds": {}}
+
+
 def who_was_slower_is_told_so(s):
     tag = s.get(SAMPLING).headers["ETag"]
     changed = s.put(SAMPLING, {"default": 0.5}, If_Match=tag).expect(200)

@@ -25,6 +25,13 @@ static void rules_become_json_with_the_same_rates(void)
     expect_json("0.1234567894999", "{\"default\":0.123456789,\"kinds\":{}}");
 }
 
+static void limits_become_members_of_their_own(void)
+{
+    expect_json("0.01/100", "{\"default\":0.01,\"kinds\":{},\"limit\":100}");
+    expect_json("checkout=1/20,.5", "{\"default\":0.5,\"kinds\":{\"checkout\":1},\"limits\":{\"checkout\":20}}");
+    expect_json("1/5,a/b=0.5/1000000,c=1", "{\"default\":1,\"kinds\":{\"a/b\":0.5,\"c\":1},\"limit\":5,\"limits\":{\"a/b\":1000000}}");
+}
+
 static void kinds_that_are_not_utf8_are_shown_all_the_same(void)
 {
     expect_json("1,\xff\xc3=0", "{\"default\":1,\"kinds\":{\"\xef\xbf\xbd\xef\xbf\xbd\":0}}");
@@ -80,6 +87,7 @@ int main(void)
     CU_initialize_registry();
     CU_pSuite suite = CU_add_suite("rule", NULL, NULL);
     CU_ADD_TEST(suite, rules_become_json_with_the_same_rates);
+    CU_ADD_TEST(suite, limits_become_members_of_their_own);
     CU_ADD_TEST(suite, kinds_that_are_not_utf8_are_shown_all_the_same);
     CU_ADD_TEST(suite, rates_are_written_as_the_engine_reads_them);
     CU_ADD_TEST(suite, the_locale_of_the_service_does_not_matter);
