@@ -37,7 +37,8 @@ struct validation {
     uint64_t blocks, runs, losses, streams;
     uint64_t delivered, filtered, lost; /* sums over EVENTS and LOSS blocks */
     uint64_t lost_by[6];                /* of lost, by the number of its reason */
-    uint64_t sampled_out;               /* sum over ACCOUNT rows */
+    uint64_t sampled_out;               /* sum over ACCOUNT rows, as are: */
+    uint64_t rows_delivered, rows_filtered, rows_lost;
     uint8_t end_reason;                 /* TRAILER's reason, 0 without */
     uint64_t drainer_cpu_ns;
     struct validation_tile *tiles; /* in order of their numbers */

@@ -241,6 +241,7 @@ static void lost(struct ttap__stream_id id, enum ttap__loss why, struct ttap__sl
 /* Where a stream stands after a run of cells. */
 struct position {
     uint64_t seq, lost_nested, last_ticks;
+    uint64_t lost; /* of the numbers since the start: told in place, between events */
 };
 
 /* Pack @cells for the subscribers of one view. */
@@ -265,6 +266,7 @@ static void pack_for_view(struct ttap__stream_id id, unsigned view, const struct
                 ttap__sub_lost(sub, id, TTAP__LOSS_STALL, at->seq + nested, stalled, run->last_ticks, run->last_ticks);
         }
         at->seq += nested + stalled;
+        at->lost += nested + stalled;
         at->lost_nested += nested;
         if (run->damaged)
             break;
@@ -318,7 +320,7 @@ static void drain_cells(struct ttap__stream_id id, struct ttap__chunk *chunk, un
         begin_chunk(id, d, follow, chunk);
     if (from >= to)
         return;
-    struct position start = {d->next_seq, d->lost_nested, d->last_ticks}, end = start;
+    struct position start = {d->next_seq, d->lost_nested, d->last_ticks, 0}, end = start;
     for (unsigned view = 0; view < engine.views; view++) {
         struct ttap__sub *first = engine.subs;
         while (first->view_index != view)
@@ -331,7 +333,8 @@ static void drain_cells(struct ttap__stream_id id, struct ttap__chunk *chunk, un
         end = start;
         pack_for_view(id, view, &first->view, own, chunk->cells + 2 * from, to - from, base_ticks, &end);
     }
-    ttap__store(&engine.events, engine.events + (end.seq - start.seq));
+    ttap__store(&engine.events, engine.events + (end.seq - start.seq - end.lost));
+    ttap__store(&engine.lost, engine.lost + end.lost);
     d->next_seq = end.seq;
     d->lost_nested = end.lost_nested;
     d->last_ticks = end.last_ticks;

@@ -328,6 +328,8 @@ static bool send_loss(struct ttap__sub *sub, uint64_t uid, unsigned level, enum 
 {
     unsigned char block[128];
     struct ttap__out out = ttap__out_of(block, sizeof(block));
+    if ((int64_t)(to_ticks - from_ticks) < 0)
+        to_ticks = from_ticks; /* clocks of two CPUs: the last lost event may be before the first */
     size_t opened = ttap__out_block_open(&out, TTAP__BLOCK_LOSS);
     ttap__out_varint(&out, uid);
     ttap__out_u8(&out, level);
