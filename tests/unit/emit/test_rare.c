@@ -183,6 +183,10 @@ static void fill_a_chunk(void)
     CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(0)->published), TTAP__CHUNK_CELLS);
 }
 
+/* An event that is being recorded further up the stack: busy may say where. */
+static uintptr_t up_the_stack;
+#define INSIDE ((__typeof__(stream(0)->busy))up_the_stack)
+
 /* ---- Handlers: busy is set by hand, as if a signal had come inside of an event ---- */
 
 static void a_handler_inside_an_event_has_a_stream_of_its_own(void)
@@ -191,7 +195,7 @@ static void a_handler_inside_an_event_has_a_stream_of_its_own(void)
         afresh(2, light);
         say_instant();
         uint64_t published = stream(0)->published;
-        stream(0)->busy = 1;
+        stream(0)->busy = INSIDE;
         say_instant(); /* and whatever mark is due */
         for (int i = 0; i < EVERYTHING; i++) {
             unsigned before = TTAP__PUB_USED(stream(1)->published);
@@ -210,7 +214,7 @@ static void a_handler_inside_a_handler_loses_and_counts(void)
 {
     afresh(2, true);
     say_instant();
-    stream(0)->busy = stream(1)->busy = 1;
+    stream(0)->busy = stream(1)->busy = INSIDE;
     for (int i = 0; i < EVERYTHING; i++) {
         uint64_t lost = stream(1)->lost_nested;
         everything[i]();
@@ -239,7 +243,7 @@ static void what_a_deeper_handler_lost_is_marked_in_its_place(void)
 {
     afresh(2, true);
     say_instant();
-    stream(0)->busy = 1;
+    stream(0)->busy = INSIDE;
     say_instant();
     unsigned used = TTAP__PUB_USED(stream(1)->published);
     const struct ttap__chunk *chunk = &pool[TTAP__PUB_CHUNK(stream(1)->published) - 1];
@@ -261,7 +265,7 @@ static void a_mark_finds_room_in_the_next_chunk_or_waits(void)
     for (unsigned chunks = 2; chunks <= 3; chunks++) {
         afresh(chunks, true);
         say_instant();
-        stream(0)->busy = 1;
+        stream(0)->busy = INSIDE;
         for (unsigned i = 0; i < TTAP__CHUNK_CELLS && TTAP__PUB_USED(stream(1)->published) < TTAP__CHUNK_CELLS - 1; i++)
             say_instant();
         stream(1)->lost_nested++;
@@ -286,7 +290,7 @@ static void a_handler_in_a_task_that_nobody_keeps_counts_in_its_own_stream(void)
     afresh(2, true);
     keep_below(1000);
     ttap_task_enter(&task, &before);
-    stream(0)->busy = 1;
+    stream(0)->busy = INSIDE;
     for (int twice = 0; twice < 2; twice++) /* with the barrier, and passing by without it */
         for (int i = 0; i < EVERYTHING; i++) {
             uint64_t sampled = stream(1)->sampled_out, of_the_other = stream(0)->sampled_out;
@@ -300,6 +304,117 @@ static void a_handler_in_a_task_that_nobody_keeps_counts_in_its_own_stream(void)
     CU_ASSERT_EQUAL(stream(1)->published, 0);
     stream(0)->busy = 0;
     ttap_task_leave(&before);
+    close_gate();
+}
+
+/* ---- What the cells say ---- */
+
+static const uint64_t *last_cells(int level, unsigned count)
+{
+    uint64_t published = stream(level)->published;
+    return cell_of(&pool[TTAP__PUB_CHUNK(published) - 1], TTAP__PUB_USED(published) - count);
+}
+
+static void a_region_says_its_depth_and_its_end_finds_it(void)
+{
+    for (int light = 0; light < 2; light++) {
+        afresh(2, light);
+        for (uint64_t depth = 0; depth < 3; depth++) {
+            say_begin();
+            CU_ASSERT_EQUAL(last_cells(0, 1)[0] & 0xff, TTAP__REGION_BEGIN);
+            CU_ASSERT_EQUAL(last_cells(0, 1)[1], depth << 32 | name.id);
+        }
+        for (uint64_t depth = 3; depth-- > 0;) {
+            say_end();
+            CU_ASSERT_EQUAL(last_cells(0, 1)[0] & 0xff, TTAP__REGION_END);
+            CU_ASSERT_EQUAL(last_cells(0, 1)[1], depth << 32 | name.id);
+        }
+        say_end();
+        CU_ASSERT_EQUAL(last_cells(0, 1)[1], TTAP__END_UNMATCHED | name.id);
+        close_gate();
+    }
+}
+
+static void an_object_has_its_number_and_text_cut_at_the_longest(void)
+{
+    char text[TTAP_LOG_BYTES_MAX + 10];
+    memset(text, 'o', sizeof text);
+    for (size_t len = 0; len < sizeof text; len += len < 40 ? 1 : 59) {
+        size_t kept = len < TTAP_LOG_BYTES_MAX ? len : TTAP_LOG_BYTES_MAX;
+        unsigned cells = 2 + (unsigned)(kept + 15) / 16;
+        afresh(2, true);
+        say_instant();
+        ttap__emit_object(TTAP_GROUP_NET, TTAP__NET_OBJECT, 0x1234567890, text, len);
+        CU_ASSERT_EQUAL_FATAL(TTAP__PUB_USED(stream(0)->published), 1 + cells);
+        const uint64_t *w = last_cells(0, cells);
+        CU_ASSERT_EQUAL(w[0] & 0xff, TTAP__NET_OBJECT);
+        CU_ASSERT_EQUAL(w[1], (uint64_t)kept << 32);
+        CU_ASSERT_EQUAL(w[2], 0x1234567890);
+        CU_ASSERT_EQUAL(w[3], 0);
+        CU_ASSERT_EQUAL(memcmp(w + 4, text, kept), 0);
+        for (size_t i = kept; i < (kept + 15) / 16 * 16; i++)
+            CU_ASSERT_EQUAL(((const char *)(w + 4))[i], 0);
+        CU_ASSERT_EQUAL(stream(0)->busy, 0);
+        close_gate();
+    }
+    afresh(2, true);
+    open_gate(TTAP_GROUP_LOG);
+    say_instant();
+    ttap__emit_object(TTAP_GROUP_NET, TTAP__NET_OBJECT, 1, text, 5); /* not asked for */
+    CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(0)->published), 1);
+    afresh(0, true);
+    uint64_t lost = stream(0)->lost_full;
+    ttap__emit_object(TTAP_GROUP_NET, TTAP__NET_OBJECT, 1, text, 5);
+    CU_ASSERT_EQUAL(stream(0)->lost_full, lost + 1);
+    close_gate();
+}
+
+static void a_handlers_first_event_says_which_task_it_is_in(void)
+{
+    struct ttap_task before, of_another = {.id = 99, .parent = 98, .start_ticks = 97, .kind = 96, .root_kind = 95, .draw = 94};
+    afresh(3, true);
+    say_instant();
+    stream(0)->busy = INSIDE;
+    say_instant();
+    stream(0)->busy = 0;
+    ttap_task_enter(&of_another, &before);
+    stream(0)->busy = INSIDE;
+    say_instant();
+    const uint64_t *w = last_cells(1, 4);
+    CU_ASSERT_EQUAL(w[0] & 0xff, TTAP__CELL_TASK);
+    CU_ASSERT(w[1] == 99 && w[2] == 98 && w[3] == (UINT64_C(94) << 32 | 96) && w[4] == 95 && w[5] == 97);
+    CU_ASSERT_EQUAL(w[6] & 0xff, TTAP__INSTANT);
+    unsigned used = TTAP__PUB_USED(stream(1)->published);
+    say_instant(); /* and no second time */
+    CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(1)->published), used + 1);
+    stream(0)->busy = 0;
+    ttap_task_leave(&before);
+    close_gate();
+}
+
+static void queues_are_numbered_once_each(void)
+{
+    struct ttap_queue one = {.name = "one"}, two = {.name = "two"};
+    afresh(2, true);
+    for (int i = 0; i < 3; i++)
+        ttap__queue(&one, 1, 7);
+    ttap__queue(&two, 3, 8);
+    CU_ASSERT(one.id != 0 && two.id == one.id + 1);
+    const uint64_t *w = last_cells(0, 2);
+    CU_ASSERT_EQUAL(w[0] & 0xff, TTAP__QUEUE_WAIT_END);
+    CU_ASSERT(w[1] == ((uint64_t)ttap_name("two") << 32 | two.id) && w[2] == 8);
+    close_gate();
+}
+
+static void a_task_of_no_parent_is_a_root_and_a_remote_one_may_have_half_an_id(void)
+{
+    static const struct ttap_task nothing = TTAP_TASK_NONE;
+    struct ttap_task root, remote;
+    afresh(2, true);
+    ttap_task_begin(&root, &name, &nothing);
+    CU_ASSERT(root.parent == 0 && root.root_kind == root.kind);
+    CU_ASSERT_EQUAL(ttap_task_begin_remote(&remote, &name, "00-00000000000000010000000000000000-0000000000000002-01"), 1);
+    CU_ASSERT(remote.trace_id[0] == 1 && remote.trace_id[1] == 0 && remote.parent == 0);
     close_gate();
 }
 
@@ -394,6 +509,27 @@ static void full_chunks_come_oldest_first_and_free_ones_newest_first(void)
     close_gate();
 }
 
+/* Each change of a list's head has a number of its own: whoever was torn away in between must not take it for unchanged. */
+static void no_two_heads_of_a_list_are_alike(void)
+{
+    afresh(2, false);
+    arena->free_chunks = UINT64_C(7) << 32;
+    ttap__chunk_release(0);
+    CU_ASSERT_EQUAL(arena->free_chunks, UINT64_C(8) << 32 | 1);
+    ttap__chunk_release(1);
+    CU_ASSERT_EQUAL(arena->free_chunks, UINT64_C(9) << 32 | 2);
+    say_instant(); /* takes the second */
+    CU_ASSERT_EQUAL(arena->free_chunks, UINT64_C(10) << 32 | 1);
+    arena->full_chunks = UINT64_C(20) << 32;
+    fill_a_chunk();
+    say_instant(); /* hands it over and takes the first */
+    CU_ASSERT_EQUAL(arena->full_chunks, UINT64_C(21) << 32 | 2);
+    CU_ASSERT_EQUAL(arena->free_chunks, UINT64_C(11) << 32);
+    CU_ASSERT_EQUAL(ttap__full_chunks_take(), 2);
+    CU_ASSERT_EQUAL(arena->full_chunks, UINT64_C(22) << 32);
+    close_gate();
+}
+
 static void a_chunk_left_from_the_session_before_is_given_back(void)
 {
     afresh(4, false);
@@ -448,7 +584,8 @@ static void a_drainer_that_has_not_ticked_for_its_lease_closes_the_gate(void)
     CU_ASSERT_EQUAL(ttap_gate & TTAP__GATE_GROUPS, 0);
     CU_ASSERT_EQUAL(ttap_gate >> TTAP__GATE_EPOCH_SHIFT, (gate >> TTAP__GATE_EPOCH_SHIFT) + 1);
     CU_ASSERT_EQUAL(arena->lease_expired, expired + 1);
-    CU_ASSERT(ttap__take_chunk(ttap__tls, &ttap__tls->stream[0])); /* closed already: nothing more to close */
+    struct ttap__emission e = {ttap__tls, &ttap__tls->stream[0], ttap__tls->stream[0].shared};
+    CU_ASSERT(ttap__take_chunk(&e)); /* closed already: nothing more to close */
     CU_ASSERT_EQUAL(arena->lease_expired, expired + 1);
     CU_ASSERT_EQUAL(ttap_gate >> TTAP__GATE_EPOCH_SHIFT, (gate >> TTAP__GATE_EPOCH_SHIFT) + 1);
     epoch++;
@@ -692,11 +829,11 @@ static int forgets_the_parents(void)
     arena->full_chunks = arena->ended_slots = 5;
     arena->lost_norecord = 5;
     ttap__emit_after_fork();
-    if (ttap_gate || ttap__tls != &ttap__no_record || ttap__chunks)
+    if (ttap_gate || ttap__tls != &ttap__no_record)
         return 1;
     if (arena->name[half].len_plus_1 != 1 || arena->name[whole].len_plus_1 != 6)
         return 2;
-    if (arena->slots_made || arena->chunks_made || arena->chunks_limit || arena->free_slots || arena->free_chunks)
+    if (arena->chunks_made || arena->chunks_limit || arena->free_slots || arena->free_chunks)
         return 3;
     return arena->full_chunks || arena->ended_slots || arena->lost_norecord || arena->slot[0].uid ? 4 : 0;
 }
@@ -776,9 +913,15 @@ static CU_TestInfo statements[] = {
     {"what a deeper handler lost is marked in its place", what_a_deeper_handler_lost_is_marked_in_its_place},
     {"a mark finds room in the next chunk, or waits", a_mark_finds_room_in_the_next_chunk_or_waits},
     {"a handler in a task that nobody keeps counts in its own stream", a_handler_in_a_task_that_nobody_keeps_counts_in_its_own_stream},
+    {"a region says its depth, and its end finds it", a_region_says_its_depth_and_its_end_finds_it},
+    {"an object has its number, and text cut at the longest", an_object_has_its_number_and_text_cut_at_the_longest},
+    {"a handler's first event says which task it is in", a_handlers_first_event_says_which_task_it_is_in},
+    {"queues are numbered once each", queues_are_numbered_once_each},
+    {"a task of no parent is a root, and a remote one may have half an id", a_task_of_no_parent_is_a_root_and_a_remote_one_may_have_half_an_id},
     {"a chunk says how things stand when it is taken", a_chunk_says_how_things_stand_when_it_is_taken},
     {"behind a gap a chunk tells the least depth in between", behind_a_gap_a_chunk_tells_the_least_depth_in_between},
     {"full chunks come oldest first, and free ones newest first", full_chunks_come_oldest_first_and_free_ones_newest_first},
+    {"no two heads of a list are alike", no_two_heads_of_a_list_are_alike},
     {"a chunk left from the session before is given back", a_chunk_left_from_the_session_before_is_given_back},
     {"regions are forgotten when they were not followed", regions_are_forgotten_when_they_were_not_followed},
     {"a drainer that has not ticked for its lease closes the gate", a_drainer_that_has_not_ticked_for_its_lease_closes_the_gate},
@@ -797,5 +940,8 @@ static CU_TestInfo statements[] = {
 
 int main(void)
 {
+    volatile char room[1 << 16]; /* more than a signal's frame */
+    room[0] = 0;
+    up_the_stack = (uintptr_t)&room[sizeof room - 1];
     return run_statements(statements);
 }
