@@ -26,7 +26,7 @@ export function* eachWait(model, kind, scope, visit) {
         eachSlice(row, scope.t0, scope.t1, (seg, i) => {
             if (!states.includes(seg.name[i])) return;
             const from = Math.max(scope.t0, seg.start[i]);
-            visit({ lane: row.lane, start: from, ns: Math.min(scope.t1, seg.start[i] + seg.dur[i]) - from, object: unpackPlace(seg.extra?.[i] ?? 0).object, stack: seg.stack?.[i] ?? -1, what: STATES[seg.name[i]] });
+            visit({ lane: row.lane, start: from, ns: Math.min(scope.t1, seg.start[i] + seg.dur[i]) - from, object: unpackPlace(seg.extra?.[i] ?? 0).object, stack: seg.detail?.[i] ?? -1, what: whatOf(model, seg, i) });
         });
         yield;
     }
@@ -40,6 +40,12 @@ export function* eachWait(model, kind, scope, visit) {
         });
         yield;
     }
+}
+
+/** The cause, and the call in which it was met. @param {Model} model @param {import('../data/types.js').Seg} seg @param {number} i */
+function whatOf(model, seg, i) {
+    const detail = seg.detail?.[i] ?? -1;
+    return detail <= -2 ? model.string(-2 - detail) : STATES[seg.name[i]];
 }
 
 /** @param {Model} model @param {string} kind @param {GroupBy} by @param {Scope} scope @returns {Generator<void, import('./flame.js').FlameNode>} */
@@ -68,7 +74,7 @@ export function cpuFlame(model, scope) {
     return root;
 }
 
-/** @typedef {{object: number, name: string, kind: string, n: number, total: number, p99: number, max: number, waiters: Map<number, number>, wakers: Map<number, number>, worst: {lane: number, start: number, ns: number, stack: number}, bins: Float64Array}} LockStat */
+/** @typedef {{object: number, name: string, kind: string, n: number, total: number, p99: number, max: number, waiters: Map<number, number>, wakers: Map<number, number>, holders: Map<number, number>, worst: {lane: number, start: number, ns: number, stack: number}, bins: Float64Array}} LockStat */
 
 export const STRIP_BINS = 160;
 
@@ -82,7 +88,7 @@ export function* lockStats(model) {
         if (w.object < 0 || w.what === 'queue empty') return; /* who waits at an empty queue has nothing to do */
         let lock = locks.get(w.object);
         if (!lock) {
-            lock = { object: w.object, name: model.objectName(w.object), kind: model.objects.get(w.object)?.kind ?? '', n: 0, total: 0, p99: 0, max: 0, waiters: new Map(), wakers: new Map(), worst: { ...w, ns: -1 }, bins: new Float64Array(STRIP_BINS), values: new Numbers() };
+            lock = { object: w.object, name: model.objectName(w.object), kind: model.objects.get(w.object)?.kind ?? '', n: 0, total: 0, p99: 0, max: 0, waiters: new Map(), wakers: new Map(), holders: new Map(), worst: { ...w, ns: -1 }, bins: new Float64Array(STRIP_BINS), values: new Numbers() };
             locks.set(w.object, lock);
         }
         lock.values.push(w.ns);
@@ -92,10 +98,25 @@ export function* lockStats(model) {
         const waker = wakerAt(wakes, w.lane, w.start, w.start + w.ns);
         if (waker >= 0) lock.wakers.set(waker, (lock.wakers.get(waker) ?? 0) + 1);
     });
+    yield* addHolders(model, locks);
     return [...locks.values()].map((l) => {
         const { n, total, p99, max } = summarize(l.values.values());
         return { ...l, n, total, p99, max };
     }).sort((a, b) => b.total - a.total);
+}
+
+/** A hooked call that waited for a lock says which thread held it. @param {Model} model @param {Map<number, LockStat>} locks @returns {Generator<void, void>} */
+function* addHolders(model, locks) {
+    const byTid = new Map([...model.lanes.values()].filter((l) => l.tid > 0).map((l) => [l.tid, l.id]));
+    for (const row of model.rowsOf('call')) {
+        eachSlice(row, -Infinity, Infinity, (seg, i) => {
+            const object = seg.extra?.[i] ?? -1;
+            const lock = locks.get(object);
+            const holder = byTid.get(seg.detail?.[i] ?? 0);
+            if (lock && holder !== undefined && model.objects.get(object)?.kind === 'lock') lock.holders.set(holder, (lock.holders.get(holder) ?? 0) + seg.dur[i]);
+        });
+        yield;
+    }
 }
 
 /** @param {Float64Array} bins @param {number} from in bins @param {number} to */

@@ -9,7 +9,7 @@
 //
 // All words must hold.
 
-import { BLOCKED, STATES } from '../data/states.js';
+import { STATES, isBlocked } from '../data/states.js';
 
 /** @typedef {{text: string[], thread: RegExp|null, task: RegExp|null, taskId: number|null, state: Set<number>|null, minNs: number, maxNs: number, error: string}} Filter */
 
@@ -56,7 +56,7 @@ function addWord(f, word) {
 
 /** @param {Filter} f @param {string} name */
 function addState(f, name) {
-    const states = name === 'blocked' ? STATES.map((_, i) => i).filter((i) => i >= BLOCKED) : STATES.flatMap((s, i) => (name && s.startsWith(name) ? [i] : []));
+    const states = name === 'blocked' ? STATES.map((_, i) => i).filter(isBlocked) : STATES.flatMap((s, i) => (name && s.startsWith(name) ? [i] : []));
     if (states.length === 0) f.error = `"state:${name}" is none of ${STATES.join(', ')}`;
     f.state = new Set(states);
 }

@@ -9,7 +9,7 @@
 // a state on record is "working": it may have run or not, we do not know.
 
 import { eachSlice } from '../data/model.js';
-import { STATES } from '../data/states.js';
+import { STATES, isBlocked } from '../data/states.js';
 
 /** @typedef {import('../data/model.js').Model} Model */
 /** @typedef {{lane: number, from: number, to: number}} Span */
@@ -131,7 +131,7 @@ export function splitTask(model, id) {
         eachSlice(states, work.from, work.to, (seg, i) => {
             const [from, to] = [Math.max(work.from, seg.start[i]), Math.min(work.to, seg.start[i] + seg.dur[i])];
             const part = PART_OF_STATE[seg.name[i]];
-            if (part < GC) sweep.add(part, from, to);
+            if (!isBlocked(seg.name[i])) sweep.add(part, from, to);
             else addBlocked(sweep, gcs, part, from, to);
         });
     }

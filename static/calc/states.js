@@ -1,7 +1,7 @@
 // states.js - how threads spent a time: running, runnable, or blocked by what.
 
 import { eachSlice } from '../data/model.js';
-import { RUNNABLE, RUNNING, STATES, unpackPlace } from '../data/states.js';
+import { RUNNING, STATES, isBlocked, unpackPlace } from '../data/states.js';
 
 /** @typedef {import('../data/model.js').Model} Model */
 /** @typedef {{ns: Float64Array, n: Float64Array, longest: Float64Array}} StateSums  by state */
@@ -26,7 +26,7 @@ export function threadStats(row, t0, t1) {
         stats.n[state]++;
         if (ns > stats.longest[state]) stats.longest[state] = ns;
         if (state === RUNNING) stats.switches++;
-        else if (state !== RUNNABLE && (!stats.longestWait || ns > stats.longestWait.ns)) stats.longestWait = { ns, start: seg.start[i], state, object: unpackPlace(seg.extra?.[i] ?? 0).object };
+        else if (isBlocked(state) && (!stats.longestWait || ns > stats.longestWait.ns)) stats.longestWait = { ns, start: seg.start[i], state, object: unpackPlace(seg.extra?.[i] ?? 0).object };
     });
     return stats;
 }

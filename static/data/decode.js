@@ -10,7 +10,7 @@
 
 import { SegBuilder } from './seg.js';
 import { HUE, hueOfLane, hueOfTask, hueOfText } from './hues.js';
-import { CPUS_MAX, CPU_LANE, RUNNING, STATE_HUES, packPlace, stateOf } from './states.js';
+import { CPUS_MAX, CPU_LANE, GONE, RUNNING, STATE_HUES, packPlace, stateOf } from './states.js';
 import { Numbers } from '../calc/stats.js';
 
 /** Twice what the format allows: a reader should be more generous than the writer, but bounded. */
@@ -243,6 +243,8 @@ export class Decoder {
             case 'work': return this.rowsChunk(c, 'work', 0, null, null);
             case 'wait': return this.rowsChunk(c, 'wait', 0, 'why', 'object');
             case 'state': return this.stateChunk(c);
+            case 'call': return this.rowsChunk(c, 'call', 0, 'op', 'object', 'result');
+            case 'release': return; /* who let go of what: the wakes tell it too */
             case 'wake': return this.wakeChunk(c);
             case 'sample': return this.sampleChunk(c);
             case 'frame': return this.frameChunk(c);
@@ -282,9 +284,9 @@ export class Decoder {
 
     /**
      * @param {Chunk} c @param {RowTable} table @param {number} depth
-     * @param {string|null} nameKey @param {string|null} extraKey
+     * @param {string|null} nameKey @param {string|null} extraKey @param {string|null} [detailKey]
      */
-    rowsChunk(c, table, depth, nameKey, extraKey) {
+    rowsChunk(c, table, depth, nameKey, extraKey, detailKey = null) {
         const n = rowCount(c);
         const lane = number(c, 'lane');
         const t = times(c, n);
@@ -293,13 +295,14 @@ export class Decoder {
         const task = column(c, 'task', n, Int32Array, -1);
         const extra = extraKey ? column(c, extraKey, n, Float64Array, -1) : null;
         const flags = column(c, 'flags', n, Uint8Array, 0);
-        const row = this.builder(table, lane, depth, extra !== null);
+        const detail = detailKey ? column(c, detailKey, n, Int32Array, 0) : null;
+        const row = this.builder(table, lane, depth, extra !== null, detail !== null);
         for (let i = 0; i < n; i++) {
             const from = t[i];
             const d = dur[i];
             if (!(d >= 0) || !Number.isFinite(from + d)) return damaged(c, `row ${i} has start ${from} and duration ${d}`);
             const id = name ? name[i] : -1;
-            row.builder.add(from, d, id, task[i], extra ? extra[i] : 0, flags[i], this.hue(table, id, task[i]));
+            row.builder.add(from, d, id, task[i], extra ? extra[i] : 0, flags[i], this.hue(table, id, task[i]), detail ? detail[i] : -1);
             if (row.builder.full()) this.seal(row);
         }
         this.rows += n;
@@ -311,14 +314,16 @@ export class Decoder {
         const lane = number(c, 'lane');
         const t = times(c, n);
         const dur = column(c, 'dur', n, Float64Array);
-        const [state, object, stack, cpu] = ['state', 'obj', 'stack', 'cpu'].map((k) => column(c, k, n, Int32Array, -1));
+        const [state, object, stack, cpu, op] = ['state', 'object', 'stack', 'cpu', 'op'].map((k) => column(c, k, n, Int32Array, -1));
         const flags = column(c, 'flags', n, Uint8Array, 0);
         const row = this.builder('state', lane, 0, true, true);
         for (let i = 0; i < n; i++) {
             const [from, d] = [t[i], dur[i]];
             if (!(d >= 0) || !Number.isFinite(from + d)) return damaged(c, `row ${i} has start ${from} and duration ${d}`);
             const s = stateOf(state[i], this.strings[state[i]]);
-            row.builder.add(from, d, s, -1, packPlace(object[i], cpu[i]), flags[i], STATE_HUES[s], stack[i]);
+            if (s === GONE) continue;
+            const detail = stack[i] >= 0 ? stack[i] : op[i] >= 0 ? -2 - op[i] : -1;
+            row.builder.add(from, d, s, -1, packPlace(object[i], cpu[i]), flags[i], STATE_HUES[s], detail);
             if (row.builder.full()) this.seal(row);
             if (s === RUNNING && cpu[i] >= 0 && cpu[i] < CPUS_MAX) this.ran(cpu[i], from, d, lane);
         }
@@ -384,18 +389,18 @@ export class Decoder {
 
     /** @param {RowTable} table @param {number} name @param {number} task */
     hue(table, name, task) {
-        if (table === 'region') return this.stringHue[name] ?? HUE.none;
+        if (table === 'region' || table === 'call') return this.stringHue[name] ?? HUE.none;
         if (table === 'work') return hueOfTask(task);
         if (table === 'wait') return this.strings[name] === 'full' ? HUE.waitFull : HUE.waitEmpty;
         return table === 'gc' ? HUE.gc : HUE.lost;
     }
 
-    /** @param {RowTable} table @param {number} lane @param {number} depth @param {boolean} hasExtra @param {boolean} [hasStack] */
-    builder(table, lane, depth, hasExtra, hasStack = false) {
+    /** @param {RowTable} table @param {number} lane @param {number} depth @param {boolean} hasExtra @param {boolean} [hasDetail] */
+    builder(table, lane, depth, hasExtra, hasDetail = false) {
         const key = `${table} ${lane} ${depth}`;
         let b = this.builders.get(key);
         if (!b) {
-            b = { table, lane, depth, builder: new SegBuilder(hasExtra, hasStack) };
+            b = { table, lane, depth, builder: new SegBuilder(hasExtra, hasDetail) };
             this.builders.set(key, b);
         }
         return b;

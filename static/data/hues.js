@@ -15,7 +15,7 @@ export function hueOfText(text) {
     return (h >>> 0) % NAME_HUES;
 }
 
-/** @param {number} lane on a CPU's lane, a thread has this colour */
+/** So that the lanes of the threads a program works with differ. @param {number} lane on a CPU's lane, a thread has this colour */
 export function hueOfLane(lane) {
     return (lane * 11) % NAME_HUES;
 }

@@ -19,11 +19,13 @@ import { CPU_LANE } from './states.js';
 
 export const OPEN_START = 1;
 export const OPEN_END = 2;
+/** Of a state: how long is known, where between two looks is not. */
+export const ESTIMATED = 4;
 /** Points per block of a series, whose least and greatest value are kept. */
 export const SERIES_BLOCK = 64;
 
 /** Order of the rows inside a lane, top down. */
-const TABLE_ORDER = { cpu: 0, state: 0, work: 1, wait: 2, gc: 3, region: 4, lost: 5 };
+const TABLE_ORDER = { cpu: 0, state: 0, work: 1, wait: 2, gc: 3, region: 4, call: 5, lost: 6 };
 
 export class Model {
     constructor() {

@@ -1,6 +1,6 @@
 // seg.js - the slices of one row, gathered until there are 1,024, then packed into one buffer with their pyramid.
 //
-//   | start f64 n | dur f64 or u32 n | extra f64 n, if any | name i32 n | task i32 n | stack i32 n, if any | wide u16 16 | flags u8 n | hue u8 n | pyramid |
+//   | start f64 n | dur f64 or u32 n | extra f64 n, if any | name i32 n | task i32 n | detail i32 n, if any | wide u16 16 | flags u8 n | hue u8 n | pyramid |
 //
 // Doubles first, then words, then bytes: each array begins aligned whatever n is.
 
@@ -31,7 +31,7 @@ export function unpackSeg(p) {
     const dur = wideDur ?? view(Uint32Array, 4);
     const name = view(Int32Array, 4);
     const task = view(Int32Array, 4);
-    const stack = p.hasStack ? view(Int32Array, 4) : null;
+    const detail = p.hasDetail ? view(Int32Array, 4) : null;
     const wide = view(Uint16Array, 2, Math.min(n, WIDE_SLICES));
     const flags = view(Uint8Array, 1);
     const hue = view(Uint8Array, 1);
@@ -44,19 +44,19 @@ export function unpackSeg(p) {
         longest = Math.max(longest, dur[w]);
         t1 = Math.max(t1, start[w] + dur[w]);
     }
-    return { n, t0: n > 0 ? start[0] : 0, t1, longest, start, dur, name, task, extra, stack, flags, hue, pyramid, wide };
+    return { n, t0: n > 0 ? start[0] : 0, t1, longest, start, dur, name, task, extra, detail, flags, hue, pyramid, wide };
 }
 
-/** @param {number} n @param {boolean} wideDur @param {boolean} hasExtra @param {boolean} hasStack */
-function packedBytes(n, wideDur, hasExtra, hasStack) {
-    return n * (8 + (wideDur ? 8 : 4) + (hasExtra ? 8 : 0) + 4 + 4 + (hasStack ? 4 : 0) + 1 + 1) + 2 * Math.min(n, WIDE_SLICES) + pyramidBytes(n);
+/** @param {number} n @param {boolean} wideDur @param {boolean} hasExtra @param {boolean} hasDetail */
+function packedBytes(n, wideDur, hasExtra, hasDetail) {
+    return n * (8 + (wideDur ? 8 : 4) + (hasExtra ? 8 : 0) + 4 + 4 + (hasDetail ? 4 : 0) + 1 + 1) + 2 * Math.min(n, WIDE_SLICES) + pyramidBytes(n);
 }
 
 export class SegBuilder {
-    /** @param {boolean} hasExtra @param {boolean} [hasStack] */
-    constructor(hasExtra, hasStack = false) {
+    /** @param {boolean} hasExtra @param {boolean} [hasDetail] */
+    constructor(hasExtra, hasDetail = false) {
         this.hasExtra = hasExtra;
-        this.hasStack = hasStack;
+        this.hasDetail = hasDetail;
         this.n = 0;
         this.sorted = true;
         this.durMax = 0;
@@ -66,7 +66,7 @@ export class SegBuilder {
         this.extra = new Float64Array(hasExtra ? this.size : 0);
         this.name = new Int32Array(this.size);
         this.task = new Int32Array(this.size);
-        this.stack = new Int32Array(hasStack ? this.size : 0);
+        this.detail = new Int32Array(hasDetail ? this.size : 0);
         this.flags = new Uint8Array(this.size);
         this.hue = new Uint8Array(this.size);
     }
@@ -84,13 +84,13 @@ export class SegBuilder {
         if (this.hasExtra) this.extra = bigger(this.extra);
         this.name = bigger(this.name);
         this.task = bigger(this.task);
-        if (this.hasStack) this.stack = bigger(this.stack);
+        if (this.hasDetail) this.detail = bigger(this.detail);
         this.flags = bigger(this.flags);
         this.hue = bigger(this.hue);
     }
 
-    /** @param {number} start @param {number} dur @param {number} name @param {number} task @param {number} extra @param {number} flags @param {number} hue @param {number} [stack] */
-    add(start, dur, name, task, extra, flags, hue, stack = -1) {
+    /** @param {number} start @param {number} dur @param {number} name @param {number} task @param {number} extra @param {number} flags @param {number} hue @param {number} [detail] */
+    add(start, dur, name, task, extra, flags, hue, detail = -1) {
         const n = this.n;
         if (n === this.size) this.grow();
         if (n > 0 && start < this.start[n - 1]) this.sorted = false;
@@ -98,7 +98,7 @@ export class SegBuilder {
         this.start[n] = start;
         this.dur[n] = dur;
         if (this.hasExtra) this.extra[n] = extra;
-        if (this.hasStack) this.stack[n] = stack;
+        if (this.hasDetail) this.detail[n] = detail;
         this.name[n] = name;
         this.task[n] = task;
         this.flags[n] = flags;
@@ -113,7 +113,7 @@ export class SegBuilder {
     /** Only files of other makers need this. */
     sort() {
         const order = Uint16Array.from({ length: this.n }, (_, i) => i).sort((a, b) => this.start[a] - this.start[b] || this.dur[b] - this.dur[a]);
-        for (const column of [this.start, this.dur, this.name, this.task, this.flags, this.hue, ...(this.hasExtra ? [this.extra] : []), ...(this.hasStack ? [this.stack] : [])]) {
+        for (const column of [this.start, this.dur, this.name, this.task, this.flags, this.hue, ...(this.hasExtra ? [this.extra] : []), ...(this.hasDetail ? [this.detail] : [])]) {
             const old = column.slice(0, this.n);
             for (let k = 0; k < this.n; k++) column[k] = old[order[k]];
         }
@@ -124,14 +124,14 @@ export class SegBuilder {
         const n = this.n;
         if (!this.sorted) this.sort();
         const wideDur = this.durMax >= U32_LIMIT;
-        const packed = { n, buffer: new ArrayBuffer(packedBytes(n, wideDur, this.hasExtra, this.hasStack)), wideDur, hasExtra: this.hasExtra, hasStack: this.hasStack };
+        const packed = { n, buffer: new ArrayBuffer(packedBytes(n, wideDur, this.hasExtra, this.hasDetail)), wideDur, hasExtra: this.hasExtra, hasDetail: this.hasDetail };
         const seg = unpackSeg(packed);
         seg.start.set(this.start.subarray(0, n));
         seg.dur.set(this.dur.subarray(0, n));
         if (seg.extra) seg.extra.set(this.extra.subarray(0, n));
         seg.name.set(this.name.subarray(0, n));
         seg.task.set(this.task.subarray(0, n));
-        if (seg.stack) seg.stack.set(this.stack.subarray(0, n));
+        if (seg.detail) seg.detail.set(this.detail.subarray(0, n));
         seg.flags.set(this.flags.subarray(0, n));
         seg.hue.set(this.hue.subarray(0, n));
         let t1 = 0;

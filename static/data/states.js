@@ -4,24 +4,32 @@
 
 import { HUE } from './hues.js';
 
-export const STATES = ['running', 'runnable', 'blocked', 'lock', 'network', 'file', 'sleep', 'gc'];
+export const STATES = ['running', 'runnable', 'blocked', 'lock', 'network', 'file', 'sleep', 'gc', 'unknown'];
 export const RUNNING = 0;
 export const RUNNABLE = 1;
 export const BLOCKED = 2;
+export const UNKNOWN = 8;
+/** The thread does not exist yet, or any more: no slice. */
+export const GONE = 9;
 /** One letter a cause, for slices with room for it: colour is never the only sign. */
-export const STATE_LETTERS = ['', '', 'B', 'L', 'N', 'F', 'Z', 'G'];
-export const STATE_HUES = [HUE.running, HUE.runnable, HUE.blocked, HUE.lock, HUE.network, HUE.file, HUE.sleep, HUE.gc];
+export const STATE_LETTERS = ['', '', 'B', 'L', 'N', 'F', 'Z', 'G', '?'];
+export const STATE_HUES = [HUE.running, HUE.runnable, HUE.blocked, HUE.lock, HUE.network, HUE.file, HUE.sleep, HUE.gc, HUE.none];
 /** CPUs are lanes of their own, numbered down from here: no lane of a capture has such a number. */
 export const CPU_LANE = -100000;
 export const CPUS_MAX = 4096;
 
 /** @type {Record<string, number>} */
-const ALSO = { preempted: 1, waiting: 2, other: 2, mutex: 3, cond: 3, condition: 3, join: 3, semaphore: 3, queue: 3, net: 4, socket: 4, poll: 4, syscall: 5, io: 5, disk: 5, pipe: 5, timer: 6 };
+const ALSO = { gone: GONE, preempted: 1, waiting: 2, other: 2, mutex: 3, cond: 3, condition: 3, join: 3, semaphore: 3, queue: 3, net: 4, socket: 4, poll: 4, syscall: 5, io: 5, disk: 5, pipe: 5, timer: 6 };
 const BY_NAME = new Map([...STATES.map((s, i) => /** @type {[string, number]} */ ([s, i])), ...Object.entries(ALSO)]);
 
 /** @param {number} value @param {string|undefined} name the string of that number */
 export function stateOf(value, name) {
     return BY_NAME.get(name ?? '') ?? (value >= 0 && value < STATES.length ? value : BLOCKED);
+}
+
+/** @param {number} state blocked by whatever */
+export function isBlocked(state) {
+    return state >= BLOCKED && state < UNKNOWN;
 }
 
 /* Object and CPU share the slice's one double: object + 1 below, CPU + 1 above. */

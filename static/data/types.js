@@ -13,8 +13,8 @@
  * @property {Float64Array|Uint32Array} dur
  * @property {Int32Array} name       string number, -1 none
  * @property {Int32Array} task       task number, -1 none
- * @property {Float64Array|null} extra  wait: object; lost: count; state: object and CPU, see states.js; else null
- * @property {Int32Array|null} stack  state: stack number, -1 none; else null
+ * @property {Float64Array|null} extra  wait, call: object; lost: count; state: object and CPU, see states.js; else null
+ * @property {Int32Array|null} detail  state: stack number, or -2 - the string number of the call it was blocked in, -1 none; call: its result; else null
  * @property {Uint8Array} flags      1 open_start, 2 open_end
  * @property {Uint8Array} hue        index into the palette
  * @property {Uint8Array} pyramid    see pyramid.js
@@ -22,7 +22,7 @@
  */
 
 /**
- * @typedef {'region'|'work'|'wait'|'gc'|'lost'|'state'|'cpu'} RowTable
+ * @typedef {'region'|'work'|'wait'|'gc'|'lost'|'state'|'cpu'|'call'} RowTable
  * @typedef {{table: RowTable, lane: number, depth: number, segs: Seg[], n: number}} Row
  * @typedef {{row: Row, seg: Seg, i: number}} Slice
  * @typedef {{id: number, kind: string, pid: number, tid: number, name: string, sort: number, rows: Row[], marks: Marks}} Lane
@@ -102,7 +102,7 @@
  */
 
 /**
- * @typedef {{n: number, buffer: ArrayBuffer, wideDur: boolean, hasExtra: boolean, hasStack: boolean}} PackedSeg
+ * @typedef {{n: number, buffer: ArrayBuffer, wideDur: boolean, hasExtra: boolean, hasDetail: boolean}} PackedSeg
  * @typedef {{lane: number, n: number, t: Float64Array, name: Int32Array, task: Int32Array, text: string[]|null}} MarkChunk
  * @typedef {{kind: 'counter'|'depth', key: number, t: Float64Array, v: Float64Array}} PointChunk
  * @typedef {{n: number, id: Float64Array, parent: Float64Array, kind: Float64Array, start: Float64Array, dur: Float64Array, status: Float64Array,

@@ -49,7 +49,7 @@ function detail(app, lock) {
         : h('table', { 'aria-label': title }, h('tbody', null, [...map].sort((a, b) => b[1] - a[1]).slice(0, 12).map(([lane, n]) => h('tr', null, h('td', { class: 'name' }, foreign(model.laneName(model.lane(lane)), 80)), h('td', { class: 'num' }, show(n)))))));
     return h('section', { class: 'pagebody', 'aria-label': 'One object' }, h('h2', null, foreign(lock.name, 200)), h('section', { class: 'card', 'aria-label': 'Over time' }, strip(lock),
         facts([['Longest wait', [duration(lock.worst.ns), ' on ', foreign(model.laneName(model.lane(lock.worst.lane)), 80), ' ', timeLink(app, lock.worst.start, lock.worst.start + lock.worst.ns, 'show', `${lock.worst.lane},state,0,${lock.worst.start}`)]]])),
-    h('div', { class: 'cards' }, list('Who waited', lock.waiters, duration), list('Who let go', lock.wakers, (n) => `${count(n)} ×`),
+    h('div', { class: 'cards' }, list('Who waited', lock.waiters, duration), lock.holders.size ? list('Who held it', lock.holders, duration) : null, list('Who let go', lock.wakers, (n) => `${count(n)} ×`),
         h('section', { class: 'card', 'aria-label': 'Stack of the longest wait' }, lock.worst.stack >= 0 ? stackList(model, lock.worst.stack) : [h('h3', null, 'Stack of the longest wait'), h('p', { class: 'muted' }, 'Not on record.')])));
 }
 

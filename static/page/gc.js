@@ -3,7 +3,7 @@
 import { mmuCurve } from '../calc/mmu.js';
 import { gcSpans } from '../calc/split.js';
 import { eachSlice, sliceAt } from '../data/model.js';
-import { RUNNABLE } from '../data/states.js';
+import { isBlocked } from '../data/states.js';
 import { facts, fill, h, s } from '../dom.js';
 import { count, duration, instant, percent, value } from '../fmt.js';
 import { foreign } from '../view/details.js';
@@ -45,7 +45,7 @@ function stoppedAt(model, own, t) {
     let n = 0;
     for (const row of model.rowsOf('state')) {
         const s = row.lane === own ? null : sliceAt(row, t);
-        if (s && s.seg.name[s.i] > RUNNABLE) n++;
+        if (s && isBlocked(s.seg.name[s.i])) n++;
     }
     return n;
 }

@@ -2,7 +2,7 @@
 
 import { inPieces } from '../calc/regions.js';
 import { stateStats } from '../calc/states.js';
-import { RUNNABLE, RUNNING, STATES } from '../data/states.js';
+import { RUNNABLE, RUNNING, STATES, isBlocked } from '../data/states.js';
 import { fill, h } from '../dom.js';
 import { count, duration, percent } from '../fmt.js';
 import { formatHash } from '../url.js';
@@ -35,7 +35,7 @@ function table(app, stats) {
     const model = app.needModel();
     const all = (/** @type {ThreadStats} */ t) => t.ns.reduce((a, b) => a + b, 0);
     const share = (/** @type {string} */ title, /** @type {(t: ThreadStats) => number} */ get) => ({ title, num: true, down: true, sort: byNumber((/** @type {ThreadStats} */ t) => get(t) / all(t)), cell: (/** @type {ThreadStats} */ t) => percent(get(t), all(t)) });
-    const blocked = (/** @type {ThreadStats} */ t) => all(t) - t.ns[RUNNING] - t.ns[RUNNABLE];
+    const blocked = (/** @type {ThreadStats} */ t) => t.ns.reduce((sum, ns, s) => sum + (isBlocked(s) ? ns : 0), 0);
     return new Table('Threads', [
         { title: 'Thread', name: true, sort: byNumber((t) => model.sortedLanes().indexOf(model.lane(t.lane))), cell: (t) => h('a', { href: formatHash('timeline', { ...app.link(), pin: t.lane }) }, foreign(model.laneName(model.lane(t.lane)), 100)) },
         { title: 'tid', num: true, sort: byNumber((t) => model.lane(t.lane).tid), cell: (t) => String(model.lane(t.lane).tid || '') },

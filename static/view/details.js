@@ -1,6 +1,6 @@
 // details.js - what is known about the thing selected; with nothing selected, about the capture.
 
-import { OPEN_END, OPEN_START, selfTime } from '../data/model.js';
+import { ESTIMATED, OPEN_END, OPEN_START, selfTime } from '../data/model.js';
 import { laneMarks } from '../calc/tasks.js';
 import { sumStates } from '../calc/states.js';
 import { wakesOf } from '../calc/wakes.js';
@@ -53,11 +53,12 @@ export function markList(model, marks, withLane) {
 function openWords(flags) {
     const words = [];
     if (flags & OPEN_START) words.push('began before the window');
+    if (flags & ESTIMATED) words.push('the length is known, where between two looks is not');
     if (flags & OPEN_END) words.push('had not ended when the window did');
     return words.join('; ');
 }
 
-const TABLE_TITLES = { cpu: 'On a CPU', state: 'Thread state', region: 'Region', work: 'Work for a task', wait: 'Wait at a queue', gc: 'Collector phase', lost: 'Lost events' };
+const TABLE_TITLES = { cpu: 'On a CPU', call: 'Call', state: 'Thread state', region: 'Region', work: 'Work for a task', wait: 'Wait at a queue', gc: 'Collector phase', lost: 'Lost events' };
 
 /** @typedef {(lane: number, t: number) => void} Jump */
 
@@ -95,12 +96,13 @@ function sliceDetails(model, slice, link, jump) {
             ['Thread', foreign(model.laneName(lane), 200)],
             ['Depth', row.table === 'region' ? String(row.depth) : null],
             ['Task', taskLink(model, task, link)],
+            ['Returned', row.table === 'call' && seg.detail ? String(seg.detail[i]) : null],
             ['Events lost', row.table === 'lost' && seg.extra ? count(seg.extra[i]) : null],
             ['Note', openWords(seg.flags[i])],
         ]),
         row.table === 'state' || row.table === 'region' ? wakeFacts(model, slice, jump) : null,
         row.table === 'cpu' ? h('button', { type: 'button', onclick: () => jump(seg.name[i], from) }, 'To the thread') : null,
-        seg.stack && seg.stack[i] >= 0 ? stackList(model, seg.stack[i]) : null,
+        row.table === 'state' && seg.detail && seg.detail[i] >= 0 ? stackList(model, seg.detail[i]) : null,
         row.table === 'region' ? h('a', { href: formatHash('regions', { ...link, name: seg.name[i] }) }, 'All regions of this name') : null,
         task >= 0 ? [taskFacts(model, task), attrTable(model, task)] : null,
         logs.length ? [h('h3', null, 'Logs and instants on this thread meanwhile'), markList(model, logs, false)] : null,
@@ -180,7 +182,7 @@ function notes(all) {
     return [h('h3', null, 'Sources'), facts(pairs.map(([k, v]) => /** @type {[string, import('../dom.js').Child]} */ ([visible(k.replace(/^source\./, ''), 60), foreign(v, 300)])))];
 }
 
-const LEGEND = [['running', 'runs on a CPU'], ['runnable', 'could run, waits for a CPU'], ['lock', 'L  waits for a lock'], ['network', 'N  waits for the network'], ['file', 'F  waits for a file or a call'], ['sleep', 'Z  sleeps'], ['blocked', 'B  waits, cause unknown']];
+const LEGEND = [['running', 'runs on a CPU'], ['runnable', 'could run, waits for a CPU'], ['lock', 'L  waits for a lock'], ['network', 'N  waits for the network'], ['file', 'F  waits for a file or a call'], ['sleep', 'Z  sleeps'], ['blocked', 'B  waits, cause unknown'], ['unknown', '?  not known']];
 
 /** @param {Model} model */
 function legend(model) {

@@ -5,8 +5,8 @@
 // Only then come, for the few slices that are wide enough, labels and torn edges, and marks, series and hatched losses.
 
 import { PixelLine, levelFor, paintRow, paintSeries } from '../calc/lod.js';
-import { RUNNABLE, RUNNING, STATES, STATE_LETTERS, unpackPlace } from '../data/states.js';
-import { OPEN_END, OPEN_START, SERIES_BLOCK, eachSlice, segAfter, upperBound } from '../data/model.js';
+import { RUNNABLE, RUNNING, STATES, UNKNOWN, STATE_LETTERS, unpackPlace } from '../data/states.js';
+import { ESTIMATED, OPEN_END, OPEN_START, SERIES_BLOCK, eachSlice, segAfter, upperBound } from '../data/model.js';
 import { HUE } from '../data/hues.js';
 import { value, visible } from '../fmt.js';
 import { MARKS_HEIGHT } from './lanes.js';
@@ -200,7 +200,7 @@ export class Painter {
     /** @param {CanvasRenderingContext2D} g @param {Model} model @param {import('../data/types.js').Row} row @param {import('../data/types.js').Seg} seg @param {number} i */
     label(g, model, row, seg, i) {
         const byTask = row.table === 'work';
-        const key = row.table === 'cpu' ? -1e12 - seg.name[i] : byTask ? -3 - seg.task[i] : row.table === 'wait' ? 1e9 + seg.name[i] + 65536 * (seg.extra ? seg.extra[i] : 0) : seg.name[i];
+        const key = row.table === 'cpu' ? -1e12 - seg.name[i] : byTask ? -3 - seg.task[i] : row.table === 'wait' || row.table === 'call' ? 1e9 + (row.table === 'call' ? 2 ** 50 : 0) + seg.name[i] + 65536 * (seg.extra ? seg.extra[i] : 0) : seg.name[i];
         let known = this.labels.get(key);
         if (!known) {
             const text = visible(byTask ? model.taskTitle(seg.task[i]) : sliceText(model, row, seg, i), 160);
@@ -291,6 +291,7 @@ export function sliceText(model, row, seg, i) {
         case 'work': return model.taskTitle(seg.task[i]);
         case 'wait': return `${seg.extra ? (model.objects.get(seg.extra[i])?.name ?? `queue ${seg.extra[i]}`) : 'queue'}: ${model.string(seg.name[i])}`;
         case 'lost': return `lost: ${model.string(seg.name[i])}`;
+        case 'call': return seg.extra && seg.extra[i] >= 0 ? `${model.string(seg.name[i])}: ${model.objectName(seg.extra[i])}` : model.string(seg.name[i]);
         case 'cpu': return model.laneName(model.lane(seg.name[i]));
         case 'state': return stateText(model, seg, i);
         default: return model.string(seg.name[i]);
@@ -303,7 +304,9 @@ function stateText(model, seg, i) {
     const { object, cpu } = unpackPlace(seg.extra?.[i] ?? 0);
     if (state === RUNNING) return cpu >= 0 ? `running on CPU ${cpu}` : 'running';
     if (state === RUNNABLE) return 'runnable: waits for a CPU';
-    const what = object >= 0 ? `: ${model.objectName(object)}` : '';
+    const op = seg.detail && seg.detail[i] <= -2 ? ` in ${model.string(-2 - seg.detail[i])}` : '';
+    const what = (object >= 0 ? `: ${model.objectName(object)}` : '') + op + (seg.flags[i] & ESTIMATED ? ' (about)' : '');
+    if (state === UNKNOWN) return 'state unknown';
     return state === 2 ? `blocked${what}` : `blocked, ${STATES[state]}${what}`;
 }
 

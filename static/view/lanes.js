@@ -11,7 +11,7 @@ import { kindLanes, objectLanes } from '../data/derived.js';
 
 /** @typedef {'thread'|'process'|'cpu'|'task'|'object'} By */
 
-export const ROW_HEIGHT = { cpu: 15, state: 19, work: 13, wait: 13, gc: 9, region: 17, lost: 0 };
+export const ROW_HEIGHT = { cpu: 15, state: 19, work: 13, wait: 13, gc: 9, region: 17, call: 12, lost: 0 };
 export const MARKS_HEIGHT = 12;
 const SERIES_HEIGHT = 34;
 const LANE_PAD = 4;

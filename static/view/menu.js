@@ -7,7 +7,7 @@ import { h } from '../dom.js';
 /** @type {[import('./lanes.js').By, string][]} */
 const BY = [['thread', 'threads'], ['process', 'threads, by process'], ['cpu', 'CPUs'], ['task', 'tasks, by kind'], ['object', 'objects waited for']];
 /** @type {[string, string][]} */
-const PARTS = [['state', 'states'], ['cpu', 'CPUs above the threads'], ['work', 'tasks'], ['wait', 'waits at queues'], ['region', 'regions'], ['gc', 'collector'], ['marks', 'logs and instants'], ['series', 'counters'], ['wakes', 'wake arrows of the selection'], ['idle', 'threads without events']];
+const PARTS = [['state', 'states'], ['cpu', 'CPUs above the threads'], ['work', 'tasks'], ['wait', 'waits at queues'], ['region', 'regions'], ['call', 'hooked calls'], ['gc', 'collector'], ['marks', 'logs and instants'], ['series', 'counters'], ['wakes', 'wake arrows of the selection'], ['idle', 'threads without events']];
 /** Not shown unless asked for. */
 export const OFF = new Set(['idle']);
 

@@ -122,12 +122,12 @@ export function statesCapture(head = {}) {
     const states = (lane, list) => {
         let t = 0;
         w.table('state', { lane }, list.map(([state, until, more = {}]) => {
-            const row = { start: t * MS, dur: (until - t) * MS, state: s[state], obj: more.obj ?? -1, stack: more.stack ?? -1, cpu: more.cpu ?? -1 };
+            const row = { start: t * MS, dur: (until - t) * MS, state: s[state], object: more.object ?? -1, stack: more.stack ?? -1, cpu: more.cpu ?? -1 };
             t = until;
             return row;
         }));
     };
-    states(1, [['running', 100, { cpu: 0 }], ['lock', 300, { obj: 7, stack: 3 }], ['runnable', 320], ['running', 600, { cpu: 1 }], ['network', 800, { obj: 8, stack: 2 }], ['running', 850, { cpu: 0 }], ['blocked', 900], ['running', 1000, { cpu: 0 }]]);
+    states(1, [['running', 100, { cpu: 0 }], ['lock', 300, { object: 7, stack: 3 }], ['runnable', 320], ['running', 600, { cpu: 1 }], ['network', 800, { object: 8, stack: 2 }], ['running', 850, { cpu: 0 }], ['blocked', 900], ['running', 1000, { cpu: 0 }]]);
     states(2, [['running', 320, { cpu: 1 }], ['sleep', 500], ['running', 700, { cpu: 0 }], ['file', 850, { stack: 2 }], ['blocked', 900], ['runnable', 950], ['running', 1000, { cpu: 1 }]]);
     states(3, [['sleep', 850], ['running', 900, { cpu: 1 }], ['sleep', 1000]]);
     w.chunk('wake', {}, [{ start: 300 * MS, lane: 2, to: 1 }, { start: 500 * MS, lane: 1, to: 2 }, { start: 800 * MS, lane: -1, to: 1 }, { start: 900 * MS, lane: 3, to: 1 }, { start: 900 * MS, lane: 3, to: 2 }]);

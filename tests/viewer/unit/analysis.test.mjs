@@ -92,8 +92,8 @@ function withStates(threads, extra = () => {}) {
     threads.forEach((list, k) => {
         w.lane(k + 1, `worker-${k + 1}`);
         let t = 0;
-        w.table('state', { lane: k + 1 }, list.map(([state, until, obj = -1]) => {
-            const row = { start: t * MS, dur: (until - t) * MS, state, obj, cpu: state === 0 ? k % 2 : -1 };
+        w.table('state', { lane: k + 1 }, list.map(([state, until, object = -1]) => {
+            const row = { start: t * MS, dur: (until - t) * MS, state, object, cpu: state === 0 ? k % 2 : -1 };
             t = until;
             return row;
         }));

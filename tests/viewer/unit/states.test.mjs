@@ -9,6 +9,8 @@ import { Search } from '../../../static/calc/search.js';
 import { kindLanes, objectLanes } from '../../../static/data/derived.js';
 import { eachSlice, sliceAt } from '../../../static/data/model.js';
 import { BLOCKED, STATES, packPlace, stateOf, unpackPlace } from '../../../static/data/states.js';
+import { blockingFlame, lockStats } from '../../../static/calc/blocking.js';
+import { flameTable } from '../../../static/calc/flame.js';
 import { CaptureWriter, MS, statesCapture } from '../support/captures.mjs';
 import { random } from '../support/random.mjs';
 import { read } from '../support/read.mjs';
@@ -18,7 +20,7 @@ const all = (row) => { const out = []; eachSlice(row, -Infinity, Infinity, (seg,
 
 test('states come by name or by number, and unknown causes are blocked', () => {
     assert.deepEqual(['running', 'runnable', 'lock', 'net', 'io', 'something new'].map((n) => STATES[stateOf(999, n)]), ['running', 'runnable', 'lock', 'network', 'file', 'blocked']);
-    assert.deepEqual([0, 1, 2, 3, 7, 8, -1].map((v) => stateOf(v, undefined)), [0, 1, 2, 3, 7, BLOCKED, BLOCKED]);
+    assert.deepEqual([0, 1, 2, 3, 7, 8, 9, -1].map((v) => stateOf(v, undefined)), [0, 1, 2, 3, 7, 8, BLOCKED, BLOCKED]);
     for (const place of [{ object: -1, cpu: -1 }, { object: 0, cpu: 0 }, { object: 2 ** 31 - 1, cpu: 4095 }]) assert.deepEqual(unpackPlace(packPlace(place.object, place.cpu)), place);
 });
 
@@ -28,7 +30,7 @@ test('a thread\'s states, what it waited for, and its stack are where the captur
     assert.deepEqual(all(row).map((x) => STATES[x.name]), ['running', 'lock', 'runnable', 'running', 'network', 'running', 'blocked', 'running']);
     const lock = sliceAt(row, 200 * MS);
     assert.equal(m.objectName(unpackPlace(lock.seg.extra[lock.i]).object), 'db.lock');
-    assert.deepEqual(m.frames(lock.seg.stack[lock.i]).map((f) => f.func), ['lock_acquire', 'db.query', 'handler', 'main']);
+    assert.deepEqual(m.frames(lock.seg.detail[lock.i]).map((f) => f.func), ['lock_acquire', 'db.query', 'handler', 'main']);
     assert.equal(m.objectName(99), 'object 99');
 });
 
@@ -101,4 +103,21 @@ test('stacks that point outside, or forward, are refused', () => {
         w.chunk('stack', {}, [{ frame: 0, up: 1 }, { frame: 0, up: up === 5 ? 99 : up }]);
         assert.throws(() => read(w.text()), /points .* back/);
     }
+});
+
+test('a state may name the call it was blocked in; before its birth and after its end a thread has no slice', () => {
+    const w = new CaptureWriter();
+    w.lane(1, 'a', { tid: 11 });
+    w.lane(2, 'b', { tid: 12 });
+    w.object(7, 'db.lock', 'lock');
+    const [gone, lock, unknown, op] = ['gone', 'lock', 'unknown', 'mutex_lock'].map((x) => w.str(x));
+    w.table('state', { lane: 1 }, [{ start: 0, dur: 10, state: gone, op: -1, object: -1 }, { start: 10, dur: 5 * MS, state: lock, op, object: 7 }, { start: 5 * MS + 10, dur: 9, state: unknown, op: -1, object: -1 }]);
+    w.table('call', { lane: 1 }, [{ start: 10, dur: 5 * MS, op, object: 7, result: 12, task: -1, flags: 0 }]);
+    const m = read(w.text());
+    const row = m.row(1, 'state');
+    assert.deepEqual(all(row).map((x) => STATES[x.name]), ['lock', 'unknown']);
+    const [stat] = run(lockStats(m));
+    assert.deepEqual([stat.name, [...stat.holders]], ['db.lock', [[2, 5 * MS]]]);
+    assert.deepEqual(flameTable(run(blockingFlame(m, 'sync', 'object', { t0: 0, t1: Infinity, lane: null, task: null }))).map((x) => x.name).sort(), ['a', 'db.lock']);
+    assert.equal(run(stateStats(m))[0].longestWait.ns, 5 * MS);
 });
