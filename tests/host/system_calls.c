@@ -296,7 +296,9 @@ static void a_whole_capture(void)
         wrong("no capture after the failure");
         return;
     }
-    nap_ms(10);
+    int64_t enough[EMITTERS] = {load(&worked[0]) + 60, load(&worked[1]) + 60};
+    for (int i = 0; i < 5000 && (load(&worked[0]) < enough[0] || load(&worked[1]) < enough[1]); i++)
+        nap_ms(1);
     if (!recording_stop(&r))
         wrong("after the failure: not exact: %s %s", r.check.rule, r.check.sentence);
     if (recording_lost(&r) || !validation_tile(&r.check, 0) || !validation_tile(&r.check, 1))

@@ -346,18 +346,57 @@ static bool is_current(const struct ttap__chunk *chunk, struct ttap__stream_id i
            ttap__load(&chunk->level) == id.level && ttap__load(&chunk->uid) == id.uid;
 }
 
-static void drain_full_chunk(struct ttap__chunk *chunk)
+/* How many chunks after the last one that is done. */
+static int32_t ahead_of(const struct ttap__slot_drained *d, uint32_t serial)
 {
-    struct ttap__stream_id id = {ttap__load(&chunk->slot), ttap__load(&chunk->level), ttap__load(&chunk->uid)};
-    if (id.slot >= TTAP__THREADS_MAX || id.level > 1 || !is_current(chunk, id) || ttap__load(&ttap__arena_base->slot[id.slot].uid) != id.uid)
-        return; /* of a session that is over: its account is closed */
-    struct ttap__slot_drained *d = drained_of(id);
+    return (int32_t)((serial - d->serial) << (32 - TTAP__PUB_SERIAL_BITS)) >> (32 - TTAP__PUB_SERIAL_BITS);
+}
+
+static void drain_whole(struct ttap__stream_id id, struct ttap__slot_drained *d, struct ttap__chunk *chunk)
+{
     unsigned used = ttap__load(&chunk->used);
     drain_cells(id, chunk, d->used, used <= TTAP__CHUNK_CELLS ? used : TTAP__CHUNK_CELLS);
     d->serial = ttap__load(&chunk->serial);
     d->used = 0;
     /* It may have filled up since its stream was looked at, and nobody may look again before a window ends. */
     count_sampled_out(id, d, ttap__load(&chunk->sampled_until));
+}
+
+/* Chunks that may not be on the list, whose turn it is. One that is on it all the same is given back when it comes up there; one that is not
+ * stays out of use until the area is given back: 8 KiB for a jump out of a few instructions. */
+static void adopt(struct ttap__stream_id id, struct ttap__slot_drained *d)
+{
+    uint64_t *orphan = ttap__arena_base->slot[id.slot].orphan[id.level];
+    for (int i = 0; i < TTAP__ORPHANS_MAX; i++) {
+        uint64_t published = ttap__load_acquire(&orphan[i]); /* release: leave_orphan() in emit.c */
+        if (!published || ahead_of(d, TTAP__PUB_SERIAL(published)) > 1)
+            continue;
+        struct ttap__chunk *chunk = &ttap__chunks[TTAP__PUB_CHUNK(published) - 1];
+        bool next = ahead_of(d, TTAP__PUB_SERIAL(published)) == 1 && is_current(chunk, id);
+        if (next)
+            drain_whole(id, d, chunk);
+        ttap__store(&orphan[i], 0);
+        if (next)
+            i = -1; /* now it may be another one's turn */
+    }
+}
+
+static void forget_orphans(struct ttap__slot *slot)
+{
+    for (int i = 0; i < 2 * TTAP__ORPHANS_MAX; i++)
+        ttap__store(&slot->orphan[i / TTAP__ORPHANS_MAX][i % TTAP__ORPHANS_MAX], 0);
+}
+
+static void drain_full_chunk(struct ttap__chunk *chunk)
+{
+    struct ttap__stream_id id = {ttap__load(&chunk->slot), ttap__load(&chunk->level), ttap__load(&chunk->uid)};
+    if (id.slot >= TTAP__THREADS_MAX || id.level > 1 || !is_current(chunk, id) || ttap__load(&ttap__arena_base->slot[id.slot].uid) != id.uid)
+        return; /* of a session that is over: its account is closed */
+    struct ttap__slot_drained *d = drained_of(id);
+    if (ahead_of(d, ttap__load(&chunk->serial)) > 1)
+        adopt(id, d);
+    if (ahead_of(d, ttap__load(&chunk->serial)) > 0) /* else it was adopted */
+        drain_whole(id, d, chunk);
 }
 
 static void drain_full_chunks(void)
@@ -373,15 +412,16 @@ static void drain_full_chunks(void)
 }
 
 /* Full chunks are listed before the one that follows them is published; so when that one is not the next in turn, they are there. */
-static bool catch_up(const struct ttap__slot_drained *d, uint32_t serial)
+static bool catch_up(struct ttap__stream_id id, struct ttap__slot_drained *d, uint32_t serial)
 {
     for (int tries = 0; tries < 2; tries++) {
-        int32_t ahead = (int32_t)((serial - d->serial) << (32 - TTAP__PUB_SERIAL_BITS)) >> (32 - TTAP__PUB_SERIAL_BITS);
+        int32_t ahead = ahead_of(d, serial);
         if (ahead <= 1)
             return ahead == 1;
         drain_full_chunks();
+        adopt(id, d);
     }
-    return false;
+    return ahead_of(d, serial) == 1;
 }
 
 /* Where a stream stands, and how much was left out by then: all of it after the last event published, none after the next. */
@@ -404,12 +444,13 @@ static void drain_stream(uint32_t slot_index, uint32_t level)
         return;
     struct ttap__stream_id id = {slot_index, level, ttap__load(&slot->uid)};
     struct ttap__slot_drained *d = drained_of(id);
+    adopt(id, d);
     /* Counters first, position second: see the head of this file. */
     uint64_t lost_full = ttap__load_acquire(&s->lost_full);
     uint64_t lost_nested = ttap__load_acquire(&s->lost_nested);
     uint64_t position, sampled_out;
     position_of(s, &position, &sampled_out);
-    if (position && catch_up(d, TTAP__PUB_SERIAL(position))) {
+    if (TTAP__PUB_CHUNK(position) && catch_up(id, d, TTAP__PUB_SERIAL(position))) {
         struct ttap__chunk *chunk = &ttap__chunks[TTAP__PUB_CHUNK(position) - 1];
         if (is_current(chunk, id)) {
             drain_cells(id, chunk, d->used, TTAP__PUB_USED(position));
@@ -484,6 +525,7 @@ static void reclaim_chunk(struct ttap__slot_stream *s)
 
 static void forget_slot(struct ttap__slot *slot)
 {
+    forget_orphans(slot);
     for (int level = 0; level < 2; level++) {
         struct ttap__slot_stream *s = &slot->stream[level];
         ttap__store(&s->dirty, 0);
@@ -622,6 +664,8 @@ static int start_session(void)
         return -ENOMEM;
     uint32_t limit = ttap__budget_chunks();
     ttap__store(&arena->chunks_limit, limit < engine.chunks_mapped ? limit : engine.chunks_mapped);
+    if (ttap__share_role == TTAP__SHARE_NONE)
+        ttap__slots_end_of_gone_threads();
     for (uint32_t at = ttap__ended_slots_take(), next; at; at = next) {
         next = ttap__load(&arena->slot[at - 1].next);
         bury(at - 1);
@@ -680,6 +724,7 @@ static void end_session(void)
             reclaim_chunk(s);
             ttap__store(&s->dirty, 0);
         }
+        forget_orphans(slot);
         unfollow(i);
     }
     engine.in_session = false;
@@ -1098,7 +1143,8 @@ void ttap__engine_after_fork(void)
     engine.running = engine.poked = engine.stop_all = engine.in_session = engine.gate_open = false;
     engine.joining = engine.subs = NULL;
     engine.open = engine.views = 0;
-    engine.chunks_mapped = 0;
+    if (ttap__chunks) /* the area stays; what the parent's threads wrote there is not ours to keep in memory */
+        ttap__advise(ttap__chunks, (size_t)engine.chunks_mapped * sizeof(struct ttap__chunk), MADV_DONTNEED);
     engine.norecord_seen = 0;
     if (engine.follow)
         ttap__advise(engine.follow, 2u * TTAP__THREADS_MAX * sizeof(*engine.follow), MADV_DONTNEED);

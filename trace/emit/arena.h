@@ -11,6 +11,9 @@
  * One writer a stream (the thread), one reader (the drainer).
  *
  * Invariants
+ *   - busy says where on the stack the event is being written: deeper is a handler inside it, higher up is somebody who left it by longjmp.
+ *   - Records are wiped in forked children, perhaps while a handler that forked stands inside an event. So what an event dereferences it has
+ *     read once, before busy was set; what it reads from the record later may be 0 and must do no harm then.
  *   - A cell is visible to the drainer once `published` says so (release; the drainer's load is its acquire).
  *   - Gate and busy are a Dekker pair: an emitter stores busy, then loads the gate; who closes the gate stores it, then loads busy. So after
  *     the gate is closed and busy was seen 0, no cell is written until it opens again. Each side needs a full barrier in between: the
@@ -77,12 +80,15 @@ enum ttap__slot_state { TTAP__SLOT_FREE, TTAP__SLOT_LIVE, TTAP__SLOT_ENDED };
 
 struct ttap__slot_stream {
     uint64_t published;    /* written by the owner; by the drainer only to 0, gate closed and busy 0 */
-    uint32_t busy;         /* 1 while the owner is between testing the gate and publishing */
+    uint64_t busy;         /* the owner's stack pointer while it is between testing the gate and publishing, else 0 */
     uint32_t dirty;        /* the session it was used in; the drainer has to look */
     uint64_t lost_full;    /* owner only, rising, for the slot's life */
     uint64_t lost_nested;  /* stream 1: a second handler found it busy */
     uint64_t sampled_out;  /* owner only */
 };
+
+/* It takes a jump out of the few instructions that hand a chunk over to make one, and the drainer's next tick takes it. */
+#define TTAP__ORPHANS_MAX 4
 
 #define TTAP__TASK_WORDS (sizeof(struct ttap_task) / 8)
 _Static_assert(sizeof(struct ttap_task) == 56, "a task is whole words");
@@ -112,6 +118,8 @@ struct ttap__slot {
     uint64_t task[TTAP__TASK_WORDS]; /* struct ttap_task of the current task. Word 0, its id, is 0 while the others change */
     char name[TTAP__THREAD_NAME_BYTES];
     char comm[16];         /* members only: the kernel's name when it attached, for after it is gone */
+    /* By level: published, of full chunks of which their owner cannot know whether they are listed, see mend() in emit.c. 0: free. */
+    uint64_t orphan[2][TTAP__ORPHANS_MAX];
 } __attribute__((aligned(64)));
 
 /* ---- Records: the private half ---- */
@@ -149,6 +157,7 @@ struct ttap__record {
     uint32_t muted;          /* the current task is kept by nobody */
     uint64_t enter_epoch;    /* when a task was entered last while somebody listened */
     uint32_t exit_rounds;
+    uint32_t nested;         /* events met inside others, for was_left() */
 } __attribute__((aligned(64)));
 _Static_assert(offsetof(struct ttap__record, stream[0].depth) + sizeof(uint32_t) <= 64, "one cache line for an event");
 
@@ -156,6 +165,18 @@ _Static_assert(offsetof(struct ttap__record, stream[0].depth) + sizeof(uint32_t)
 static inline void ttap__fast_choose(struct ttap__record *rec)
 {
     rec->fast = rec->muted || rec->stream[0].marks || !ttap__load(&ttap__light_busy) ? NULL : rec->stream[0].shared;
+}
+
+/* Where on its stack this thread is. */
+static inline uint64_t ttap__stack_here(void)
+{
+    uint64_t here;
+#if defined(__x86_64__)
+    __asm__("movq %%rsp, %0" : "=r"(here));
+#else
+    __asm__("mov %0, sp" : "=r"(here));
+#endif
+    return here;
 }
 
 /* A task as words. Copies go word by word, in one size: a vector load behind two narrow stores waits for both to reach the
@@ -271,11 +292,12 @@ bool ttap__attach(void);
  * child. Apart from ttap__attach(), which is tried more than once for some events. */
 void ttap__count_without_record(void);
 
+struct ttap__emission;
 /* The slow half of opening an emission: the epoch changed. Called with busy set. */
-void ttap__refresh(struct ttap__record *rec, struct ttap__stream *s, uint64_t gate);
+void ttap__refresh(struct ttap__emission *e, uint64_t gate);
 
-/* Make room for @cells: hand the full chunk over and take a fresh one. False: none left (counted lost_full). Called with busy set. */
-bool ttap__take_chunk(struct ttap__record *rec, struct ttap__stream *s);
+/* Make room: hand the full chunk over and take a fresh one. False: none left (counted lost_full). Called with busy set. */
+bool ttap__take_chunk(struct ttap__emission *e);
 
 void ttap__chunk_release(uint32_t index);
 
@@ -289,6 +311,10 @@ uint32_t ttap__full_chunks_take(void);
 uint32_t ttap__ended_slots_take(void);
 void ttap__slot_release(uint32_t index);
 void ttap__slots_end_of(int32_t pid);
+/* Threads of this process that ended unnoticed. For the drainer. */
+void ttap__slots_end_of_gone_threads(void);
+/* This process records here, not one that shares its memory for a while. */
+void ttap__owner_is_this_process(void);
 
 /* Would a task with this draw be recorded for anybody? */
 bool ttap__kept_by_any(uint32_t draw, uint32_t root_kind);

@@ -6,8 +6,8 @@
  * another thread is between reading `next` and swapping the head. Chunks are never unmapped, so reading `next` of a chunk that is
  * somebody else's by now is harmless; the swap then fails.
  */
-#include "arena.h"
 #include "clock.h"
+#include "emit.h"
 
 struct ttap__chunk *ttap__chunks;
 uint32_t ttap__light_busy;
@@ -44,7 +44,7 @@ void ttap__chunk_release(uint32_t index)
 
 void ttap__chunk_give_back(uint64_t published)
 {
-    if (!(published & TTAP__PUB_HANDED_OVER))
+    if (TTAP__PUB_CHUNK(published) && !(published & TTAP__PUB_HANDED_OVER))
         ttap__chunk_release(TTAP__PUB_CHUNK(published) - 1);
 }
 
@@ -95,47 +95,55 @@ static void check_lease(struct ttap__arena *arena, uint64_t now_ticks)
         __atomic_fetch_add(&arena->lease_expired, 1, __ATOMIC_RELAXED);
 }
 
-static void hand_over(struct ttap__arena *arena, struct ttap__stream *s)
+static void hand_over(struct ttap__arena *arena, struct ttap__emission *e)
 {
-    uint32_t index = TTAP__PUB_CHUNK(s->publish) - 1;
-    ttap__store(&ttap__chunks[index].used, TTAP__PUB_USED(s->publish));
-    ttap__store(&ttap__chunks[index].sampled_until, s->shared->sampled_out);
-    s->publish |= TTAP__PUB_HANDED_OVER;
-    ttap__store_release(&s->shared->published, s->publish); /* before the list has it: else both might give it back */
+    struct ttap__stream *s = e->s;
+    uint64_t publish = s->publish;
+    if (!TTAP__PUB_CHUNK(publish))
+        return; /* wiped: a child inside its parent's event */
+    uint32_t index = TTAP__PUB_CHUNK(publish) - 1;
+    ttap__store(&ttap__chunks[index].used, TTAP__PUB_USED(publish));
+    ttap__store(&ttap__chunks[index].sampled_until, e->shared->sampled_out);
+    s->publish = publish | TTAP__PUB_HANDED_OVER;
+    ttap__store_release(&e->shared->published, s->publish); /* before the list has it: else both might give it back */
     list_push(&arena->full_chunks, index);
     s->cell = s->end = NULL;
     s->low_depth = s->depth;
 }
 
-bool ttap__take_chunk(struct ttap__record *rec, struct ttap__stream *s)
+bool ttap__take_chunk(struct ttap__emission *e)
 {
     struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__stream *s = e->s;
+    struct ttap__slot_stream *shared = e->shared;
+    struct ttap__slot *slot = ttap__emission_slot(e);
     uint64_t now_ticks = ttap__ticks();
     check_lease(arena, now_ticks);
     if (s->end)
-        hand_over(arena, s);
+        hand_over(arena, e);
     uint32_t found = chunk_find(arena);
     if (!found) {
-        ttap__store_release(&s->shared->lost_full, s->shared->lost_full + 1); /* acquire: drain_stream(); after the events before it */
+        ttap__store_release(&shared->lost_full, shared->lost_full + 1); /* acquire: drain_stream(); after the events before it */
         return false;
     }
     struct ttap__chunk *chunk = &ttap__chunks[found - 1];
-    s->serial = (s->serial + 1) & ((1u << TTAP__PUB_SERIAL_BITS) - 1);
-    ttap__store(&chunk->slot, rec->slot_index);
-    ttap__store(&chunk->level, s->level);
-    ttap__store(&chunk->serial, s->serial);
+    uint32_t serial = (s->serial + 1) & ((1u << TTAP__PUB_SERIAL_BITS) - 1);
+    s->serial = serial;
+    ttap__store(&chunk->slot, (uint32_t)(slot - arena->slot));
+    ttap__store(&chunk->level, (uint32_t)(s - e->rec->stream));
+    ttap__store(&chunk->serial, serial);
     ttap__store(&chunk->used, 0);
     ttap__store(&chunk->session, s->session);
-    ttap__store(&chunk->uid, rec->slot->uid);
+    ttap__store(&chunk->uid, ttap__load(&slot->uid));
     ttap__store(&chunk->base_ticks, now_ticks);
-    ttap__store(&chunk->lost_before, s->shared->lost_full);
-    ttap__store(&chunk->sampled_before, s->shared->sampled_out);
+    ttap__store(&chunk->lost_before, shared->lost_full);
+    ttap__store(&chunk->sampled_before, shared->sampled_out);
     ttap__store(&chunk->depth, s->low_depth < s->depth ? s->low_depth : s->depth);
     struct ttap_task task = {0};
-    if (rec->muted) /* a task that nobody keeps is not told, as nothing would tell of its end; if somebody keeps it later, a mark does */
-        s->task_marked = TTAP__TASK_MARKED_NONE;
+    if (e->rec->muted) /* a task that nobody keeps is not told, as nothing would tell of its end; if somebody keeps it later, a mark does */
+        e->s->task_marked = TTAP__TASK_MARKED_NONE;
     else
-        task = ttap__slot_task(rec->slot);
+        task = ttap__slot_task(slot);
     ttap__store(&chunk->task[0], task.id);
     ttap__store(&chunk->task[1], task.parent);
     ttap__store(&chunk->task[2], (uint64_t)task.draw << 32 | task.kind);
@@ -143,7 +151,7 @@ bool ttap__take_chunk(struct ttap__record *rec, struct ttap__stream *s)
     ttap__store(&chunk->task[4], task.start_ticks);
     s->cell = chunk->cells;
     s->end = chunk->cells + 2 * TTAP__CHUNK_CELLS;
-    s->publish = TTAP__PUB(found, s->serial);
-    ttap__store_release(&s->shared->published, s->publish); /* acquire: drain_stream() in drainer.c */
+    s->publish = TTAP__PUB(found, serial);
+    ttap__store_release(&shared->published, s->publish); /* acquire: drain_stream() in drainer.c */
     return true;
 }

@@ -22,9 +22,11 @@
 /* Region end cells: the thread had no open region, so this one began before recording did. */
 #define TTAP__END_UNMATCHED (UINT64_C(1) << 63)
 
+/* An event being written. All that it dereferences: the record may be wiped meanwhile, see arena.h. */
 struct ttap__emission {
     struct ttap__record *rec;
     struct ttap__stream *s;
+    struct ttap__slot_stream *shared;
 };
 
 /* For hooks: an event of the current task with three arguments; one with an object and a text; a name's number. As the public calls. */
@@ -32,47 +34,48 @@ void ttap__emit_fact(uint64_t group, unsigned kind, uint64_t a, uint64_t b, uint
 void ttap__emit_object(uint64_t group, unsigned kind, uint64_t object, const char *text, size_t len_bytes);
 uint32_t ttap__emit_name(struct ttap_name *name);
 
-void ttap__emission_lost_nested(struct ttap__stream *s);
-bool ttap__emission_mark(struct ttap__record *rec, struct ttap__stream *s);
+/* Of which shared is a stream. */
+static inline struct ttap__slot *ttap__emission_slot(const struct ttap__emission *e)
+{
+    return (struct ttap__slot *)(e->shared - (e->s - e->rec->stream));
+}
+
+bool ttap__emission_nested(struct ttap__emission *e);
+bool ttap__emission_mark(struct ttap__emission *e);
 
 static inline void ttap__emission_close(struct ttap__emission *e)
 {
     /* Release: whoever sees busy 0 after closing the gate also sees what was published. */
-    ttap__store_release(&e->s->shared->busy, 0);
+    ttap__store_release(&e->shared->busy, 0);
 }
 
 /* This thread's record, and the stream of it that is free to use. False: it has none, or both are in use (counted). */
 static inline __attribute__((always_inline)) bool ttap__emission_stream(struct ttap__emission *e)
 {
-    struct ttap__record *rec = ttap__tls;
-    if (ttap__unlikely(!rec->stream[0].shared)) {
+    e->rec = ttap__tls;
+    e->s = &e->rec->stream[0];
+    e->shared = e->s->shared;
+    if (ttap__unlikely(!e->shared)) {
         if (!ttap__attach()) {
             ttap__count_without_record();
             return false;
         }
-        rec = ttap__tls;
-    }
-    struct ttap__stream *s = &rec->stream[0];
-    if (ttap__unlikely(ttap__load(&s->shared->busy))) { /* we are a signal handler inside an emission of this thread */
-        s = &rec->stream[1];
-        if (ttap__load(&s->shared->busy)) {
-            ttap__emission_lost_nested(s);
+        e->rec = ttap__tls;
+        e->s = &e->rec->stream[0];
+        e->shared = e->s->shared;
+        if (!e->shared)
             return false;
-        }
     }
-    e->rec = rec;
-    e->s = s;
-    return true;
+    return ttap__likely(!ttap__load(&e->shared->busy) && !ttap__load(&e->shared[1].busy)) || ttap__emission_nested(e);
 }
 
 /* Begin to record an event of @group. False: the gate is closed to it; nothing to close. */
 static inline __attribute__((always_inline)) bool ttap__emission_start(struct ttap__emission *e, uint64_t group)
 {
-    struct ttap__stream *s = e->s;
-    __atomic_store_n(&s->shared->busy, 1, __ATOMIC_SEQ_CST); /* Dekker with close_gate() in drainer.c */
+    __atomic_store_n(&e->shared->busy, ttap__stack_here(), __ATOMIC_SEQ_CST); /* Dekker with close_gate() in drainer.c */
     uint64_t gate = __atomic_load_n(&ttap_gate, __ATOMIC_SEQ_CST);
-    if (ttap__unlikely((gate >> TTAP__GATE_EPOCH_SHIFT) != s->epoch))
-        ttap__refresh(e->rec, s, gate);
+    if (ttap__unlikely((gate >> TTAP__GATE_EPOCH_SHIFT) != e->s->epoch))
+        ttap__refresh(e, gate);
     if (ttap__likely(gate & group))
         return true;
     ttap__emission_close(e);
@@ -91,7 +94,7 @@ static inline void ttap__count_one(uint64_t *count)
 
 static inline void ttap__emission_count_muted(struct ttap__emission *e)
 {
-    ttap__count_one(&e->s->shared->sampled_out);
+    ttap__count_one(&e->shared->sampled_out);
 }
 
 /* The current task is kept by nobody, and nothing has changed since that was decided: count, and be done without the barrier. */
@@ -122,11 +125,13 @@ static inline __attribute__((always_inline)) bool ttap__emission_open(struct tta
 /* Room for @cells cells. NULL: lost, counted and closed. */
 static inline uint64_t *ttap__emission_reserve(struct ttap__emission *e, unsigned cells)
 {
-    struct ttap__stream *s = e->s;
-    if (ttap__unlikely(s->marks) && !ttap__emission_mark(e->rec, s))
+    if (ttap__unlikely(e->s->marks) && !ttap__emission_mark(e))
         return NULL;
-    if (ttap__likely((size_t)(s->end - s->cell) >= 2 * (size_t)cells) || ttap__take_chunk(e->rec, s))
-        return s->cell;
+    uint64_t *cell = e->s->cell;
+    if (ttap__likely((size_t)(e->s->end - cell) >= 2 * (size_t)cells))
+        return cell;
+    if (ttap__take_chunk(e) && (cell = e->s->cell))
+        return cell;
     ttap__emission_close(e);
     return NULL;
 }
@@ -150,13 +155,18 @@ static inline void ttap__emission_write_text(uint64_t *words, const char *text, 
     }
 }
 
-/* Show @cells cells to the drainer and close. */
-static inline void ttap__emission_publish(struct ttap__emission *e, unsigned cells)
+/* Show @cells cells to the drainer. */
+static inline void ttap__emission_show(struct ttap__emission *e, unsigned cells)
 {
     struct ttap__stream *s = e->s;
     s->cell += 2 * cells;
     s->publish += cells;
-    ttap__store_release(&s->shared->published, s->publish); /* acquire: drain_stream() in drainer.c */
+    ttap__store_release(&e->shared->published, s->publish); /* acquire: drain_stream() in drainer.c */
+}
+
+static inline void ttap__emission_publish(struct ttap__emission *e, unsigned cells)
+{
+    ttap__emission_show(e, cells);
     ttap__emission_close(e);
 }
 
@@ -167,41 +177,60 @@ static inline void ttap__emission_publish(struct ttap__emission *e, unsigned cel
 /* Stream 0, in a task that nobody keeps: counted, nothing else to do. The barrier is not needed, as nothing is written for the drainer. */
 static inline __attribute__((always_inline)) bool ttap__fast_passes_by(struct ttap__record *rec)
 {
-    struct ttap__stream *s = &rec->stream[0];
-    if (ttap__unlikely(!rec->muted || ttap__load(&s->shared->busy) || ttap__load(&ttap_gate) != rec->fast_gate))
+    struct ttap__slot_stream *shared = rec->stream[0].shared;
+    if (ttap__unlikely(!rec->muted || !shared || ttap__load(&shared->busy) || ttap__load(&ttap_gate) != rec->fast_gate))
         return false;
-    ttap__count_one(&s->shared->sampled_out);
+    ttap__count_one(&shared->sampled_out);
     return true;
 }
 
-/* Where to write @cells cells, with busy set; or NULL. */
-static inline __attribute__((always_inline)) uint64_t *ttap__fast_open(struct ttap__record *rec, uint64_t group, unsigned cells)
+/* An event that takes the fast path, as ttap__emission. */
+struct ttap__fast {
+    uint64_t *cell;
+    struct ttap__slot_stream *shared;
+};
+
+/* Room for @cells cells, with busy set. False: nothing was done. */
+static inline __attribute__((always_inline)) bool ttap__fast_open(struct ttap__fast *f, struct ttap__record *rec, uint64_t group, unsigned cells)
 {
     struct ttap__stream *s = &rec->stream[0];
     struct ttap__slot_stream *shared = rec->fast;
     if (ttap__unlikely(!shared) || ttap__unlikely(ttap__load(&shared->busy)))
-        return NULL;
-    ttap__store(&shared->busy, 1); /* Dekker with close_gate() in drainer.c, which has the barrier for both */
+        return false;
+    ttap__store(&shared->busy, ttap__stack_here()); /* Dekker with close_gate() in drainer.c, which has the barrier for both */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     uint64_t gate = ttap__load_acquire(&ttap_gate);
-    bool room = s->cell + 2 * cells <= s->end;
-    if (ttap__likely(gate == rec->fast_gate && (gate & group) && room))
-        return s->cell;
+    uint64_t *cell = s->cell;
+    bool room = cell + 2 * cells <= s->end;
+    if (ttap__likely(gate == rec->fast_gate && (gate & group) && room)) {
+        *f = (struct ttap__fast){cell, shared};
+        return true;
+    }
     ttap__store_release(&shared->busy, 0);
-    return NULL;
+    return false;
 }
 
-static inline __attribute__((always_inline)) void ttap__fast_publish(struct ttap__record *rec, unsigned kind, uint64_t first_arg, unsigned cells)
+static inline __attribute__((always_inline)) void ttap__fast_show(struct ttap__fast *f, struct ttap__record *rec, unsigned kind, uint64_t first_arg,
+                                                                   unsigned cells)
 {
     struct ttap__stream *s = &rec->stream[0];
-    struct ttap__slot_stream *shared = s->shared; /* not rec->fast: a handler since may have closed the fast path for the next event */
-    uint64_t *cell = s->cell;
-    ttap__store(&cell[0], ttap__ticks_counter() << 8 | kind);
-    ttap__store(&cell[1], first_arg);
-    s->cell = cell + 2 * cells;
+    ttap__store(&f->cell[0], ttap__ticks_counter() << 8 | kind);
+    ttap__store(&f->cell[1], first_arg);
+    s->cell = f->cell + 2 * cells;
     s->publish += cells;
-    ttap__store_release(&shared->published, s->publish); /* acquire: drain_stream() in drainer.c */
-    ttap__store_release(&shared->busy, 0); /* as in ttap__emission_close() */
+    ttap__store_release(&f->shared->published, s->publish); /* acquire: drain_stream() in drainer.c */
+}
+
+static inline __attribute__((always_inline)) void ttap__fast_close(struct ttap__fast *f)
+{
+    ttap__store_release(&f->shared->busy, 0); /* as in ttap__emission_close() */
+}
+
+static inline __attribute__((always_inline)) void ttap__fast_publish(struct ttap__fast *f, struct ttap__record *rec, unsigned kind, uint64_t first_arg,
+                                                                      unsigned cells)
+{
+    ttap__fast_show(f, rec, kind, first_arg, cells);
+    ttap__fast_close(f);
 }
 
 #endif

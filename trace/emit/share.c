@@ -127,6 +127,7 @@ static void enlist(int32_t pid)
 static void become_member(void)
 {
     int32_t pid = ttap__getpid(), nobody = 0;
+    ttap__owner_is_this_process();
     ttap__store(&ttap__light_busy, card->global_barrier && register_for_barriers() && ttap__ticks_are_counter());
     enlist(pid);
     __atomic_compare_exchange_n(&card->program, &nobody, pid, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);

@@ -184,10 +184,10 @@ static __attribute__((noinline)) void record_enter(struct ttap__record *rec, con
         ttap__emission_close(&e);
 }
 
-static inline void enter(struct ttap__record *rec, const struct ttap_task *task)
+static inline void enter(struct ttap__record *rec, struct ttap__slot *slot, const struct ttap_task *task)
 {
-    uint64_t id_before = ttap__load(&rec->slot->task[0]);
-    set_current(rec->slot, task);
+    uint64_t id_before = ttap__load(&slot->task[0]);
+    set_current(slot, task);
     if (TTAP_ENABLED(TTAP__GATE_GROUPS))
         record_enter(rec, task, id_before);
 }
@@ -197,11 +197,12 @@ static inline void enter(struct ttap__record *rec, const struct ttap_task *task)
 static __attribute__((noinline, cold)) void enter_unusual(const struct ttap_task *task, struct ttap_task *before)
 {
     struct ttap__record *rec = this_record();
+    struct ttap__slot *slot = rec ? rec->slot : NULL;
     struct ttap_task entered = task ? *task : none;
     if (before)
-        *before = rec ? ttap__slot_task(rec->slot) : none;
-    if (rec)
-        enter(rec, &entered);
+        *before = slot ? ttap__slot_task(slot) : none;
+    if (slot)
+        enter(rec, slot, &entered);
     else if (TTAP_ENABLED(TTAP_GROUP_TASK))
         ttap__count_without_record();
 }
@@ -209,19 +210,21 @@ static __attribute__((noinline, cold)) void enter_unusual(const struct ttap_task
 void ttap_task_enter(const struct ttap_task *task, struct ttap_task *before)
 {
     struct ttap__record *rec = ttap__tls;
-    if (ttap__unlikely(!rec->slot || !task || !before || before == task)) {
+    struct ttap__slot *slot = rec->slot;
+    if (ttap__unlikely(!slot || !task || !before || before == task)) {
         enter_unusual(task, before);
         return;
     }
-    ttap__task_copy(before, rec->slot->task);
-    enter(rec, task);
+    ttap__task_copy(before, slot->task);
+    enter(rec, slot, task);
 }
 
 void ttap_task_leave(const struct ttap_task *before)
 {
     struct ttap__record *rec = ttap__tls;
-    if (ttap__likely(rec->slot != NULL))
-        enter(rec, before);
+    struct ttap__slot *slot = rec->slot;
+    if (ttap__likely(slot != NULL))
+        enter(rec, slot, before);
     else
         enter_unusual(before, NULL);
 }
@@ -387,6 +390,8 @@ void ttap_thread_name(const char *name)
     if (!rec)
         return;
     struct ttap__slot *slot = rec->slot;
+    if (!slot)
+        return;
     uint32_t version = ttap__load(&slot->name_version) | 1;
     ttap__store(&slot->name_version, version);
     size_t i = 0;

@@ -4,11 +4,11 @@
  * the main thread, _exit and raw exits have none); re-arming it lets other destructors still record. Slots of threads that recorded
  * in the current session go through the drainer, which closes their account; others are free at once.
  */
-#include "arena.h"
 
-#include <pthread.h>
+#include <errno.h>
 
 #include "clock.h"
+#include "emit.h"
 #include "init.h"
 #include "share.h"
 #include "sys.h"
@@ -36,6 +36,7 @@ bool ttap__records_map(void)
         ttap__unmap(fresh, RECORDS_BYTES);
         return false;
     }
+    ttap__owner_is_this_process();
     if (!__atomic_compare_exchange_n(&records, &expected, fresh, 0, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE))
         ttap__unmap(fresh, RECORDS_BYTES);
     return true;
@@ -148,6 +149,21 @@ static void slot_init(struct ttap__slot *slot, uint64_t uid)
     ttap__store_release(&slot->state, TTAP__SLOT_LIVE); /* acquire: the drainer's scan */
 }
 
+/* Whose memory this is. A vfork()ed child runs in it, too, as the thread that made it: a record that it took would be that thread's, with
+ * the child's numbers. */
+static int32_t owner_pid;
+
+void ttap__owner_is_this_process(void)
+{
+    ttap__store(&owner_pid, ttap__getpid());
+}
+
+static bool is_guest(void)
+{
+    int32_t owner = ttap__load(&owner_pid), pid = ttap__getpid();
+    return owner > 0 && pid > 0 && owner != pid; /* a filter may refuse even getpid */
+}
+
 static void record_init(struct ttap__record *rec, uint32_t index, struct ttap__slot *slot)
 {
     *rec = (struct ttap__record){.slot = slot, .slot_index = index, .next_task_id = slot->uid << 32};
@@ -169,10 +185,13 @@ void ttap__count_without_record(void)
 
 bool ttap__attach(void)
 {
-    if (ttap__tls != &ttap__no_record)
+    struct ttap__record *expected = &ttap__no_record;
+    if (ttap__tls->stream[0].shared)
+        return true; /* a handler was here since we looked */
+    if (ttap__tls != expected)
         ttap__tls_silent = SILENT_CLONED; /* our record was wiped: a raw clone's child. The parent's capture is not ours to write */
     struct ttap__arena *arena = ttap__tls_silent ? NULL : ttap__arena();
-    if (!arena)
+    if (!arena || is_guest())
         return false;
     uint32_t found = slot_find(arena);
     if (!found)
@@ -182,7 +201,6 @@ bool ttap__attach(void)
     slot_init(slot, __atomic_add_fetch(&arena->next_uid, 1, __ATOMIC_RELAXED));
     struct ttap__record *rec = &records[index];
     record_init(rec, index, slot);
-    struct ttap__record *expected = &ttap__no_record;
     /* One instruction: a signal handler may have attached this thread since we looked. */
     if (!__atomic_compare_exchange_n(&ttap__tls, &expected, rec, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
         ttap__slot_release(index);
@@ -192,17 +210,19 @@ bool ttap__attach(void)
     return true;
 }
 
-void ttap__refresh(struct ttap__record *rec, struct ttap__stream *s, uint64_t gate)
+void ttap__refresh(struct ttap__emission *e, uint64_t gate)
 {
+    struct ttap__stream *s = e->s;
+    const struct ttap__slot *slot = ttap__emission_slot(e);
     if (!(gate & TTAP__GATE_GROUPS))
         return; /* closed: look again when it is open */
     struct ttap__arena *arena = ttap__arena_base;
     uint64_t epoch = gate >> TTAP__GATE_EPOCH_SHIFT;
     uint32_t session = ttap__load(&arena->session);
     if (s->session != session) {
-        uint64_t left = ttap__load(&s->shared->published);
+        uint64_t left = ttap__load(&e->shared->published);
         if (left) { /* we were preempted when the last session stopped, so the drainer left us our chunk */
-            ttap__store(&s->shared->published, 0);
+            ttap__store(&e->shared->published, 0);
             ttap__chunk_give_back(left);
         }
         s->session = session;
@@ -210,19 +230,19 @@ void ttap__refresh(struct ttap__record *rec, struct ttap__stream *s, uint64_t ga
         s->publish = 0;
         s->serial = 0;
         s->depth = s->low_depth = 0;
-        s->task_marked = ttap__load(&rec->slot->task[0]); /* as the first chunk's head will have it */
-        ttap__store_release(&s->shared->dirty, session); /* acquire: in_this_session() in drainer.c; after the chunk was given back */
+        s->task_marked = ttap__load(&slot->task[0]); /* as the first chunk's head will have it */
+        ttap__store_release(&e->shared->dirty, session); /* acquire: in_this_session() in drainer.c; after the chunk was given back */
     } else if (s->epoch < ttap__load(&arena->clean_epoch)) {
         s->depth = s->low_depth = 0; /* regions were not followed for a while */
     }
     s->epoch = epoch;
-    struct ttap_task task = ttap__slot_task(rec->slot);
-    rec->muted = task.id && !ttap__kept_by_any(task.draw, task.root_kind);
-    if (s->level == 0) {
-        rec->fast_gate = gate;
-        s->marks = !rec->muted && task.id != s->task_marked;
+    struct ttap_task task = ttap__slot_task(slot);
+    e->rec->muted = task.id && !ttap__kept_by_any(task.draw, task.root_kind);
+    if (s == &e->rec->stream[0]) {
+        e->rec->fast_gate = gate;
+        s->marks = !e->rec->muted && task.id != s->task_marked;
     }
-    ttap__fast_choose(rec);
+    ttap__fast_choose(e->rec);
 }
 
 /* ---- Leave ---- */
@@ -231,6 +251,21 @@ static bool has_something_to_drain(const struct ttap__slot *slot)
 {
     return ttap__load(&slot->stream[0].dirty) || ttap__load(&slot->stream[1].dirty) ||
            ttap__load(&slot->stream[0].published) || ttap__load(&slot->stream[1].published);
+}
+
+/* Nobody writes into it any more, perhaps in the middle of an event: that will not be finished, and the next owner must not find itself
+ * inside it. */
+static void slot_end(uint32_t index)
+{
+    struct ttap__slot *slot = &ttap__arena_base->slot[index];
+    ttap__store_release(&slot->stream[0].busy, 0);
+    ttap__store_release(&slot->stream[1].busy, 0);
+    if (!has_something_to_drain(slot)) {
+        ttap__slot_release(index);
+        return;
+    }
+    ttap__store_release(&slot->state, TTAP__SLOT_ENDED);
+    slot_push(&ttap__arena_base->ended_slots, index);
 }
 
 /* The thread-exit destructor. Rounds: other destructors may record after ours ran, so come back as often as the system allows. */
@@ -243,19 +278,28 @@ void ttap__thread_exit(void *record)
         ttap__exit_hook_arm(rec);
         return;
     }
-    struct ttap__slot *slot = rec->slot;
     uint32_t index = rec->slot_index;
     ttap__tls_silent = SILENT_DYING;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     ttap__tls = &ttap__no_record;
-    /* Cancelled in the middle of an event: it will not be finished, and the next owner must not find itself inside it. */
-    ttap__store_release(&slot->stream[0].busy, 0);
-    ttap__store_release(&slot->stream[1].busy, 0);
-    if (!has_something_to_drain(slot)) {
-        ttap__slot_release(index);
-        return;
+    slot_end(index);
+}
+
+/* A thread can end without its destructors: by a raw exit, or because the key came too late to be usable (init.c). The kernel knows. */
+void ttap__slots_end_of_gone_threads(void)
+{
+    struct ttap__arena *arena = ttap__arena_base;
+    int32_t pid = ttap__getpid();
+    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    for (uint32_t i = 0; i < made; i++) {
+        struct ttap__slot *slot = &arena->slot[i];
+        uint32_t live = ttap__load_acquire(&slot->state);
+        if (live != TTAP__SLOT_LIVE || ttap__load(&slot->pid) != pid ||
+            ttap__syscall6(SYS_tgkill, pid, ttap__load(&slot->tid), 0, 0, 0, 0) != -ESRCH)
+            continue;
+        if (__atomic_compare_exchange_n(&slot->state, &live, TTAP__SLOT_ENDED, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            slot_end(i);
     }
-    ttap__store_release(&slot->state, TTAP__SLOT_ENDED);
-    slot_push(&ttap__arena_base->ended_slots, index);
 }
 
 /* Threads of a process that is no more, or is another program since. Nobody emits into their slots. */
@@ -310,10 +354,23 @@ void ttap__thread_is_own(void)
     note_own_tid();
 }
 
-/* In the child only this thread is left, and the records are wiped already. */
+/* A handler that interrupts an event may fork, and return in the child: the event goes on in this record. So nobody else gets it there. */
+static uint32_t first_slot_after_fork(const struct ttap__arena *arena)
+{
+    if (ttap__tls == &ttap__no_record)
+        return 0;
+    uint32_t own = (uint32_t)(ttap__tls - records);
+    const struct ttap__slot *slot = &arena->slot[own];
+    return slot->stream[0].busy || slot->stream[1].busy ? own + 1 : 0;
+}
+
+/* In the child only this thread is left, and the records are wiped already. The chunks stay mapped, for an event as above and for captures
+ * of the child's own; the drainer's half gives their memory back. */
 void ttap__emit_after_fork(void)
 {
     ttap__store(&ttap_gate, 0);
+    ttap__owner_is_this_process();
+    uint32_t first_slot = ttap__arena_base ? first_slot_after_fork(ttap__arena_base) : 0;
     ttap__tls = &ttap__no_record;
     ttap__tls_silent = 0;
     for (int i = 0; i < OWN_MAX; i++)
@@ -329,8 +386,7 @@ void ttap__emit_after_fork(void)
     arena->free_chunks = arena->full_chunks = 0;
     arena->chunks_made = arena->chunks_limit = 0;
     arena->free_slots = arena->ended_slots = 0;
-    arena->slots_made = 0;
+    arena->slots_made = first_slot;
     arena->clean_epoch = 0;
     arena->lost_norecord = 0;
-    ttap__chunks = NULL; /* the parent's; the child maps its own when somebody listens */
 }

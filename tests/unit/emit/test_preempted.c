@@ -26,13 +26,14 @@ static void a_handler_that_enters_a_muted_task_does_not_break_the_event_it_inter
     start("0");
     TTAP_INSTANT("first"); /* the thread has a chunk now */
     struct ttap__record *rec = ttap__tls;
-    if (!ttap__fast_open(rec, TTAP_GROUP_LOG, 1)) {
+    struct ttap__fast f;
+    if (!ttap__fast_open(&f, rec, TTAP_GROUP_LOG, 1)) {
         printf("(no fast path here) ");
     } else {
         TTAP_TASK_BEGIN(&task, "handler's", NULL);
         ttap_task_enter(&task, NULL);
         CU_ASSERT(rec->fast == NULL);
-        ttap__fast_publish(rec, TTAP__INSTANT, ttap_name("interrupted"), 1);
+        ttap__fast_publish(&f, rec, TTAP__INSTANT, ttap_name("interrupted"), 1);
         ttap_task_enter(NULL, NULL);
     }
     CU_ASSERT(recording_stop(&r));
