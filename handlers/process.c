@@ -24,8 +24,9 @@ static bool is_safe(char c)
 /* It goes into a header and becomes a file name on somebody's disk: no quotes, no separators, no leading dot. */
 void ttap__process_exe(char *out, size_t size)
 {
-    char path[4096];
-    ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
+    char link[32], path[4096];
+    snprintf(link, sizeof link, "/proc/%d/exe", ttap__traced_pid());
+    ssize_t len = readlink(link, path, sizeof path - 1);
     path[len > 0 ? len : 0] = 0;
     char *deleted = strstr(path, " (deleted)"); /* the kernel's mark of a replaced binary */
     if (deleted)
@@ -37,12 +38,13 @@ void ttap__process_exe(char *out, size_t size)
             *c = '_';
 }
 
-/* The 22nd field of /proc/self/stat, in clock ticks since boot. The second field may hold blanks and brackets; it
+/* The 22nd field of /proc/PID/stat, in clock ticks since boot. The second field may hold blanks and brackets; it
  * ends at the last ')'. */
 static uint64_t start_ticks(void)
 {
-    char stat[1024];
-    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    char path[32], stat[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", ttap__traced_pid());
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return 0;
     ssize_t len = read(fd, stat, sizeof stat - 1);
@@ -70,8 +72,13 @@ void ttap__disposition(char *out, size_t size, const struct ttap_http *http, uin
 {
     time_t seconds = (time_t)(unix_ns / TTAP__NS_PER_S);
     struct tm utc;
-    char stamp[32] = "0";
+    char stamp[32] = "0", exe[sizeof http->exe];
+    int pid = ttap__traced_pid();
+    if (pid == getpid())
+        snprintf(exe, sizeof exe, "%s", http->exe);
+    else
+        ttap__process_exe(exe, sizeof exe); /* it has become another program since the endpoint was started */
     if (gmtime_r(&seconds, &utc))
         strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
-    snprintf(out, size, "attachment; filename=\"%s-%ld-%s.%s\"", http->exe, (long)getpid(), stamp, extension);
+    snprintf(out, size, "attachment; filename=\"%s-%ld-%s.%s\"", exe, (long)pid, stamp, extension);
 }

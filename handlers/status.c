@@ -14,8 +14,14 @@ static const struct {
 } sources[] = {
     {"annotations", "on", "", ""},
     {"cpu_samples", "off", "not part of this build", ""},
-    {"hooks", "off", "not part of this build", ""},
 };
+
+static json_t *hooks_json(void)
+{
+    bool on = ttap__hooks_present();
+    return json_pack("{s:s,s:s,s:s,s:s}", "name", "hooks", "state", on ? "on" : "off", "why", on ? "" : "libtracetap-preload is not loaded", "enable",
+                     on ? "" : "tracetap run -- PROGRAM, or LD_PRELOAD=libtracetap-preload.so");
+}
 
 /* One element of an array in which nothing may be missing; an array that lacks it is given up. */
 static json_t *append(json_t *array, json_t *element)
@@ -39,7 +45,7 @@ static json_t *sources_json(void)
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
         array = append(array, json_pack("{s:s,s:s,s:s,s:s}", "name", sources[i].name, "state", sources[i].state, "why",
                                         sources[i].why, "enable", sources[i].enable));
-    return array;
+    return append(array, hooks_json());
 }
 
 static json_t *formats_json(void)
@@ -56,7 +62,7 @@ static json_t *process_json(void)
     char exe[64];
     ttap__process_exe(exe, sizeof exe);
     return json_pack("{s:s,s:i,s:s,s:I,s:o,s:o}", "version", ttap_version(), "api", 1, "exe", exe, "pid",
-                     (json_int_t)getpid(), "uptime_ns", ttap__json_count(ttap__process_uptime_ns()), "now_unix_ns",
+                     (json_int_t)ttap__traced_pid(), "uptime_ns", ttap__json_count(ttap__process_uptime_ns()), "now_unix_ns",
                      ttap__json_time(ttap__clock_ns(CLOCK_REALTIME)));
 }
 

@@ -117,6 +117,12 @@ int ttap__sampling_check(const char *spec, size_t *error_offset);
  *  ""; both have @size bytes. NULL behind the last one, else its name. Any thread; the first call may take some milliseconds. */
 const char *ttap__source_status(unsigned at, bool *on, char *why, char *enable, size_t size);
 
+/** The process that captures are about: this one, or the keeper's program. */
+int ttap__traced_pid(void);
+
+/** Are libc's calls recorded? */
+bool ttap__hooks_present(void);
+
 /* ---- For `tracetap run`: record other processes (trace/emit/share.h) ---- */
 
 /** Make this process the keeper of an arena that others join. Before any other call of the library. Returns the arena's descriptor, to be

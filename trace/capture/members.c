@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "init.h"
 #include "share.h"
 
 /* A zombie has ended too, and may stay one for as long as its parent likes. */
@@ -23,6 +24,17 @@ static bool process_is_gone(int32_t pid)
     text[n] = 0;
     const char *behind_name = strrchr(text, ')');
     return behind_name && behind_name[1] && (behind_name[2] == 'Z' || behind_name[2] == 'X');
+}
+
+int ttap__traced_pid(void)
+{
+    int program = ttap__share_role == TTAP__SHARE_KEEPER ? ttap__share_program() : 0;
+    return program ? program : getpid();
+}
+
+bool ttap__hooks_present(void)
+{
+    return ttap__hooks_linked || ttap__share_role == TTAP__SHARE_KEEPER;
 }
 
 int ttap__keeper_start(void)

@@ -516,17 +516,10 @@ void ttap__sub_stream_over(struct ttap__sub *sub, struct ttap__stream_id id)
 
 /* ---- Begin and end ---- */
 
-/* Whose capture this is: our own process's, or that of the program for which we keep the arena. */
-static int program_pid(void)
-{
-    int shared = ttap__share_role == TTAP__SHARE_KEEPER ? ttap__share_program() : 0;
-    return shared ? shared : getpid();
-}
-
 static size_t exe_name(char *out, size_t size)
 {
     char link[32], path[4096];
-    snprintf(link, sizeof(link), "/proc/%d/exe", program_pid());
+    snprintf(link, sizeof(link), "/proc/%d/exe", ttap__traced_pid());
     ssize_t n = readlink(ttap__share_role == TTAP__SHARE_KEEPER ? link : "/proc/self/exe", path, sizeof(path) - 1);
     if (n <= 0)
         return 0;
@@ -564,9 +557,11 @@ static void write_notes(struct ttap__sub *sub, struct ttap__out *out)
     uint32_t sources = 0;
     while (ttap__source_at(sources))
         sources++;
-    ttap__out_varint(out, 1 + sources);
+    ttap__out_varint(out, 2 + sources);
     out_text(out, "source.annotations");
     out_text(out, "on");
+    out_text(out, "source.hooks");
+    out_text(out, ttap__hooks_present() ? "on" : "off: libtracetap-preload is not loaded");
     for (uint32_t i = 0; i < sources; i++)
         write_source_note(sub, out, ttap__source_at(i));
 }
@@ -583,7 +578,7 @@ static void write_header(struct ttap__sub *sub, struct ttap__out *out)
     ttap__out_varint(out, sub->start.wall_ns);
     ttap__out_varint(out, sub->opts.duration_ns);
     ttap__out_varint(out, sub->opts.groups);
-    ttap__out_varint(out, (uint64_t)program_pid());
+    ttap__out_varint(out, (uint64_t)ttap__traced_pid());
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     ttap__out_varint(out, cpus > 0 ? (uint64_t)cpus : 1);
     ttap__out_varint(out, ttap__budget_bytes());

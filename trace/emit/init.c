@@ -6,6 +6,8 @@
 /* Keys below this have their value in the thread descriptor itself; setting a later one may call malloc (glibc). */
 #define KEYS_WITHOUT_MALLOC 32
 
+int ttap__hooks_linked;
+
 static pthread_key_t exit_key;
 static int exit_key_usable;
 

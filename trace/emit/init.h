@@ -15,4 +15,7 @@ struct ttap__record;
 void ttap__exit_hook_arm(struct ttap__record *record);
 void ttap__thread_exit(void *record);
 
+/* Set by trace/hooks where it is part of the process. */
+extern int ttap__hooks_linked;
+
 #endif

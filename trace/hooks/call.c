@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "init.h"
 #include "sys.h"
 
 /* ---- Real functions ---- */
@@ -28,6 +29,7 @@ void *ttap__real_find(struct ttap__real *real)
 __attribute__((constructor(101))) static void find_real_functions(void)
 {
     int saved_errno = errno;
+    ttap__hooks_linked = 1;
     for (struct ttap__real *real = __start_ttap_reals; real < __stop_ttap_reals; real++)
         ttap__real_find(real);
     errno = saved_errno;
