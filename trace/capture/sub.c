@@ -425,7 +425,7 @@ void ttap__sub_lost(struct ttap__sub *sub, struct ttap__stream_id id, enum ttap_
     }
     struct ttap__account *a = account_of(sub, id, first_seq);
     if (!a) {
-        sub->merged.lost[why] += lost;
+        sub->merged.lost[why] += lost; /* no memory for its account */
         return;
     }
     if (tell_pending(sub, id, a, PUT_CONTROL) && send_thread(sub, id, a) &&
