@@ -54,6 +54,11 @@ static void *clerk_main(void *unused)
     return unused;
 }
 
+void ttap__clerk_close_all(void)
+{
+    ttap__syscall6(SYS_close_range, 0, ~0u, 0, 0, 0, 0);
+}
+
 static bool start(void)
 {
     sigset_t all, before;
@@ -103,7 +108,7 @@ void ttap__clerk_dismiss(void)
     pthread_mutex_lock(&clerk.mutex);
     become(LEAVING);
     pthread_mutex_unlock(&clerk.mutex);
-    pthread_join(clerk.thread, NULL); /* its descriptors go with it */
+    pthread_join(clerk.thread, NULL);
     clerk.state = IDLE;
 }
 

@@ -13,7 +13,9 @@
 bool ttap__clerk_hire(void);
 /* Have it do something, and wait until it is done. */
 void ttap__clerk_do(void (*work)(void *arg), void *arg);
-/* Closes all it opened. */
+/* On the clerk: close all it has opened. */
+void ttap__clerk_close_all(void);
+/* Its descriptors go with it. */
 void ttap__clerk_dismiss(void);
 void ttap__clerk_after_fork(void);
 

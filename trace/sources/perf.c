@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "capture.h"
+#include "clerk.h"
 #include "proc.h"
 #include "source.h"
 #include "traced.h"
@@ -144,11 +145,6 @@ static long open_ring(unsigned at)
     return 0;
 }
 
-static void close_all(void)
-{
-    ttap__syscall6(SYS_close_range, 0, ~0u, 0, 0, 0, 0);
-}
-
 static long open_rings_of(uint32_t bytes)
 {
     perf.ring_bytes = bytes;
@@ -156,7 +152,7 @@ static long open_rings_of(uint32_t bytes)
         long error = open_ring(i);
         if (error) {
             unmap_rings();
-            close_all();
+            ttap__clerk_close_all();
             return error;
         }
     }
@@ -273,7 +269,7 @@ int ttap__perf_open(void)
     long error = open_rings();
     if (!error && (error = open_threads()) != 0) {
         unmap_rings();
-        close_all();
+        ttap__clerk_close_all();
         ttap__budget_give(perf.charged_bytes);
     }
     if (error) {
