@@ -14,6 +14,7 @@
 #include "emit.h"
 #include "init.h"
 #include "statements.h"
+#include "sys.h"
 
 enum { POOL = 16 };
 
@@ -743,6 +744,50 @@ static void slots_of_a_process_that_is_no_more_end_and_others_do_not(void)
     close_gate();
 }
 
+/* More threads than there are places for the numbers of the tracer's own: those that are gone give theirs away. */
+static void *is_the_tracers_twice(void *arg)
+{
+    ttap__thread_is_own();
+    ttap__thread_is_own();
+    CU_ASSERT_TRUE(ttap__tid_is_own(ttap__gettid()));
+    return arg;
+}
+
+static void threads_of_the_tracer_are_known_however_many_there_were(void)
+{
+    CU_ASSERT_FALSE(ttap__tid_is_own(ttap__gettid()));
+    for (int i = 0; i < 100; i++)
+        in_a_thread(is_the_tracers_twice);
+}
+
+/* ---- Limits ---- */
+
+static void a_kind_has_a_seconds_worth_of_tokens_and_then_one_an_interval(void)
+{
+    static struct ttap__limits limits = {.otherwise_ticks = 100, .second_ticks = 1000, .any = 1, .rules = 1, .rule = {{.kind = 5, .interval_ticks = 500}}};
+    const uint64_t start = UINT64_C(1) << 40;
+    afresh(2, true);
+    ttap__limits_apply(&limits);
+    arena->limit_due_ticks[4] = arena->limit_due_ticks[5] = 0;
+    for (int i = 0; i < 10; i++)
+        CU_ASSERT_TRUE(ttap__limit_allows(4, start));
+    CU_ASSERT_FALSE(ttap__limit_allows(4, start));
+    CU_ASSERT_FALSE(ttap__limit_allows(4, start + 99));
+    CU_ASSERT_TRUE(ttap__limit_allows(4, start + 100));
+    CU_ASSERT_FALSE(ttap__limit_allows(4, start + 100));
+    CU_ASSERT(ttap__limit_allows(5, start) && ttap__limit_allows(5, start) && !ttap__limit_allows(5, start)); /* a rule of its own */
+    arena->limit_due_ticks[4] = start + 2000; /* as far ahead as it can be */
+    CU_ASSERT_FALSE(ttap__limit_allows(4, start));
+    arena->limit_due_ticks[4] = start + 2001; /* of another clock: from now on */
+    CU_ASSERT_TRUE(ttap__limit_allows(4, start));
+    CU_ASSERT_EQUAL(arena->limit_due_ticks[4], start + 100);
+    limits.any = 0;
+    ttap__limits_apply(&limits);
+    for (int i = 0; i < 30; i++)
+        CU_ASSERT_TRUE(ttap__limit_allows(4, start));
+    close_gate();
+}
+
 /* ---- Names ---- */
 
 static void names_differ_in_length_also_where_their_hashes_agree(void)
@@ -930,6 +975,8 @@ static CU_TestInfo statements[] = {
     {"a record that is not ours is left alone", a_record_that_is_not_ours_is_left_alone},
     {"a clone's child is silent and counts nothing", a_clones_child_is_silent_and_counts_nothing},
     {"slots of a process that is no more end, and others do not", slots_of_a_process_that_is_no_more_end_and_others_do_not},
+    {"threads of the tracer are known, however many there were", threads_of_the_tracer_are_known_however_many_there_were},
+    {"a kind has a second's worth of tokens, and then one an interval", a_kind_has_a_seconds_worth_of_tokens_and_then_one_an_interval},
     {"names differ in length also where their hashes agree", names_differ_in_length_also_where_their_hashes_agree},
     {"a name is cut at its longest", a_name_is_cut_at_its_longest},
     {"text of names is used to its last byte", text_of_names_is_used_to_its_last_byte},
