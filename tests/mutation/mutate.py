@@ -39,7 +39,7 @@ EMIT = [
     "emitting_is_right_in_its_rare_moments", "a_name_is_one_number_for_ever", "time_survives_the_wrap_of_56_bits_and_steps_back",
     "a_tree_that_is_sampled_out_records_nothing_anywhere", "every_call_keeps_errno_and_the_signal_mask",
     "idle_calls_record_nothing_and_allocate_nothing", "when_the_names_are_full_the_rest_share_one_and_are_counted",
-    "the_clock_is_the_best_that_the_machine_has", "events_before_main_and_after_it_are_kept",
+    "the_clock_is_the_best_that_the_machine_has", "a_thread_that_stops_inside_an_event_harms_nobody", "events_before_main_and_after_it_are_kept",
     "children_stay_silent_and_can_capture_by_themselves", "a_handler_inside_an_event_loses_nothing",
     "threads_come_and_go_without_a_trace_lost",
 ]
