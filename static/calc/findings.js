@@ -13,7 +13,7 @@ import { gcSpans } from './split.js';
 
 export const RULES = {
     runnable: 0.02, /* of the window with more runnable threads than CPUs */
-    idle: 0.02,     /* of the window with a CPU of ours idle beside a runnable thread */
+    idle: 0.2,      /* of the window with a CPU that ran none of ours beside a runnable thread: others may have it, so only much counts */
     gc: 0.02,       /* of the window with a phase while threads were blocked or tasks open */
     gcPauseNs: 20e6,
     queue: 0.05,    /* of the window, summed over threads, at one full queue */
@@ -89,7 +89,7 @@ function runnableFindings(model) {
             words: `for ${duration(spike.total)} (${percent(spike.total, model.duration)} of the window), ${most} at most; longest ${duration(spike.longest[1] - spike.longest[0])}`, advice: 'Fewer threads, spread periodic work, or more CPUs; see who ran in that range.' });
     }
     if (idle.total / model.duration >= RULES.idle) {
-        out.push({ kind: 'idle CPUs', object: '', share: idle.total / model.duration, range: idle.longest, title: 'A CPU was idle while a thread was ready to run',
+        out.push({ kind: 'idle CPUs', object: '', share: idle.total / model.duration, range: idle.longest, title: 'A CPU ran none of this program while a thread was ready to run',
             words: `for ${duration(idle.total)} (${percent(idle.total, model.duration)} of the window); other processes may have had it`, advice: 'Look at affinity masks, CPU quotas of the container, and who else runs on the machine.' });
     }
     return out;

@@ -15,13 +15,13 @@ import { STATES, isBlocked } from '../data/states.js';
 /** @typedef {{lane: number, from: number, to: number}} Span */
 
 /** Parts, and which of them an instant counts for: the first that holds. */
-export const SPLIT = ['running', 'runnable', 'gc', 'queue', 'lock', 'network', 'file', 'sleep', 'working', 'other'];
+export const SPLIT = ['running', 'runnable', 'gc', 'queue', 'lock', 'network', 'file', 'sleep', 'blocked', 'working', 'other'];
 const PART = new Map(SPLIT.map((name, i) => [name, i]));
-const PART_OF_STATE = STATES.map((s) => PART.get(s) ?? SPLIT.length - 1);
 const GC = 2;
 const QUEUE = 3;
-const WORKING = 8;
-const OTHER = 9;
+const WORKING = 9;
+const OTHER = 10;
+const PART_OF_STATE = STATES.map((s) => PART.get(s) ?? WORKING);
 
 /** @param {Model} model @param {'work'|'wait'} table @returns {Map<number, Span[]>} by task */
 function spansByTask(model, table) {

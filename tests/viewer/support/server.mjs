@@ -62,7 +62,7 @@ export class StandIn {
         return { version: '0.1.0', api: 1, ...(this.options.mode ? { mode: this.options.mode } : {}), exe: 'svc', pid: 71, uptime_ns: 259_200e9, now_unix_ns: `${Date.now()}000000`, recording, groups: { known: GROUPS, recording: recording ? GROUPS : [] }, captures,
             captures_active: 0, captures_started: this.nextId - 1, limits: { seconds_max: 300, captures_max: 4 }, formats: FORMATS, sampling: { default: 1, kinds: {} }, threads: 14, names: { used: 120, max: 65536, full: 0 },
             memory: { budget_bytes: 67108864, used_bytes: 1310720, buffers: 14, buffer_bytes: 8192 }, events: { recorded: 410000, lost: 0, sampled_out: 0 }, cost: { drainer_cpu_ns: 1200000, lease_expired: 0, conversions: 0 },
-            streaming: { available: true, why: '', enable: '' }, sources: [{ name: 'annotations', state: 'on', why: '', enable: '' }, { name: 'sched', state: 'off', why: 'not part of this build', enable: '' }, { name: 'hooks', state: 'off', why: 'not preloaded', enable: 'tracetap run -- ./svc' }] };
+            streaming: { available: true, why: '', enable: '' }, sources: [{ name: 'annotations', state: 'on', why: '', enable: '' }, { name: 'sched', state: 'off', why: 'not part of this build', enable: '' }, { name: 'hooks', state: 'on', why: 'every switch; not who woke whom: the id of sched_waking cannot be read from tracefs', enable: 'AmbientCapabilities=CAP_PERFMON and a readable tracefs: mount -t tracefs nodev /sys/kernel/tracing; tracetap run -- ./svc' }] };
     }
 
     async answer(req, res) {

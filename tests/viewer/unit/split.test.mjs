@@ -47,7 +47,7 @@ function naive(world, task) {
                 const state = lane.states && holds(lane.states, t);
                 if (state) {
                     const name = STATES[state.state];
-                    now.add(name === 'blocked' ? 'other' : name);
+                    now.add(name);
                     if (state.state >= 2 && world.gc.some((g) => holds([g], t))) now.add('gc');
                 }
             }
@@ -69,7 +69,7 @@ test('on random captures the parts equal the naive ones, and sum to the wall tim
             w.lane(id, `t${id}`);
             const lane = {
                 work: spans(r, 400, 120, 30).map((x) => ({ ...x, task: Math.floor(r() * 3), flags: 0 })),
-                states: id === 3 && round % 2 ? null : spans(r, 400, 25, r() < 0.5 ? 1 : 12).map((x) => ({ ...x, state: Math.floor(r() * 7) })),
+                states: id === 3 && round % 2 ? null : spans(r, 400, 25, r() < 0.5 ? 1 : 12).map((x) => ({ ...x, state: Math.floor(r() * 9) })),
                 waits: spans(r, 400, 30, 120).map((x) => ({ ...x, object: 1, why, task: Math.floor(r() * 3), flags: 0 })),
             };
             world.lanes.push(lane);
