@@ -1,6 +1,7 @@
 // mmu.js - minimum mutator utilisation: in the worst window of a given length, how much of it was the program's own.
 //
-// A window is worst when it begins where a pause begins or ends where one ends, so only those are tried.
+// Only windows that begin where a pause does are tried: moved right until its left edge meets a pause, or left to the begin of the pause
+// it cuts, a window never gains.
 
 /** @typedef {{from: number, to: number}} Pause */
 
@@ -22,10 +23,8 @@ export function mmu(pauses, window, duration) {
     };
     let most = 0;
     for (const p of pauses) {
-        for (const start of [p.from, p.to - w]) {
-            const from = Math.min(Math.max(0, start), duration - w);
-            most = Math.max(most, pausedUntil(from + w) - pausedUntil(from));
-        }
+        const from = Math.min(p.from, duration - w);
+        most = Math.max(most, pausedUntil(from + w) - pausedUntil(from));
     }
     return Math.max(0, 1 - most / w);
 }

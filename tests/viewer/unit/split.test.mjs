@@ -48,7 +48,7 @@ function naive(world, task) {
                 if (state) {
                     const name = STATES[state.state];
                     now.add(name);
-                    if (state.state >= 2 && world.gc.some((g) => holds([g], t))) now.add('gc');
+                    if (state.state >= 2 && state.state <= 7 && world.gc.some((g) => holds([g], t))) now.add('gc');
                 }
             }
             if (holds(lane.waits, t)?.task === task.id) now.add('queue');
