@@ -7,7 +7,8 @@
 #define TTAP__BUDGET_DEFAULT_BYTES (64ull << 20)
 #define TTAP__BUDGET_MIN_BYTES (1ull << 20)
 #define TTAP__BUDGET_MAX_BYTES (16ull << 30)
-#define TTAP__SHARE_CHUNKS_PERCENT 37  /* 23 MiB of 64: 0.25 s of 5 M events/s while the drainer is not scheduled. The rest is room for two conversions */
+#define TTAP__SHARE_CHUNKS_PERCENT 34  /* 22 MiB of 64: 0.25 s of 5 M events/s while the drainer is not scheduled. The rest, 10 MiB, is room for two conversions,
+                                        * 1 MiB of rings and 1,000 threads of the scheduler's source */
 #define TTAP__SHARE_QUEUES_PERCENT 25  /* packed bytes that clients have not taken yet */
 #define TTAP__SHARE_KEPT_PERCENT 25    /* finished captures, any format later */
 

@@ -1,6 +1,6 @@
 /* budget.c - one budget, divided into shares that cannot starve each other.
  *
- *   live chunks 37 % | queues 25 % | kept captures 25 % | conversions and the rest 13 %        of TRACETAP_BUDGET, default 64 MiB
+ *   live chunks 34 % | queues 25 % | kept captures 25 % | conversions, sources 16 %      of TRACETAP_BUDGET, default 64 MiB
  */
 #include <errno.h>
 #include <stdlib.h>
