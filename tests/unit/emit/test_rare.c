@@ -370,6 +370,21 @@ static void an_object_has_its_number_and_text_cut_at_the_longest(void)
     close_gate();
 }
 
+static void what_is_said_of_a_task_carries_what_sampling_asks_for(void)
+{
+    afresh(2, true);
+    ttap__task_attr_int(&task, &name, -5);
+    const uint64_t *w = last_cells(0, 3);
+    CU_ASSERT_EQUAL(w[0] & 0xff, TTAP__TASK_ATTR_INT);
+    CU_ASSERT(w[1] == 77 && w[2] == (UINT64_C(1000) << 32 | 5) && w[3] == name.id && w[4] == (uint64_t)-5 && w[5] == 0);
+    ttap__task_attr_str(&task, &name, "text");
+    w = last_cells(0, 4);
+    CU_ASSERT_EQUAL(w[0] & 0xff, TTAP__TASK_ATTR_STR);
+    CU_ASSERT(w[1] == 77 && w[2] == (UINT64_C(1000) << 32 | 5) && w[3] == (UINT64_C(4) << 32 | name.id) && w[4] == 0 && w[5] == 0);
+    CU_ASSERT(memcmp(w + 6, "text", 5) == 0 && w[7] == 0);
+    close_gate();
+}
+
 static void a_handlers_first_event_says_which_task_it_is_in(void)
 {
     struct ttap_task before, of_another = {.id = 99, .parent = 98, .start_ticks = 97, .kind = 96, .root_kind = 95, .draw = 94};
@@ -960,6 +975,7 @@ static CU_TestInfo statements[] = {
     {"a handler in a task that nobody keeps counts in its own stream", a_handler_in_a_task_that_nobody_keeps_counts_in_its_own_stream},
     {"a region says its depth, and its end finds it", a_region_says_its_depth_and_its_end_finds_it},
     {"an object has its number, and text cut at the longest", an_object_has_its_number_and_text_cut_at_the_longest},
+    {"what is said of a task carries what sampling asks for", what_is_said_of_a_task_carries_what_sampling_asks_for},
     {"a handler's first event says which task it is in", a_handlers_first_event_says_which_task_it_is_in},
     {"queues are numbered once each", queues_are_numbered_once_each},
     {"a task of no parent is a root, and a remote one may have half an id", a_task_of_no_parent_is_a_root_and_a_remote_one_may_have_half_an_id},

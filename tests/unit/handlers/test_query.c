@@ -112,6 +112,12 @@ static void a_format_is_one_of_sixteen_at_most(void)
     refused_with("format=f16", "format=f16: allowed is one of native, json, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15");
     CU_ASSERT_FALSE(ask("format=")); /* empty is not "none given" */
     CU_ASSERT_FALSE(ask("format=nativ"));
+    struct ttap__request *req = calloc(1, sizeof *req);
+    int format = 42;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(req);
+    CU_ASSERT_TRUE(ttap__format_from_query(req, &format));
+    CU_ASSERT_EQUAL(format, -1); /* none given */
+    free(req);
 }
 
 static void events_are_groups_each_at_most_once(void)
