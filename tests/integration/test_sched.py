@@ -36,15 +36,9 @@ def check_valid(path):
     subprocess.run([os.environ["TTAP_VALIDATE"], path], check=True, stdout=subprocess.DEVNULL)
 
 
-def record(mode, *arguments, before=(), **options):
-    folder = tempfile.TemporaryDirectory()
-    os.chmod(folder.name, 0o777)
-    native, converted = os.path.join(folder.name, "a.ttap"), os.path.join(folder.name, "a.json")
-    done = subprocess.run([*before, WORK, mode, native, *arguments], stdout=subprocess.PIPE, text=True, timeout=100, **options)
-    if done.returncode == 77:
-        skip(done.stdout.strip())
-    assert done.returncode == 0, done
+def read(native):
     check_valid(native)
+    converted = native + ".json"
     subprocess.run([os.path.join(PROGRAMS, "tracetap"), "convert", native, "-o", converted], check=True)
     document = Document(converted)
     print(document.source)
@@ -52,11 +46,23 @@ def record(mode, *arguments, before=(), **options):
     return document
 
 
+def record(mode, *arguments, before=(), child=False, **options):
+    folder = tempfile.TemporaryDirectory()
+    os.chmod(folder.name, 0o777)
+    native = os.path.join(folder.name, "a.ttap")
+    done = subprocess.run([*before, WORK, mode, native, *arguments], stdout=subprocess.PIPE, text=True, timeout=100, **options)
+    if done.returncode == 77:
+        skip(done.stdout.strip())
+    assert done.returncode == 0, done
+    return (read(native), read(native + ".child")) if child else read(native)
+
+
 def record_switches(mode, *arguments, **options):
-    document = record(mode, *arguments, **options)
-    if not document.source.startswith("on: every switch"):
-        skip(f"no switch records here: {document.source}")
-    return document
+    documents = record(mode, *arguments, **options)
+    first = documents[0] if isinstance(documents, tuple) else documents
+    if not first.source.startswith("on: every switch"):
+        skip(f"no switch records here: {first.source}")
+    return documents
 
 
 def near(told, measured, whole=0):
@@ -180,6 +186,22 @@ def a_service_run_by_nobody_records_every_switch_where_paranoid_is_2():
     document = record_switches("sleeps", user=NOBODY, group=NOBODY, extra_groups=[])
     assert "not who woke whom" in document.source
     list(check_measured(document, 1))
+
+
+def a_program_that_closes_all_descriptors_is_recorded_on():
+    document = record_switches("sleeps,closing")
+    for number, _, totals, said in check_measured(document, 1):
+        assert near(blocked(totals), said["asleep_ns"]), (number, dict(totals), said)
+
+
+def a_forked_child_captures_its_own_threads_and_its_parent_its_own():
+    document, child = record_switches("sleeps,fork", child=True)
+    for one in (document, child):
+        pids = {lane.info["pid"] for lane in one.told().values()}
+        assert pids == {one.capture["pid"]}, (pids, one.capture["pid"])
+        for number, _, totals, said in check_measured(one, 1):
+            assert near(blocked(totals), said["asleep_ns"]), (number, dict(totals), said)
+    assert document.capture["pid"] != child.capture["pid"]
 
 
 def record_wakes(mode):

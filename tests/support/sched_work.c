@@ -1,6 +1,8 @@
 /* sched_work.c - threads of known behaviour that measure themselves, captured by themselves.
  *
- *   sched_work MODE FILE [--no-perf] [--seconds S]      MODE: sleeps spin pair pingpong parked churn all
+ *   sched_work MODES FILE [--no-perf] [--seconds S]      MODES: some of sleeps spin pair pingpong parked churn closing fork, e.g. sleeps,spin
+ *
+ * closing: the program closes all descriptors it can see while it is recorded, and opens others. fork: a child captures its own sleeps into FILE.child.
  *
  * Each measured stretch lies between the instants "begin" and "end" of its thread, followed by counters: wall_ns, cpu_ns (the thread's CPU
  * clock) and asleep_ns (time inside calls that sleep). So the capture carries what it is to be compared with. --no-perf: perf_event_open
@@ -22,6 +24,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -43,16 +46,17 @@ struct stretch {
 
 static void stretch_begin(struct stretch *s)
 {
-    *s = (struct stretch){.cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID)};
-    ttap_instant(&name_begin);
+    *s = (struct stretch){0};
+    ttap_instant(&name_begin); /* first: a thread's first event takes a while */
+    s->cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID);
     s->wall_ns = now_ns(CLOCK_MONOTONIC);
 }
 
 static void stretch_end(struct stretch *s)
 {
     s->wall_ns = now_ns(CLOCK_MONOTONIC) - s->wall_ns;
-    ttap_instant(&name_end);
     s->cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID) - s->cpu_ns;
+    ttap_instant(&name_end);
     ttap_counter(&name_wall, (int64_t)s->wall_ns);
     ttap_counter(&name_cpu, (int64_t)s->cpu_ns);
     ttap_counter(&name_asleep, (int64_t)s->asleep_ns);
@@ -243,14 +247,68 @@ static int refuse_perf(void)
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
-static int write_file(void *arg, const void *bytes, size_t len)
+/* Kept until the end: a descriptor would not live through "closing". */
+static struct {
+    char *bytes;
+    size_t len;
+} kept;
+
+static int keep(void *unused, const void *bytes, size_t len)
 {
-    return fwrite(bytes, 1, len, arg) == len ? 0 : -EIO;
+    (void)unused;
+    char *grown = realloc(kept.bytes, kept.len + len);
+    if (!grown)
+        return -ENOMEM;
+    memcpy(grown + kept.len, bytes, len);
+    kept.bytes = grown;
+    kept.len += len;
+    return 0;
+}
+
+static int write_kept(const char *path)
+{
+    FILE *file = fopen(path, "wb");
+    bool ok = file && fwrite(kept.bytes, 1, kept.len, file) == kept.len;
+    return file && fclose(file) == 0 && ok ? 0 : 1;
+}
+
+static struct ttap_capture *begin_capture(void)
+{
+    struct ttap_capture_opts opts = TTAP_CAPTURE_OPTS_INIT;
+    struct ttap_capture *capture;
+    opts.duration_ns = 0;
+    if (ttap_capture_start(&opts, keep, NULL, &capture))
+        abort();
+    return capture;
+}
+
+/* Who closes what it does not know of, and goes on with the same numbers. */
+static void *closing(void *unused)
+{
+    for (int round = 0; round < 20; round++) {
+        syscall(SYS_close_range, 3, ~0u, 0);
+        for (int i = 0; i < 100; i++)
+            if (open("/dev/null", O_RDONLY | O_CLOEXEC) < 0)
+                abort();
+        nap(5000000);
+    }
+    return unused;
+}
+
+static int child_of(const char *path)
+{
+    char child_path[4096];
+    snprintf(child_path, sizeof(child_path), "%s.child", path);
+    kept.len = 0;
+    struct ttap_capture *capture = begin_capture();
+    run(sleeps, NULL);
+    pthread_join(started[started_count - 1], NULL);
+    return ttap_capture_stop(capture) || write_kept(child_path);
 }
 
 static bool has_mode(const char *modes, const char *mode)
 {
-    return strstr(modes, mode) || strstr(modes, "all");
+    return strstr(modes, mode) != NULL;
 }
 
 int main(int argc, char **argv)
@@ -267,16 +325,11 @@ int main(int argc, char **argv)
         if (!strcmp(argv[i], "--seconds") && i + 1 < argc)
             seconds_ns = (uint64_t)(atof(argv[i + 1]) * 1e9);
     }
-    FILE *file = fopen(argv[2], "wb");
-    if (!file || pipe(pipes.to) || pipe(pipes.from))
+    if (pipe(pipes.to) || pipe(pipes.from))
         return 2;
     if (has_mode(argv[1], "parked"))
         park_50();
-    struct ttap_capture_opts opts = TTAP_CAPTURE_OPTS_INIT;
-    opts.duration_ns = 0;
-    struct ttap_capture *capture;
-    if (ttap_capture_start(&opts, write_file, file, &capture))
-        return 2;
+    struct ttap_capture *capture = begin_capture();
     if (has_mode(argv[1], "sleeps"))
         run(sleeps, NULL);
     if (has_mode(argv[1], "spin"))
@@ -291,10 +344,16 @@ int main(int argc, char **argv)
     }
     if (has_mode(argv[1], "churn"))
         run(churn, NULL);
+    if (has_mode(argv[1], "closing"))
+        run(closing, NULL);
     nap(seconds_ns ? seconds_ns : 1000000);
+    pid_t child = has_mode(argv[1], "fork") ? fork() : -1;
+    if (child == 0)
+        _exit(child_of(argv[2]));
     for (unsigned i = 0; i < started_count; i++)
         pthread_join(started[i], NULL);
-    int error = ttap_capture_stop(capture);
-    fclose(file);
-    return error ? 1 : 0;
+    int status = 0;
+    if (child > 0 && (waitpid(child, &status, 0) != child || status))
+        return 3;
+    return ttap_capture_stop(capture) || write_kept(argv[2]);
 }
