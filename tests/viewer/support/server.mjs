@@ -8,7 +8,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { knownCapture } from './captures.mjs';
 
-const STATIC = fileURLToPath(new URL('../../../static/', import.meta.url));
+/** The sources, or with TTAP_EMBEDDED what the build embedded. */
+const STATIC = process.env.TTAP_EMBEDDED || fileURLToPath(new URL('../../../static/', import.meta.url));
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml' };
 export const HEADERS = {
     'Content-Security-Policy': "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; worker-src 'self'; font-src 'none'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types tracetap",
