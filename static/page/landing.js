@@ -236,7 +236,7 @@ function statusCard(s) {
             ['Sampling', `keeps ${rule(s)}`],
         ]),
         h('h3', null, 'Sources'),
-        h('ul', { class: 'sources' }, s.sources.map((x) => h('li', null, h('span', { class: `state ${x.state === 'on' ? 'on' : ''}` }, visible(x.name, 60)), ' ', h('span', { class: 'muted' }, x.state === 'on' ? 'on' : `off: ${visible(x.why || 'not enabled', 300)}`),
+        h('ul', { class: 'sources' }, s.sources.map((x) => h('li', null, h('span', { class: `state ${x.state === 'on' ? 'on' : ''}` }, visible(x.name, 60)), ' ', h('span', { class: 'muted' }, x.state === 'on' ? `on${x.why ? `: ${visible(x.why, 300)}` : ''}` : `off: ${visible(x.why || 'not enabled', 300)}`),
             x.enable ? copyLine(x.enable, `what enables ${x.name}`) : null))),
         h('p', { class: 'muted' }, `tracetap ${visible(s.version, 40)}`),
     ];
