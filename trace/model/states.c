@@ -194,6 +194,11 @@ static void on_look(struct ttap__states *states, const struct ttap__event *event
     bool sampled = a[7] != 0, ready = a[0] == LOOK_READY;
     uint8_t seen = ready ? TTAP__STATE_RUNNABLE : a[0] < TTAP__STATES ? (uint8_t)a[0] : TTAP__STATE_UNKNOWN;
     uint8_t flags = sampled ? TTAP__ESTIMATED : 0;
+    if (a[0] == TTAP__STATE_UNKNOWN && !sampled) { /* events are missing, and whose they are comes later */
+        unknown_since_last(states);
+        states->ready = states->lost = false;
+        return;
+    }
     if (states->lost) {
         unknown_since_last(states);
         states->ready = states->lost = false;

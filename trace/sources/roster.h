@@ -24,6 +24,7 @@ struct ttap__sched_thread {
     uint32_t scan;               /* the scan that saw it last */
     uint8_t state;               /* enum ttap__state, after all events so far */
     bool live;
+    bool doubtful;               /* records were lost since its last one, and some may have been its own */
     uint32_t cpu;                /* + 1; 0: unknown */
     uint64_t runs;               /* switch-ins seen */
     /* As looked at last; settled when all records up to look_ns have been taken. */

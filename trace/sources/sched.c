@@ -357,11 +357,31 @@ static struct ttap__sched_thread *thread_of(const struct ttap__perf_record *reco
     return thread ? thread : ttap__threads_add(record->pid, record->tid); /* its begin was lost */
 }
 
+/* Somebody's records are missing here, and whose is only known at the next edge, from the kernel's own count. */
+static void on_lost(void)
+{
+    sched.lost = true;
+    for (struct ttap__sched_thread *t = ttap__threads_next(NULL); t; t = ttap__threads_next(t))
+        t->doubtful = true;
+}
+
+/* What it did since its last record is not known. */
+static void admit_doubt(struct ttap__sched_thread *thread, uint64_t ns)
+{
+    uint8_t state = thread->state;
+    thread->state = TTAP__UNKNOWN;
+    say_look(thread, ns);
+    thread->state = state;
+    thread->doubtful = false;
+}
+
 static void on_switch(const struct ttap__perf_record *record)
 {
     struct ttap__sched_thread *thread = thread_of(record);
     if (!thread)
         return;
+    if (thread->doubtful)
+        admit_doubt(thread, record->ns);
     if (record->ns > thread->look_ns) {
         settle(thread);
         thread->call = TTAP__CALL_UNKNOWN;
@@ -424,7 +444,7 @@ static void on_record(const struct ttap__perf_record *record)
         if (thread)
             thread->name_version += 2;
         break;
-    case TTAP__PERF_LOST: sched.lost = true; break;
+    case TTAP__PERF_LOST: on_lost(); break;
     case TTAP__PERF_OTHER: break;
     }
 }
@@ -457,6 +477,7 @@ static void pass_edge(void)
         settle(t);
         if (sched.lost)
             tell_lost(t);
+        t->doubtful = false;
         ttap__thread_flush(t); /* what lies before is another run than what lies behind: a window may begin here */
         say_look(t, sched.edge_ns);
         ttap__thread_flush(t);

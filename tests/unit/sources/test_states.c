@@ -172,6 +172,20 @@ static void where_events_are_missing_nothing_is_known(void)
     CU_ASSERT_EQUAL(states.disagreements, 0);
 }
 
+static void a_look_that_knows_nothing_takes_back_the_time_since_the_event_before(void)
+{
+    begin();
+    look(0, TTAP__STATE_BLOCKED, 0, 0, 1, 0, EXACT);
+    event(TTAP__SCHED_RUN, 100, 0, 0);
+    look(500, TTAP__STATE_UNKNOWN, 0, 0, 1, -1, EXACT);
+    event(TTAP__SCHED_RUN, 500, 0, 0);
+    end(1000, 3);
+    is(0, TTAP__STATE_BLOCKED, 0, 100);
+    is(1, TTAP__STATE_UNKNOWN, 100, 500);
+    is(2, TTAP__STATE_RUNNING, 500, 1000);
+    CU_ASSERT_EQUAL(states.disagreements, 0);
+}
+
 static void what_cannot_follow_is_counted(void)
 {
     begin();
@@ -266,6 +280,7 @@ int main(void)
     CU_ADD_TEST(suite, who_neither_left_nor_got_a_cpu_had_it_or_waited_by_its_totals);
     CU_ADD_TEST(suite, a_thread_of_the_window_is_gone_before_and_after);
     CU_ADD_TEST(suite, where_events_are_missing_nothing_is_known);
+    CU_ADD_TEST(suite, a_look_that_knows_nothing_takes_back_the_time_since_the_event_before);
     CU_ADD_TEST(suite, what_cannot_follow_is_counted);
     CU_ADD_TEST(suite, between_two_looks_are_their_totals);
     CU_ADD_TEST(suite, totals_beyond_the_time_there_is_are_cut);
