@@ -1,6 +1,6 @@
 // blocking.js - what threads were blocked by, as weighted paths, and how locks were fought for.
 
-import { eachSlice } from '../data/model.js';
+import { eachSlice, sliceAt } from '../data/model.js';
 import { RUNNABLE, STATES, unpackPlace } from '../data/states.js';
 import { addPath, flameNode } from './flame.js';
 import { Numbers, summarize } from './stats.js';
@@ -23,8 +23,10 @@ export function* eachWait(model, kind, scope, visit) {
     const { states, queues } = BLOCKING[kind];
     for (const row of model.rowsOf('state')) {
         if (scope.lane !== null && row.lane !== scope.lane) continue;
+        const waits = queues ? model.row(row.lane, 'wait') : undefined;
         eachSlice(row, scope.t0, scope.t1, (seg, i) => {
             if (!states.includes(seg.name[i])) return;
+            if (waits && sliceAt(waits, seg.start[i] + seg.dur[i] / 2)) return; /* the queue's name says more, and comes below */
             const from = Math.max(scope.t0, seg.start[i]);
             visit({ lane: row.lane, start: from, ns: Math.min(scope.t1, seg.start[i] + seg.dur[i]) - from, object: unpackPlace(seg.extra?.[i] ?? 0).object, stack: seg.detail?.[i] ?? -1, what: whatOf(model, seg, i) });
         });
@@ -76,6 +78,9 @@ export function cpuFlame(model, scope) {
 
 /** @typedef {{object: number, name: string, kind: string, n: number, total: number, p99: number, max: number, waiters: Map<number, number>, wakers: Map<number, number>, holders: Map<number, number>, worst: {lane: number, start: number, ns: number, stack: number}, bins: Float64Array}} LockStat */
 
+/** Who waits at an empty queue, for a condition or for a thread's end has nothing to do: only locks and full queues are fought for. */
+const CONTENDED = /lock|^queue full$/;
+
 export const STRIP_BINS = 160;
 
 /** Locks and full queues by how long was waited for them. @param {Model} model @returns {Generator<void, LockStat[]>} */
@@ -85,7 +90,7 @@ export function* lockStats(model) {
     const binNs = model.duration / STRIP_BINS;
     const wakes = model.wakes();
     yield* eachWait(model, 'sync', { t0: 0, t1: model.duration, lane: null, task: null }, (w) => {
-        if (w.object < 0 || w.what === 'queue empty') return; /* who waits at an empty queue has nothing to do */
+        if (w.object < 0 || !CONTENDED.test(w.what)) return;
         let lock = locks.get(w.object);
         if (!lock) {
             lock = { object: w.object, name: model.objectName(w.object), kind: model.objects.get(w.object)?.kind ?? '', n: 0, total: 0, p99: 0, max: 0, waiters: new Map(), wakers: new Map(), holders: new Map(), worst: { ...w, ns: -1 }, bins: new Float64Array(STRIP_BINS), values: new Numbers() };

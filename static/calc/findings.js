@@ -13,11 +13,11 @@ import { gcSpans } from './split.js';
 
 export const RULES = {
     runnable: 0.02, /* of the window with more runnable threads than CPUs */
-    idle: 0.2,      /* of the window with a CPU that ran none of ours beside a runnable thread: others may have it, so only much counts */
-    gc: 0.02,       /* of the window with a phase while threads were blocked or tasks open */
+    idle: 0.4,      /* of the window with a CPU that ran none of ours beside a runnable thread: others may have it, so only much counts */
+    gc: 0.005,      /* of the window with a phase while threads were blocked or tasks open */
     gcPauseNs: 20e6,
-    queue: 0.05,    /* of the window, summed over threads, at one full queue */
-    lock: 0.05,     /* the same for one lock */
+    queue: 0.02,    /* of the window, summed over threads, at one full queue */
+    lock: 0.1,      /* the same for one lock; on a busy machine 4 % were seen in a healthy program, whose holders lost their CPU */
     peer: 0.2,      /* of all tasks' time waiting for one peer */
 };
 /** A capture shorter than this says nothing about shares. */
@@ -65,7 +65,7 @@ function runnableFindings(model) {
     for (const row of rows) {
         eachSlice(row, 0, model.duration, (seg, i) => {
             const s = seg.name[i];
-            if (s !== RUNNING && s !== RUNNABLE) return;
+            if (s !== RUNNING && (s !== RUNNABLE || seg.flags[i] !== 0)) return; /* a wait whose begin or end was not seen proves nothing */
             const d = { running: s === RUNNING ? 1 : 0, runnable: s === RUNNABLE ? 1 : 0 };
             steps.push({ t: seg.start[i], ...d }, { t: seg.start[i] + seg.dur[i], running: -d.running, runnable: -d.runnable });
         });

@@ -20,7 +20,7 @@ export function findingsPage(app) {
         fill(node, h('h1', null, 'Findings'), found.length === 0 ? h('p', { class: 'notice' }, h('b', null, 'Nothing stands out.'), ' No lock, queue, collector or peer took a large share of this window.', model.rowsOf('state').length ? '' : ' Without thread states only queues and collectors can be judged.') : null,
             found.map((f) => h('section', { class: 'card finding', 'aria-label': visible(f.title, 200) }, h('div', { class: 'row' }, h('span', { class: 'tag' }, f.kind), h('h2', null, visible(f.title, 200)), h('span', { class: 'grow' }), timeLink(app, f.range[0], f.range[1], 'Show the worst')),
                 h('p', null, visible(f.words, 400)), h('p', { class: 'muted' }, 'Try: ', f.advice, /contention/.test(f.kind) ? [' ', h('a', { href: formatHash('contention', app.link()) }, 'All of them')] : null))),
-            h('p', { class: 'muted' }, `A lock or queue is named from ${percent(RULES.lock, 1)} of the window in waits on, runnable spikes from ${percent(RULES.runnable, 1)}, idle CPUs from ${percent(RULES.idle, 1)}, a collector from ${percent(RULES.gc, 1)} or a phase of 20 ms, a peer from ${percent(RULES.peer, 1)} of the tasks' time.`));
+            h('p', { class: 'muted' }, `A lock is named from ${percent(RULES.lock, 1)} of the window in waits on, a full queue from ${percent(RULES.queue, 1)}, runnable spikes from ${percent(RULES.runnable, 1)}, idle CPUs from ${percent(RULES.idle, 1)}, a collector from ${percent(RULES.gc, 1)} or a phase of 20 ms, a peer from ${percent(RULES.peer, 1)} of the tasks' time.`));
     };
     draw();
     return { node, title: 'Findings', grown: () => { if (!app.needModel().loading) draw(); }, destroy: () => { turn++; } };

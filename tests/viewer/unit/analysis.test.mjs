@@ -116,7 +116,7 @@ test('each bad pattern gives its finding with the true object, and a healthy cap
     assert.deepEqual(kinds(empty), []);
     const crowd = Array.from({ length: 4 }, () => [[6, 500], [1, 540], [6, 1000]]);
     assert.deepEqual(kinds(withStates([[[0, 1000]], [[0, 1000]], ...crowd])), [['runnable spike', '']]);
-    assert.deepEqual(kinds(withStates([[[1, 300], [0, 1000]], [[6, 250], [0, 1000]]])), [['idle CPUs', '']]);
+    assert.deepEqual(kinds(withStates([[[1, 500], [0, 1000]], [[6, 450], [0, 1000]]])), [['idle CPUs', '']]);
     assert.deepEqual(kinds(withStates([calm, calm], (w) => { const phase = w.str('pause'); w.table('gc', { lane: 1 }, [{ start: 500 * MS, dur: 40 * MS, phase, flags: 0 }]); })), [['work stopped by GC', 'collector']]);
     const peer = withStates([[[0, 100], [4, 500, 8], [0, 600], [6, 1000]], calm], (w) => {
         const kind = w.str('GET');

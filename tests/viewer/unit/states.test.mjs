@@ -121,3 +121,17 @@ test('a state may name the call it was blocked in; before its birth and after it
     assert.deepEqual(flameTable(run(blockingFlame(m, 'sync', 'object', { t0: 0, t1: Infinity, lane: null, task: null }))).map((x) => x.name).sort(), ['a', 'db.lock']);
     assert.equal(run(stateStats(m))[0].longestWait.ns, 5 * MS);
 });
+
+test('waits for a condition are no contention, and waits at a queue count once', () => {
+    const w = new CaptureWriter();
+    w.lane(1, 'a');
+    w.object(7, '0x7f00', 'lock');
+    w.object(8, 'jobs', 'queue');
+    const [lock, op, mutex, empty] = ['lock', 'pthread_cond_wait', 'pthread_mutex_lock', 'empty'].map((x) => w.str(x));
+    w.table('state', { lane: 1 }, [{ start: 0, dur: 10 * MS, state: lock, op, object: 7 }, { start: 20 * MS, dur: 30 * MS, state: lock, op, object: 7 }, { start: 60 * MS, dur: 2 * MS, state: lock, op: mutex, object: 7 }]);
+    w.table('wait', { lane: 1 }, [{ start: 19 * MS, dur: 32 * MS, object: 8, why: empty, task: -1, flags: 0 }]);
+    const m = read(w.text());
+    assert.deepEqual(run(lockStats(m)).map((l) => [l.name, l.n, l.total / MS]), [['0x7f00', 1, 2]]);
+    const by = Object.fromEntries(flameTable(run(blockingFlame(m, 'sync', 'object', { t0: 0, t1: Infinity, lane: null, task: null }))).map((x) => [x.name, x.total / MS]));
+    assert.deepEqual(by, { '0x7f00': 12, jobs: 32, a: 44 });
+});
