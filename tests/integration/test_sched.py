@@ -12,6 +12,7 @@ from sched_tables import Document
 PROGRAMS, SANITIZED = sys.argv[1], os.environ.get("TTAP_SANITIZE", "")
 WORK = sys.argv[2]
 SLACK_NS = 100_000  # or 2 %
+STOLEN_NS = 5_000_000  # a virtual machine's CPU may be away for a timer tick: running by the records, not by the thread's clock
 BLOCKED = {"blocked", "lock", "network", "file", "sleep"}
 NOBODY = 65534
 
@@ -24,6 +25,8 @@ def skip(why):
 def check_tiled(document):
     """Per thread one sequence of states without gap or overlap, from the window's start to its end."""
     assert document.told() and document.end["identity"] == "exact", document.end
+    if not document.end["account"]["lost_full"]:
+        assert "disagreements" not in document.end, document.end
     for number, lane in document.told().items():
         at = 0
         for start, dur, state, *_ in lane.states:
@@ -126,7 +129,7 @@ def check_pingpong(document):
         switches = sum(1 for s in lane.states if s[2] == "running")
         gap = lane.counters["cpu_ns"] - totals["running"]
         print(number, dict(totals), lane.counters, switches)
-        assert -0.02 * lane.counters["wall_ns"] - SLACK_NS <= gap <= switches * 3000 + SLACK_NS + 0.02 * lane.counters["wall_ns"], (number, gap, switches)
+        assert -0.02 * lane.counters["wall_ns"] - STOLEN_NS <= gap <= switches * 3000 + SLACK_NS + 0.02 * lane.counters["wall_ns"], (number, gap, switches)
         yield number, lane, totals, lane.counters
 
 
@@ -192,6 +195,19 @@ def a_service_run_by_nobody_records_every_switch_where_paranoid_is_2():
     list(check_measured(document, 1))
 
 
+def switches_that_did_not_fit_into_the_rings_are_counted_and_the_time_is_unknown():
+    document = record_switches("pingpong", env=dict(os.environ, TRACETAP_BUDGET="1M"))  # rings of 16 KiB
+    lost = document.end["account"]["lost_full"]
+    if not lost:
+        skip("even the smallest ring was large enough: the machine switched slowly")
+    lanes = list(document.measured())
+    unknown = [totals["unknown"] for _, _, totals in lanes]
+    print(lost, unknown)
+    assert len(lanes) == 2 and all(unknown), unknown
+    for number, lane, totals in lanes:
+        assert totals["running"] <= lane.counters["cpu_ns"] + 0.02 * lane.counters["wall_ns"] + STOLEN_NS, (number, dict(totals), lane.counters)
+
+
 def a_program_that_closes_all_descriptors_is_recorded_on():
     document = record_switches("sleeps,closing")
     for number, _, totals, said in check_measured(document, 1):
@@ -236,8 +252,9 @@ def a_sleep_is_ended_by_an_interrupt_and_no_thread():
     ((number, lane, _),) = document.measured()
     begin, end = lane.instants["begin"], lane.instants["end"]
     wakes = [w for w in document.wakes if w[2] == number and begin < w[0] < end]
-    assert len(wakes) >= 15 and all(w[1] == -1 for w in wakes), wakes
-    assert sum(w[4] == "interrupt" for w in wakes) >= 15, wakes
+    odd = [w for w in wakes if w[1] != -1 or w[4] != "interrupt"]
+    print(len(wakes), odd)
+    assert len(wakes) - len(odd) >= 14 and len(odd) <= 1, (len(wakes), odd)  # a wait for memory may be ended by another thread
     assert all(w[3] >= 0 for w in wakes), "a wake that was not followed by a run"
 
 

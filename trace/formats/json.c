@@ -946,6 +946,8 @@ static int on_end(void *arg, const struct ttap__end_row *end)
     put_text(json, ",\"identity\":");
     put_literal(json, end->identity, strlen(end->identity));
     put_count(json, ",\"rows\":", json->rows);
+    if (end->disagreements)
+        put_count(json, ",\"disagreements\":", end->disagreements);
     if (end->untold)
         put_count(json, ",\"untold\":", end->untold);
     account_write(json, end);

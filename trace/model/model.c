@@ -40,6 +40,7 @@ struct ttap__model {
     int64_t latest_ns; /* of anything; the end of a capture that was cut */
     bool headed, ended;
     uint64_t end_ticks, reason;
+    uint64_t disagreements; /* of scheduler streams, in all */
 };
 
 /* What a block's calls come to. */
@@ -643,8 +644,10 @@ static void states_finish(struct ttap__model *model, struct thread *thread, int6
 {
     struct states_lane to = {model, thread->lanes[0], thread};
     struct ttap__states_tell tell = {state_tell, wake_tell, &to};
-    if (thread->states && thread->lanes[0])
+    if (thread->states && thread->lanes[0]) {
         ttap__states_finish(thread->states, end_ns, &tell);
+        model->disagreements += thread->states->disagreements;
+    }
     if (thread->causes)
         ttap__causes_finish(thread->causes, state_row_tell, &to);
 }
@@ -723,6 +726,7 @@ static int end_tell(struct ttap__model *model, int64_t end_ns)
                                 .delivered = sums.delivered,
                                 .filtered = sums.filtered,
                                 .sampled_out = sums.sampled_out,
+                                .disagreements = model->disagreements,
                                 .untold = model->around.untold + model->tasks.untold};
     memcpy(row.lost, sums.lost, sizeof row.lost);
     return model->around.rows->end ? model->around.rows->end(model->around.arg, &row) : 0;

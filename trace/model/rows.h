@@ -139,6 +139,7 @@ struct ttap__end_row {
     const char *reason, *identity;
     bool truncated;
     uint64_t events, delivered, filtered, lost[TTAP__LOSS_REASONS + 1], sampled_out;
+    uint64_t disagreements; /* events of the scheduler that cannot follow each other though nothing was lost between them */
     uint64_t untold; /* events, lanes or tasks that memory did not allow to tell about; 0 in any honest capture */
 };
 
