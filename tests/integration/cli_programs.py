@@ -62,6 +62,11 @@ class Load:
             raise self.error
 
 
+# What the kernel counts as running on either side of the records of a switch, among it the writing of them. Seen: memcached, 10,000 switches a
+# second, the kernel counts 6 to 8 points more than the records say, 6 to 7 us a switch; a server with few switches agrees within the 2 points.
+SWITCH_NS = 8000
+
+
 class KernelClock:
     """What the kernel counts as running, thread by thread, sampled beside a capture."""
 
@@ -150,7 +155,9 @@ class Recording:
             if begin_ns is not None and end_ns is not None:
                 ours, kernels = (100 * ns / self.duration_ns for ns in (running_ns, end_ns - begin_ns))
                 compared += 1
-                assert abs(ours - kernels) <= 2, f"thread {lane['tid']} {lane['name']} ran {ours:.2f} %, the kernel says {kernels:.2f} %"
+                switches = sum(self.strings[state] == "running" for _, _, state, _ in rows)
+                writing = 100 * switches * SWITCH_NS / self.duration_ns
+                assert abs(ours - kernels) <= 2 + writing, f"thread {lane['tid']} {lane['name']} ran {ours:.2f} %, the kernel says {kernels:.2f} %; {switches} switches"
         share = 100 * unexplained_ns / (blocked_ns or 1)
         assert compared or not self.kernel.pids
         print(f"{len(self.states)} threads, {compared} compared with the kernel's count; {share:.3f} % of {blocked_ns / 1e6:.0f} ms blocked without cause")
@@ -251,6 +258,7 @@ http {{ access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folde
             before = set(tree_of(server.process.pid))
             os.kill(server.process.pid, 1)
             cli.wait_until(lambda: len(set(tree_of(server.process.pid)) - before) == 2, "new workers")
+            cli.wait_until(lambda: not (before - {server.process.pid}) & set(tree_of(server.process.pid)), "the end of the old workers")
             after = Recording(server, 1, []).check_states()
             active = {after.lanes[lane]["pid"] for lane, op, _ in after.calls if op in ("recv", "writev", "sendfile", "accept")}
             assert active and not active & (before - {server.process.pid}), (active, before)

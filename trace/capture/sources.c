@@ -117,6 +117,17 @@ static bool any_running(void)
     return false;
 }
 
+/* The same thread of the kernel had a slot before: it has executed another program since. Each slot's streams have an account of their own, so
+ * the first keeps the source's number. */
+static bool is_given_to_a_slot(uint64_t number)
+{
+    uint32_t made = ttap__load_acquire(&ttap__arena_base->slots_made);
+    for (uint32_t i = 0; i < made; i++)
+        if (numbered[i].uid && numbered[i].number == number)
+            return true;
+    return false;
+}
+
 uint64_t ttap__slot_number(uint32_t slot, uint64_t uid)
 {
     if (numbered[slot].uid == uid)
@@ -126,6 +137,8 @@ uint64_t ttap__slot_number(uint32_t slot, uint64_t uid)
     for (uint32_t i = 0; linked[i] && !number; i++)
         if (running[i])
             number = linked[i]->number_of(ttap__load(&s->pid), ttap__load(&s->tid));
+    if (number && is_given_to_a_slot(number))
+        number = 0;
     numbered[slot].uid = uid;
     numbered[slot].number = number ? number : uid;
     if (!number && any_running())
