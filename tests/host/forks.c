@@ -1,4 +1,4 @@
-/* forks.c - a thousand children of a process that records: TTAP_FORKS changes how many.
+/* forks.c - ten thousand children of a process that records: TTAP_FORKS changes how many.
  *
  *   four emitters, one capture that must be exact        the main thread forks, one child after the other:
  *                                                        annotate | exec | capture by itself | stop the parent's capture | raw clone | spawn
@@ -30,7 +30,7 @@ enum { FORKS = 200, MAY_CAPTURE = 0, SLACK = 20 }; /* it forbids threads in such
 #elif defined(__SANITIZE_ADDRESS__)
 enum { FORKS = 1000, MAY_CAPTURE = 0, SLACK = 20 }; /* its allocator's lock is copied locked */
 #else
-enum { FORKS = 1000, MAY_CAPTURE = 1, SLACK = 1 }; /* ./dev soak forks has ten thousand: 5 ms each, where the machine is quiet */
+enum { FORKS = 10000, MAY_CAPTURE = 1, SLACK = 1 };
 #endif
 
 static int stop;
