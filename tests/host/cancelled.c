@@ -45,6 +45,10 @@ static void cancel_after(void *(*body)(void *), void *arg, unsigned spins)
 
 int main(void)
 {
+#ifdef __SANITIZE_ADDRESS__
+    puts("skipped: a cancelled thread leaves the guards of its stack frames behind, and the sanitizer's own code walks into them");
+    return 77;
+#endif
     int fd = memfd_create("capture", MFD_CLOEXEC);
     struct ttap_status status = {.size = sizeof(status)};
     for (unsigned i = 0; i < 100; i++) {

@@ -15,8 +15,8 @@ VALIDATE = os.path.join(cli.BIN, "..", "tests", "ttap-validate")
 REGIONS_OF_A_FAMILY = 300 + 200 + 400
 
 
-def preloadable():
-    if os.environ.get("TTAP_SANITIZE"):
+def preloadable(sanitizer=os.environ.get("TTAP_SANITIZE")):
+    if sanitizer:
         raise cli.Skip("a sanitizer's runtime cannot be preloaded into other programs")
 
 
