@@ -7,6 +7,7 @@ import sys
 
 FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration", "test_door.py")
 TESTS = ("an_honest_client_is_served_at_once_beside_64_hostile_ones_and_a_capture", "a_stampede_is_refused_at_once_and_told_when_to_come_again")
+FAULTS = os.path.join(os.path.dirname(FILE), "test_faults.py")
 
 program, validator = sys.argv[1:3]
 seconds = sys.argv[3] if len(sys.argv) > 3 else "60"
@@ -14,3 +15,4 @@ environment = {**os.environ, "TTAP_DOOR_SECONDS": seconds, "TTAP_VALIDATE": vali
 for test in TESTS:
     print(test, flush=True)
     subprocess.run([sys.executable, FILE, program, test], env=environment, check=True)
+subprocess.run([sys.executable, FAULTS, program, "without_descriptors_connections_wait_and_are_served_later"], env=environment, check=True)
