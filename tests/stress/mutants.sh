@@ -76,7 +76,11 @@ compile "$includes" "$trace"/emit/*.c "$trace"/capture/*.c "$trace"/wire/writer.
 cd "$work" || exit 2
 compile "$includes" "$project/tests/stress/books.c" "$project/tests/stress/stress_captures.c" || exit 2
 mv stress_captures.o captures.o
-link books.o unchanged && ./unchanged >log 2>&1 || { cat log; echo "the books are wrong without any change: nothing is shown by the mutants"; exit 1; }
+if ! { link books.o unchanged && ./unchanged >log 2>&1; }; then
+    cat log
+    echo "the books are wrong without any change: nothing is shown by the mutants"
+    exit 1
+fi
 for file in $files; do
     grep -nE "$counting" "$trace/$file" | grep -vE "$elsewhere" | sed "s|^\([0-9]*\):.*|$file:\1|"
 done >list
