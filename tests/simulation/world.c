@@ -317,6 +317,19 @@ void world_wake(const void *what)
     }
 }
 
+/* What the kernel puts on the stack before a handler runs, at the least: red zone, frame, floating point state. By that distance the engine
+ * tells a handler from the normal course that came back above it. */
+#define SIGNAL_FRAME_BYTES (128 + 440 + 576)
+
+static __attribute__((noinline)) void run_handler(struct fiber *f)
+{
+    char frame[SIGNAL_FRAME_BYTES];
+    __asm__ volatile("" : : "r"(frame) : "memory"); /* it is there, whatever the compiler thinks of its use */
+    f->handlers++;
+    world_handler(f);
+    f->handlers--;
+}
+
 void world_interrupted(void)
 {
     struct fiber *f = world_fiber;
@@ -327,9 +340,7 @@ void world_interrupted(void)
     set_countdown();
     if (!f->masked && f->handlers < 2 && world_handler && world_chance(world_faults.signal)) {
         world_steps++;
-        f->handlers++;
-        world_handler(f);
-        f->handlers--;
+        run_handler(f);
         return;
     }
     if (world_chance(f->is_drainer ? world_faults.drainer_freeze : world_faults.freeze)) {
