@@ -428,8 +428,9 @@ void ttap__sub_lost(struct ttap__sub *sub, struct ttap__stream_id id, enum ttap_
         sub->merged.lost[why] += lost; /* no memory for its account */
         return;
     }
-    if (tell_pending(sub, id, a, PUT_CONTROL) && send_thread(sub, id, a) &&
-        send_loss(sub, number_of(id), id.level, why, first_seq, lost, 0, from_ticks, to_ticks, PUT_CONTROL)) {
+    /* Not out of the reserve: while the reader stands still there may be one each tick, and the reserve is for what tells of all of them. */
+    if (tell_pending(sub, id, a, PUT_EVENTS) && send_thread(sub, id, a) &&
+        send_loss(sub, number_of(id), id.level, why, first_seq, lost, 0, from_ticks, to_ticks, PUT_EVENTS)) {
         a->lost[why] += lost;
         return;
     }
