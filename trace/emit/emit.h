@@ -97,10 +97,17 @@ static inline void ttap__emission_count_muted(struct ttap__emission *e)
     ttap__count_one(&e->shared->sampled_out);
 }
 
+/* Looked at behind the gate: a handler in between may have been the first to hear of an epoch, in which the task is kept after all. */
+static inline bool ttap__is_still_muted(const struct ttap__record *rec)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return rec->muted;
+}
+
 /* The current task is kept by nobody, and nothing has changed since that was decided: count, and be done without the barrier. */
 static inline bool ttap__emission_passes_by(struct ttap__emission *e)
 {
-    if (ttap__likely(!e->rec->muted) || (ttap__load(&ttap_gate) >> TTAP__GATE_EPOCH_SHIFT) != e->s->epoch)
+    if (ttap__likely(!e->rec->muted) || (ttap__load(&ttap_gate) >> TTAP__GATE_EPOCH_SHIFT) != e->s->epoch || !ttap__is_still_muted(e->rec))
         return false;
     ttap__emission_count_muted(e);
     return true;
@@ -178,7 +185,8 @@ static inline void ttap__emission_publish(struct ttap__emission *e, unsigned cel
 static inline __attribute__((always_inline)) bool ttap__fast_passes_by(struct ttap__record *rec)
 {
     struct ttap__slot_stream *shared = rec->stream[0].shared;
-    if (ttap__unlikely(!rec->muted || !shared || ttap__load(&shared->busy) || ttap__load(&ttap_gate) != rec->fast_gate))
+    if (ttap__unlikely(!rec->muted || !shared || ttap__load(&shared->busy) || ttap__load(&ttap_gate) != rec->fast_gate ||
+                       !ttap__is_still_muted(rec)))
         return false;
     ttap__count_one(&shared->sampled_out);
     return true;
