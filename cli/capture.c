@@ -5,13 +5,10 @@
  * What has come is kept whatever happens afterwards: a native capture that was cut can be read to its last whole block.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "address.h"
 #include "cli.h"
@@ -19,15 +16,15 @@
 #include "kinds.h"
 #include "output.h"
 #include "progress.h"
+#include "reply.h"
 #include "tally.h"
 #include "text.h"
+#include "token.h"
 #include "transfer.h"
 
 enum {
     SECONDS_MAX = 3600, /* the most a service can be set to allow */
     QUIET_S = 30,       /* silence beyond the window before giving up: a stream says something about once a second */
-    ERROR_BODY_MAX = 64 * 1024,
-    TOKEN_BYTES_MAX = 256,
     HTTP_OK = 200
 };
 
@@ -66,8 +63,7 @@ struct capture {
     struct cli_output output;
     struct cli_tally *tally; /* NULL: not native */
     bool opened;
-    char *error_body;
-    size_t error_bytes;
+    struct cli_reply instead; /* of a capture */
     int failure; /* negative errno of opening or writing the output */
 };
 
@@ -89,26 +85,12 @@ static int open_output(struct capture *capture)
     return cli_output_open_new(&capture->output, name);
 }
 
-static int keep_error_body(struct capture *capture, const void *bytes, size_t len)
-{
-    if (len > ERROR_BODY_MAX - capture->error_bytes)
-        len = ERROR_BODY_MAX - capture->error_bytes;
-    char *grown = realloc(capture->error_body, capture->error_bytes + len + 1);
-    if (!grown)
-        return -1;
-    memcpy(grown + capture->error_bytes, bytes, len);
-    capture->error_body = grown;
-    capture->error_bytes += len;
-    grown[capture->error_bytes] = 0;
-    return 0;
-}
-
 static int on_body(void *arg, const void *bytes, size_t len)
 {
     struct capture *capture = arg;
 
     if (capture->transfer.status != HTTP_OK)
-        return keep_error_body(capture, bytes, len);
+        return cli_reply_keep(&capture->instead, bytes, len);
     cli_progress_started(&capture->progress);
     if (!capture->opened) {
         capture->failure = open_output(capture);
@@ -129,35 +111,6 @@ static void on_tick(void *arg)
 
     figures.counted = cli_tally_so_far(capture->tally, &figures.events, &figures.lost);
     cli_progress_draw(&capture->progress, &figures);
-}
-
-/* ---- What the server said instead ---- */
-
-static void report_json_error(long status, const json_t *error)
-{
-    const char *message = json_string_value(json_object_get(error, "message"));
-    const char *hint = json_string_value(json_object_get(error, "hint"));
-
-    cli_error("the service answered %ld: %s", status, message ? message : "without saying why");
-    if (hint && *hint)
-        cli_error("hint: %s", hint);
-}
-
-static int report_refusal(struct capture *capture)
-{
-    json_t *body = capture->error_body ? json_loadb(capture->error_body, capture->error_bytes, 0, NULL) : NULL;
-    json_t *error = json_object_get(body, "error");
-
-    if (json_is_object(error)) {
-        report_json_error(capture->transfer.status, error);
-    } else {
-        if (capture->error_body)
-            capture->error_body[strcspn(capture->error_body, "\r\n")] = 0;
-        cli_error("%s answered %ld%s%s; is it a tracetap endpoint?", capture->transfer.url, capture->transfer.status,
-                  capture->error_body ? ": " : "", capture->error_body ? capture->error_body : "");
-    }
-    json_decref(body);
-    return CLI_FAILED;
 }
 
 /* ---- The end ---- */
@@ -236,7 +189,7 @@ static int finish(struct capture *capture, enum cli_transfer_end end)
         return CLI_FAILED;
     }
     if (end == CLI_TRANSFER_DONE && capture->transfer.status != HTTP_OK)
-        return report_refusal(capture);
+        return cli_reply_refused(&capture->instead, capture->transfer.url, capture->transfer.status);
     if (end == CLI_TRANSFER_INTERRUPTED && cli_transfer_was_signalled())
         return keep_what_came(capture, "interrupted", CLI_INTERRUPTED);
     if (end == CLI_TRANSFER_FAILED && !capture->transfer.status) {
@@ -279,36 +232,11 @@ static int transfer(const struct values *values, const char *url, const char *to
         cli_output_discard(&capture.output);
     cli_output_free(&capture.output);
     cli_tally_free(capture.tally);
-    free(capture.error_body);
+    cli_reply_free(&capture.instead);
     return result;
 }
 
 /* ---- The command line ---- */
-
-/* The token alone on the first line. Only what can stand in a header is accepted. */
-static bool read_token(const char *name, char token[TOKEN_BYTES_MAX + 2])
-{
-    int fd = open(name, O_RDONLY | O_CLOEXEC);
-    ssize_t count = fd >= 0 ? read(fd, token, TOKEN_BYTES_MAX + 1) : -1;
-
-    if (count < 0) {
-        cli_error("%s: %s", name, strerror(errno));
-    } else {
-        token[count] = 0;
-        token[strcspn(token, "\r\n")] = 0;
-    }
-    if (fd >= 0)
-        close(fd);
-    if (count < 0)
-        return false;
-    for (const char *p = token; *p; p++)
-        if (*p <= ' ' || *p > '~')
-            token[0] = 0;
-    if (token[0] && strlen(token) <= TOKEN_BYTES_MAX)
-        return true;
-    cli_error("%s: must hold a token of 1 to %d visible ASCII characters", name, TOKEN_BYTES_MAX);
-    return false;
-}
 
 static char *make_url(const struct values *values, const char *address)
 {
@@ -346,7 +274,7 @@ static void set_default_seconds(struct values *values, const char *address)
 static int run(int argc, char **argv)
 {
     struct values values = {0};
-    char token[TOKEN_BYTES_MAX + 2];
+    char token[CLI_TOKEN_SIZE];
     const char *address;
     int result = cli_options_parse(&cli_capture, argc, argv, &values, &address);
 
@@ -357,7 +285,7 @@ static int run(int argc, char **argv)
     if (!address)
         address = "http://localhost";
     set_default_seconds(&values, address);
-    if (values.token_file && !read_token(values.token_file, token))
+    if (values.token_file && !cli_token_read(values.token_file, token))
         return CLI_FAILED;
     char *url = make_url(&values, address);
     if (!url)

@@ -5,7 +5,7 @@
 #include "options.h"
 
 /** Exit codes, documented in docs/cli.md. */
-enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 /* 128 + SIGINT, as shells say it */ };
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INCOMPLETE = 3, CLI_UNFIT = 4, CLI_INTERRUPTED = 130 /* 128 + SIGINT, as shells say it */ };
 
 struct cli_command {
     const char *name;
@@ -22,7 +22,7 @@ extern const struct cli_command *const cli_commands[];
 /** NULL: no command of that name. */
 const struct cli_command *cli_command_find(const char *name);
 
-extern const struct cli_command cli_run, cli_capture, cli_stat, cli_convert, cli_view, cli_help;
+extern const struct cli_command cli_run, cli_capture, cli_stat, cli_convert, cli_view, cli_doctor, cli_help;
 
 /** The command's usage line and what there is to say about it, to standard output. */
 void cli_help_print(const struct cli_command *command);

@@ -3,7 +3,7 @@
 
 #include "cli.h"
 
-const struct cli_command *const cli_commands[] = {&cli_run, &cli_capture, &cli_stat, &cli_convert, &cli_view, &cli_help, NULL};
+const struct cli_command *const cli_commands[] = {&cli_run, &cli_capture, &cli_stat, &cli_convert, &cli_view, &cli_doctor, &cli_help, NULL};
 
 const struct cli_command *cli_command_find(const char *name)
 {

@@ -118,13 +118,9 @@ static bool script_interpreter(int fd, char path[PATH_BYTES])
     return *start != 0;
 }
 
-static int check_file(const char *name, int fd, char *error, size_t size)
+int cli_program_check_loader(const char *name, int fd, char *error, size_t size)
 {
     char loader[PATH_BYTES], own[PATH_BYTES];
-    if (gains_rights(fd))
-        return refuse(error, size, CLI_RUN_FAILED, name,
-                      "gains rights when it is started (setuid, setgid or file capabilities), so the loader ignores preloaded libraries; "
-                      "start it as the user it becomes");
     if (!loader_of(fd, loader))
         return refuse(error, size, CLI_CANNOT_EXECUTE, name, "is not a 64-bit program of this machine's kind");
     if (!*loader)
@@ -132,6 +128,13 @@ static int check_file(const char *name, int fd, char *error, size_t size)
     if (own_loader(own) && strcmp(last_part(own), last_part(loader)) != 0)
         return refuse(error, size, CLI_RUN_FAILED, name, "uses another C library than this tracetap; use a tracetap built for that one");
     return 0;
+}
+
+static int check_file(const char *name, int fd, char *error, size_t size)
+{
+    if (gains_rights(fd))
+        return refuse(error, size, CLI_RUN_FAILED, name, "gains rights when it is started (" CLI_GAINS_RIGHTS);
+    return cli_program_check_loader(name, fd, error, size);
 }
 
 int cli_program_check(const char *name, char *error, size_t size)

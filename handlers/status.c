@@ -13,7 +13,6 @@ static const struct {
     const char *name, *state, *why, *enable;
 } sources[] = {
     {"annotations", "on", "", ""},
-    {"cpu_samples", "off", "not part of this build", ""},
 };
 
 static json_t *hooks_json(void)
@@ -21,6 +20,15 @@ static json_t *hooks_json(void)
     bool on = ttap__hooks_present();
     return json_pack("{s:s,s:s,s:s,s:s}", "name", "hooks", "state", on ? "on" : "off", "why", on ? "" : "libtracetap-preload is not loaded", "enable",
                      on ? "" : "tracetap run -- PROGRAM, or LD_PRELOAD=libtracetap-preload.so");
+}
+
+static json_t *source_json(unsigned at, const char *name, bool on, const char *why, const char *enable)
+{
+    json_t *json = json_pack("{s:s,s:s,s:s,s:s}", "name", name, "state", on ? "on" : "off", "why", why, "enable", enable);
+    int tier = ttap__source_tier(at);
+    if (json && tier >= 0)
+        json_object_set_new(json, "tier", json_integer(tier));
+    return json;
 }
 
 /* One element of an array in which nothing may be missing; an array that lacks it is given up. */
@@ -41,7 +49,7 @@ static json_t *sources_json(void)
     bool on;
     const char *name;
     for (unsigned i = 0; (name = ttap__source_status(i, &on, why, enable, sizeof why)); i++)
-        array = append(array, json_pack("{s:s,s:s,s:s,s:s}", "name", name, "state", on ? "on" : "off", "why", why, "enable", enable));
+        array = append(array, source_json(i, name, on, why, enable));
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
         array = append(array, json_pack("{s:s,s:s,s:s,s:s}", "name", sources[i].name, "state", sources[i].state, "why",
                                         sources[i].why, "enable", sources[i].enable));

@@ -118,6 +118,8 @@ int ttap__sampling_check(const char *spec, size_t *error_offset);
 const char *ttap__source_status(unsigned at, bool *on, char *why, char *enable, size_t size);
 
 /** The process that captures are about: this one, or the keeper's program. */
+/** Its tier, for a source that has several (docs/design/states.md); else -1. */
+int ttap__source_tier(unsigned at);
 int ttap__traced_pid(void);
 
 /** Are libc's calls recorded? */

@@ -48,6 +48,8 @@ struct ttap__source {
     void (*status)(bool *on, char *why, char *enable, size_t size);
 };
 
+    /* How much the kernel lets it see, as a number that its documentation explains; NULL: it knows only on and off. */
+    unsigned (*tier)(void);
 /* Those that are linked in, NULL-terminated. Defined where the library is put together (sources/register.c): capture knows none by name. */
 extern const struct ttap__source *const ttap__sources_linked[];
 

@@ -34,6 +34,11 @@ const char *ttap__source_status(unsigned at, bool *on, char *why, char *enable, 
 
 /* ---- Running ---- */
 
+int ttap__source_tier(unsigned at)
+{
+    return linked[at] && linked[at]->tier ? (int)linked[at]->tier() : -1;
+}
+
 void ttap__sources_start(uint64_t groups)
 {
     for (uint32_t i = 0; linked[i]; i++) {

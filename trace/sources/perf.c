@@ -310,6 +310,15 @@ static bool read_format(const char *root, const char *what, char *out, unsigned 
     return ttap__proc_line(path, out, size);
 }
 
+/* For services that may record but not read tracefs. Copied before the program's first thread, since it may change its environment. */
+static long given_waking_id;
+
+__attribute__((constructor(101))) static void read_environment(void)
+{
+    const char *text = secure_getenv("TRACETAP_WAKING_ID");
+    given_waking_id = text && *text >= '0' && *text <= '9' ? strtol(text, NULL, 10) : 0;
+}
+
 static long waking_id(void)
 {
     static const char *const roots[] = {"/sys/kernel/tracing/events/sched/sched_waking/", "/sys/kernel/debug/tracing/events/sched/sched_waking/"};
@@ -317,21 +326,46 @@ static long waking_id(void)
     for (unsigned i = 0; i < sizeof(roots) / sizeof(roots[0]); i++)
         if (read_format(roots[i], "id", text, sizeof(text)))
             return strtol(text, NULL, 10);
+    return given_waking_id;
+}
+
+static const struct ttap__perf_refusal refused_others = {"not allowed to record other tasks", "docker run --cap-add=PERFMON, or systemd: AmbientCapabilities=CAP_PERFMON"},
+                                       refused_namespace = {"in a PID namespace the kernel's wake records carry numbers that mean nothing here",
+                                                            "docker run --pid=host"},
+                                       refused_no_tracefs = {"the id of sched_waking cannot be read from tracefs", "mount -t tracefs nodev /sys/kernel/tracing"},
+                                       refused_tracefs = {"the id of sched_waking cannot be read from tracefs",
+                                                          "TRACETAP_WAKING_ID=$(sudo cat /sys/kernel/tracing/events/sched/sched_waking/id)"},
+                                       refused_descriptors = {"too few descriptors (RLIMIT_NOFILE)", "systemd: LimitNOFILE=65536, or ulimit -n 65536"};
+
+static int try_open(struct perf_event_attr *attr, int tid, uint32_t cpu)
+{
+    attr->disabled = 1;
+    long fd = event_open(attr, tid, cpu);
+    if (fd < 0)
+        return (int)fd;
+    ttap__syscall6(SYS_close, fd, 0, 0, 0, 0, 0);
     return 0;
 }
 
-static const char *const other_tasks_refused = "not allowed to record other tasks";
+/* May tasks of anybody be recorded? Asked before tracefs, since without it nothing there helps. */
+static bool others_are_allowed(void)
+{
+    struct perf_event_attr attr = attr_of_ring();
+    return try_open(&attr, -1, perf.cpus ? perf.cpu[0] : 0) == 0;
+}
 
-/* The tracepoint's number, or why it cannot be used in words. */
-static const char *find_waking(long *id)
+/* The tracepoint's number, or why it cannot be used. */
+static const struct ttap__perf_refusal *find_waking(long *id)
 {
     char link[64];
     long n = ttap__syscall6(SYS_readlinkat, -100, (long)"/proc/self/ns/pid", (long)link, sizeof(link) - 1, 0, 0);
     link[n > 0 ? n : 0] = 0;
     if (strcmp(link, "pid:[4026531836]") != 0) /* the first namespace's number is fixed */
-        return "in a PID namespace the kernel's wake records carry numbers that mean nothing here";
+        return &refused_namespace;
+    if (!others_are_allowed())
+        return &refused_others;
     *id = waking_id();
-    return *id > 0 ? NULL : "the id of sched_waking cannot be read from tracefs";
+    return *id > 0 ? NULL : geteuid() == 0 ? &refused_no_tracefs : &refused_tracefs;
 }
 
 static struct perf_event_attr attr_of_waking(long id)
@@ -345,16 +379,6 @@ static struct perf_event_attr attr_of_waking(long id)
     return attr;
 }
 
-static int try_open(struct perf_event_attr *attr, int tid, uint32_t cpu)
-{
-    attr->disabled = 1;
-    long fd = event_open(attr, tid, cpu);
-    if (fd < 0)
-        return (int)fd;
-    ttap__syscall6(SYS_close, fd, 0, 0, 0, 0, 0);
-    return 0;
-}
-
 int ttap__perf_probe(void)
 {
     struct perf_event_attr attr = attr_of_thread();
@@ -362,27 +386,27 @@ int ttap__perf_probe(void)
     return try_open(&attr, 0, 0);
 }
 
-const char *ttap__perf_probe_wakes(void)
+const struct ttap__perf_refusal *ttap__perf_probe_wakes(void)
 {
     long id;
-    const char *why = find_waking(&id);
-    if (why)
-        return why;
+    const struct ttap__perf_refusal *refusal = find_waking(&id);
+    if (refusal)
+        return refusal;
     struct perf_event_attr attr = attr_of_waking(id);
-    return try_open(&attr, -1, 0) ? other_tasks_refused : NULL;
+    return try_open(&attr, -1, 0) ? &refused_others : NULL;
 }
 
-const char *ttap__perf_watch_wakes(void)
+const struct ttap__perf_refusal *ttap__perf_watch_wakes(void)
 {
     long id;
-    const char *why = find_waking(&id);
-    if (why)
-        return why;
+    const struct ttap__perf_refusal *refusal = find_waking(&id);
+    if (refusal)
+        return refusal;
     for (unsigned i = 0; i < perf.cpus; i++) {
         struct perf_event_attr attr = attr_of_waking(id);
         long error = open_into_ring(&attr, -1, i);
         if (error)
-            return error == -EMFILE ? "too few descriptors (RLIMIT_NOFILE)" : other_tasks_refused;
+            return error == -EMFILE ? &refused_descriptors : &refused_others;
     }
     perf.wakee_offset = 24; /* behind 8 bytes common to all, and comm[16]; so since 2.6.31 */
     return NULL;

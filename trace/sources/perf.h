@@ -37,13 +37,17 @@ struct ttap__perf_record {
 
 /* Whether records could be had: 0, or a negative errno. Opens and closes one event. */
 int ttap__perf_probe(void);
-/* The same for wakes: NULL, or why not in words. */
-const char *ttap__perf_probe_wakes(void);
+/* Why there are no wakes, and the line that changes it. */
+struct ttap__perf_refusal {
+    const char *why, *enable;
+};
+/* The same for wakes: NULL, or why not. */
+const struct ttap__perf_refusal *ttap__perf_probe_wakes(void);
 /* Begin to record all threads of the process, now and to come. On the clerk. 0, or a negative errno with nothing left behind:
  * -EACCES, -EPERM (not allowed), -ENOSYS, -EMFILE (too few descriptors), -ENOMEM (no ring fits into budget and locked memory). */
 int ttap__perf_open(void);
-/* Also record who wakes whom. On the clerk, after open. NULL, or why not in words. */
-const char *ttap__perf_watch_wakes(void);
+/* Also record who wakes whom. On the clerk, after open. NULL, or why not. */
+const struct ttap__perf_refusal *ttap__perf_watch_wakes(void);
 /* The earliest record that is not later than @until_ns. False: none. */
 bool ttap__perf_next(uint64_t until_ns, struct ttap__perf_record *out);
 /* Give the room of what was read back to the kernel. */

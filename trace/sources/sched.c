@@ -49,7 +49,7 @@ static struct {
 
 /* For the status, which any thread may ask for: what was had last, or would be. */
 static uint32_t told_tier, told_reason, told_hz;
-static const char *told_no_wakes;
+static const struct ttap__perf_refusal *told_no_wakes;
 
 static const struct {
     const char *why, *enable;
@@ -562,15 +562,15 @@ static void open_perf(void *error)
     *(int *)error = ttap__perf_open();
 }
 
-static void open_wakes(void *why)
+static void open_wakes(void *refusal)
 {
-    *(const char **)why = ttap__perf_watch_wakes();
+    *(const struct ttap__perf_refusal **)refusal = ttap__perf_watch_wakes();
 }
 
 static void start_records(void)
 {
     int error = 0;
-    const char *no_wakes = "";
+    const struct ttap__perf_refusal *no_wakes = NULL;
     sched.clerk = ttap__clerk_hire();
     if (!sched.clerk) {
         ttap__store(&told_reason, REASON_CLERK);
@@ -638,7 +638,7 @@ static struct ttap__source_thread thread_at(uint32_t index)
 static void probe(void)
 {
     int error = ttap__perf_probe();
-    const char *no_wakes = error ? "" : ttap__perf_probe_wakes();
+    const struct ttap__perf_refusal *no_wakes = error ? NULL : ttap__perf_probe_wakes();
     uint32_t none = TIER_OFF;
     ttap__store(&told_reason, reason_of(error));
     __atomic_store_n(&told_no_wakes, no_wakes, __ATOMIC_RELAXED);
@@ -650,26 +650,33 @@ static void status(bool *on, char *why, char *enable, size_t size)
 {
     if (ttap__load(&told_tier) == TIER_OFF)
         probe();
-    enum tier tier = (enum tier)ttap__load(&told_tier);
+    enum tier had = (enum tier)ttap__load(&told_tier);
     uint32_t reason = ttap__load(&told_reason);
-    const char *no_wakes = __atomic_load_n(&told_no_wakes, __ATOMIC_RELAXED);
-    *on = tier != TIER_OFF;
+    const struct ttap__perf_refusal *no_wakes = __atomic_load_n(&told_no_wakes, __ATOMIC_RELAXED);
+    *on = had != TIER_OFF;
     *why = *enable = 0;
-    switch (tier) {
+    switch (had) {
     case TIER_OFF: break;
     case TIER_LOOKS:
         if (ttap__load(&told_hz))
-            snprintf(why, size, "sampled %u times a second; not every switch: %s", ttap__load(&told_hz), reasons[reason].why);
+            snprintf(why, size, "sampled %u times a second (T0); not every switch: %s", ttap__load(&told_hz), reasons[reason].why);
         else
-            snprintf(why, size, "sampled; not every switch: %s", reasons[reason].why);
+            snprintf(why, size, "sampled (T0); not every switch: %s", reasons[reason].why);
         snprintf(enable, size, "%s", reasons[reason].enable);
         break;
     case TIER_SWITCHES:
-        snprintf(why, size, "every switch; not who woke whom: %s", no_wakes);
-        snprintf(enable, size, "AmbientCapabilities=CAP_PERFMON and a readable tracefs: mount -t tracefs nodev /sys/kernel/tracing");
+        snprintf(why, size, "every switch (T1); not who woke whom: %s", no_wakes->why);
+        snprintf(enable, size, "%s", no_wakes->enable);
         break;
-    case TIER_WAKES: snprintf(why, size, "every switch, and who woke whom"); break;
+    case TIER_WAKES: snprintf(why, size, "every switch, and who woke whom (T2)"); break;
     }
+}
+
+static unsigned tier(void)
+{
+    if (ttap__load(&told_tier) == TIER_OFF)
+        probe();
+    return ttap__load(&told_tier) - TIER_LOOKS;
 }
 
 const struct ttap__source ttap__source_sched = {
@@ -685,4 +692,5 @@ const struct ttap__source ttap__source_sched = {
     .number_of = number_of,
     .thread = thread_at,
     .status = status,
+    .tier = tier,
 };
