@@ -158,6 +158,7 @@ struct ttap__record {
     uint64_t enter_epoch;    /* when a task was entered last while somebody listened */
     uint32_t exit_rounds;
     uint32_t nested;         /* events met inside others, for was_left() */
+    uint64_t entering;       /* the stack pointer while another task becomes the current one and its event is not written yet, else 0 */
 } __attribute__((aligned(64)));
 _Static_assert(offsetof(struct ttap__record, stream[0].depth) + sizeof(uint32_t) <= 64, "one cache line for an event");
 

@@ -156,6 +156,17 @@ static void mark_task(struct ttap__stream *s, uint64_t *cell, const struct ttap_
     s->cell = cell + 6;
 }
 
+/* We are in a handler that interrupted entering a task. */
+static bool is_entering(struct ttap__record *rec)
+{
+    if (ttap__likely(!rec->entering))
+        return false;
+    if (!was_left(rec, rec->entering))
+        return true;
+    rec->entering = 0;
+    return false;
+}
+
 /* Tell in its place what this stream's events do not: what a deeper handler lost, so that sequence numbers stay in order; and the task, of
  * which a handler has no event, nor has the thread itself when it was entered while nobody kept it. Published together with the event that follows. */
 bool ttap__emission_mark(struct ttap__emission *e)
@@ -165,8 +176,10 @@ bool ttap__emission_mark(struct ttap__emission *e)
     uint64_t lost = ttap__load(&e->shared->lost_nested);
     uint64_t task = ttap__load(&slot->task[0]); /* 0 also while the thread is between two */
     if (s == &e->rec->stream[0]) {
-        s->marks = 0;
+        s->marks = is_entering(e->rec);
         ttap__fast_choose(e->rec);
+        if (s->marks)
+            task = s->task_marked; /* the event of entering will tell, not we before it */
     }
     if (ttap__likely(lost == s->nested_marked && task == s->task_marked))
         return true;

@@ -184,11 +184,27 @@ static __attribute__((noinline)) void record_enter(struct ttap__record *rec, con
         ttap__emission_close(&e);
 }
 
+/* Handlers in the middle of it say nothing about tasks. */
+static __attribute__((noinline)) void enter_recorded(struct ttap__record *rec, struct ttap__slot *slot, const struct ttap_task *task, uint64_t id_before)
+{
+    uint64_t outer = rec->entering; /* of the enter that the handler we may be in has interrupted */
+    rec->entering = ttap__stack_here();
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    set_current(slot, task);
+    record_enter(rec, task, id_before);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    rec->entering = outer;
+}
+
 static inline void enter(struct ttap__record *rec, struct ttap__slot *slot, const struct ttap_task *task)
 {
     uint64_t id_before = ttap__load(&slot->task[0]);
+    if (TTAP_ENABLED(TTAP__GATE_GROUPS)) {
+        enter_recorded(rec, slot, task, id_before);
+        return;
+    }
     set_current(slot, task);
-    if (TTAP_ENABLED(TTAP__GATE_GROUPS))
+    if (TTAP_ENABLED(TTAP__GATE_GROUPS)) /* since we looked */
         record_enter(rec, task, id_before);
 }
 
