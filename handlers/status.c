@@ -24,11 +24,11 @@ static json_t *hooks_json(void)
 
 static json_t *source_json(unsigned at, const char *name, bool on, const char *why, const char *enable)
 {
-    json_t *json = json_pack("{s:s,s:s,s:s,s:s}", "name", name, "state", on ? "on" : "off", "why", why, "enable", enable);
+    const char *state = on ? "on" : "off";
     int tier = ttap__source_tier(at);
-    if (json && tier >= 0)
-        json_object_set_new(json, "tier", json_integer(tier));
-    return json;
+    if (tier < 0)
+        return json_pack("{s:s,s:s,s:s,s:s}", "name", name, "state", state, "why", why, "enable", enable);
+    return json_pack("{s:s,s:s,s:s,s:s,s:i}", "name", name, "state", state, "why", why, "enable", enable, "tier", tier);
 }
 
 /* One element of an array in which nothing may be missing; an array that lacks it is given up. */
