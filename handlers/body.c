@@ -185,10 +185,23 @@ static bool read_bytes(struct ttap__request *req, const json_t *value, uint64_t 
     return false;
 }
 
+static bool read_samples(struct ttap__request *req, const json_t *value, uint32_t *hz)
+{
+    json_int_t given = json_integer_value(value);
+    if (!value)
+        return true;
+    if (json_is_integer(value) && given >= 0 && given <= (json_int_t)TTAP__SAMPLES_HZ_MAX) {
+        *hz = (uint32_t)given;
+        return true;
+    }
+    ttap__body_error(req, "for example \"samples\":99", "samples: a whole number from 0 to %u is expected", TTAP__SAMPLES_HZ_MAX);
+    return false;
+}
+
 bool ttap__wish_from_body(struct ttap__request *req, const struct ttap_http *http, const json_t *body,
                           struct ttap__wish *wish, char rule[24])
 {
-    static const char *const members[] = {"seconds", "events", "sample", "bytes", NULL};
+    static const char *const members[] = {"seconds", "events", "sample", "samples", "bytes", NULL};
     *wish = (struct ttap__wish){.sub = TTAP__SUB_OPTS_INIT};
     wish->sub.duration_ns = TTAP__NS_PER_S;
     wish->sub.keep = true;
@@ -196,5 +209,6 @@ bool ttap__wish_from_body(struct ttap__request *req, const struct ttap_http *htt
            read_seconds(req, json_object_get(body, "seconds"), http->seconds_max, &wish->sub.duration_ns) &&
            read_events(req, json_object_get(body, "events"), &wish->sub.groups) &&
            read_sample(req, json_object_get(body, "sample"), &wish->sub.sample, rule) &&
+           read_samples(req, json_object_get(body, "samples"), &wish->sub.samples_hz) &&
            read_bytes(req, json_object_get(body, "bytes"), &wish->sub.max_bytes);
 }

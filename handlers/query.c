@@ -54,13 +54,23 @@ static bool events_from_query(struct ttap__request *req, uint64_t *groups)
     return true;
 }
 
+/* 0: none, as if it had not been given. */
+static bool samples_from_query(struct ttap__request *req, struct ttap__sub_opts *sub)
+{
+    uint64_t hz = 0;
+    if (!ttap__param_u64(req, "samples", 0, TTAP__SAMPLES_HZ_MAX, &hz))
+        return false;
+    sub->samples_hz = (uint32_t)hz;
+    return true;
+}
+
 bool ttap__wish_from_query(struct ttap__request *req, const struct ttap_http *http, struct ttap__wish *wish)
 {
     *wish = (struct ttap__wish){.sub = TTAP__SUB_OPTS_INIT};
     wish->sub.duration_ns = TTAP__NS_PER_S; /* as Go's endpoint */
     if (!seconds_from_query(req, http->seconds_max, &wish->sub.duration_ns) ||
         !ttap__format_from_query(req, &wish->format) || !events_from_query(req, &wish->sub.groups) ||
-        !sample_from_query(req, &wish->sub.sample) ||
+        !sample_from_query(req, &wish->sub.sample) || !samples_from_query(req, &wish->sub) ||
         !ttap__param_u64(req, "bytes", TTAP__BYTES_MIN, TTAP__BYTES_MAX, &wish->sub.max_bytes))
         return false;
     if (wish->format < 0)

@@ -57,6 +57,7 @@ extern "C" {
 #define TTAP_GROUP_NET (UINT64_C(1) << 9)   /* hooks: calls on sockets, and waits for descriptors */
 #define TTAP_GROUP_FILE (UINT64_C(1) << 10) /* hooks: calls on files, pipes and other descriptors */
 #define TTAP_GROUP_SLEEP (UINT64_C(1) << 11) /* hooks: sleeps, waits for signals and for children */
+#define TTAP_GROUP_SAMPLE (UINT64_C(1) << 12) /* stacks: where threads spend their CPU time, and where they wait long; on request only */
 #define TTAP_GROUPS_ALL UINT64_C(0xffffffff)
 
 /* The gate. Low half: the groups somebody listens to. High half: an epoch, for the library's own use.
@@ -411,8 +412,9 @@ struct ttap_capture_opts {
     uint64_t groups;      /* TTAP_GROUP_*; default all */
     uint64_t max_bytes;   /* end the window early once this many bytes were taken for delivery; 0 (default): no such limit */
     const char *sample;   /* which tasks to keep, as in ttap_sampling_set() without limits; NULL (default): the process-wide setting */
+    uint32_t samples_hz;  /* stacks of running threads, 1 to 1000 in a second of CPU time, and of long waits; 0 (default): none */
 };
-#define TTAP_CAPTURE_OPTS_INIT {sizeof(struct ttap_capture_opts), UINT64_C(1000000000), TTAP_GROUPS_ALL, 0, NULL}
+#define TTAP_CAPTURE_OPTS_INIT {sizeof(struct ttap_capture_opts), UINT64_C(1000000000), TTAP_GROUPS_ALL, 0, NULL, 0}
 
 /** ttap_capture_fd() - record for opts->duration_ns and write the native format (docs/format.md) to @fd.
  *  @fd: any descriptor that write(2) takes; not closed. SIGPIPE and SIGXFSZ are not raised.

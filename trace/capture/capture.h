@@ -39,8 +39,10 @@ struct ttap__sub_opts {
     bool keep;             /* a kept capture: bytes stay, ttap__sub_peek() reads them any number of times, ttap__sub_read() not allowed */
     void (*ready)(void *arg); /* called on the drainer thread, no lock held, when a reader that saw 0 has something to read, or at the end. May be NULL. Must not call back into this file except sub_stop */
     void *arg;
+    uint32_t samples_hz;   /* stacks of running threads, so often in a second of CPU time, and of long waits; 0: none, whatever groups says */
 };
-#define TTAP__SUB_OPTS_INIT {0, TTAP_GROUPS_ALL, 0, NULL, false, NULL, NULL}
+#define TTAP__SAMPLES_HZ_MAX 1000u /* a kernel's tick takes at most as many */
+#define TTAP__SUB_OPTS_INIT {0, TTAP_GROUPS_ALL, 0, NULL, false, NULL, NULL, 0}
 
 /** Open a window. Starts the drainer if nobody listened. On return the window is open: events emitted after the call are in it.
  *  0, or -EINVAL (options), -EBUSY (ttap__captures_max() reached), -ENOMEM, -EAGAIN (no thread), -ENOSPC (keep: the pool is full of pinned captures).
@@ -116,10 +118,10 @@ int ttap__sampling_check(const char *spec, size_t *error_offset);
 /** What the @at-th source records, or would if somebody asked for its groups. @why and @enable (the line that would change it) may be
  *  ""; both have @size bytes. NULL behind the last one, else its name. Any thread; the first call may take some milliseconds. */
 const char *ttap__source_status(unsigned at, bool *on, char *why, char *enable, size_t size);
-
-/** The process that captures are about: this one, or the keeper's program. */
 /** Its tier, for a source that has several (docs/design/states.md); else -1. */
 int ttap__source_tier(unsigned at);
+
+/** The process that captures are about: this one, or the keeper's program. */
 int ttap__traced_pid(void);
 
 /** Are libc's calls recorded? */

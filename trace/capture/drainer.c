@@ -26,6 +26,7 @@
 
 #include "share.h"
 #include "source.h"
+#include "stacktable.h"
 #include "sys.h"
 
 /* Enough for the packer's buffers (static) and the 64 KiB that writing a block of names puts on the stack, twice over; and for the
@@ -113,6 +114,16 @@ static bool keeps_all(const struct ttap__keep *keep)
     return !keep->rules && keep->otherwise >= TTAP__KEEP_ALL;
 }
 
+/* Of windows that want different rates the highest counts: each sample says what time it stands for. */
+static void set_sample_period(void)
+{
+    uint32_t hz = 0;
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
+        hz = sub->opts.samples_hz > hz ? sub->opts.samples_hz : hz;
+    ttap__store(&ttap__arena_base->sample_period_ns, hz ? 1000000000u / hz : 0);
+    ttap__store(&ttap__arena_base->long_wait_ticks, ttap__clock_ticks_per_second() / 1000000u * TTAP__LONG_WAIT_US);
+}
+
 /* The gate and the sampling table from what the open windows want. */
 static void open_gate(void)
 {
@@ -139,6 +150,7 @@ static void open_gate(void)
     }
     ttap__store_release(&to->rules, joint.rules);
     ttap__store_release(&arena->keep_index, next); /* acquire: ttap__kept_by_any() */
+    set_sample_period();
     set_gate(groups & TTAP__GATE_GROUPS);
 }
 
@@ -727,6 +739,7 @@ static void end_session(void)
         forget_orphans(slot);
         unfollow(i);
     }
+    ttap__stacks_forget();
     engine.in_session = false;
     engine.idle_since_ns = ttap__mono_ns();
 }
@@ -1028,6 +1041,7 @@ static int start_thread(void)
 
 int ttap__engine_join(struct ttap__sub *sub)
 {
+    ttap__sources_ask(sub->opts.groups);
     pthread_mutex_lock(&engine.mutex);
     int error = engine.open >= engine.captures_max ? -EBUSY : start_thread();
     if (!error) {
@@ -1138,6 +1152,7 @@ void ttap__engine_status(struct ttap_status *status)
 void ttap__engine_after_fork(void)
 {
     ttap__sources_after_fork();
+    ttap__stacks_after_fork();
     pthread_mutex_init(&engine.mutex, NULL);
     engine.cond_ready = false;
     engine.running = engine.poked = engine.stop_all = engine.in_session = engine.gate_open = false;

@@ -9,6 +9,7 @@
  *   log             length << 32 | category, text...
  *   *_call          arg << 32 | op, start, object            lock_wake: - << 32 | op, object, -
  *   *_object        length << 32, object, -, text...
+ *   sample          CPU time, process << 32 | cut << 16 | addresses, addresses...     call_stack: the same with the start of the call
  *   task_begin, _end, _enter     id, parent, draw << 32 | kind, status << 32 | root_kind, start
  *   task_attr_int, task_trace    id, draw << 32 | root_kind, 3 words
  *   task_attr_str, task_fail     id, draw << 32 | root_kind, length << 32 | key, code, -, text...
@@ -20,6 +21,8 @@
 #include <string.h>
 
 #include "emit.h"
+#include "stacks.h"
+#include "stacktable.h"
 
 /* Tasks that this run has described already, so that entering them again takes two or three bytes. Direct-mapped. */
 #define DESCRIBED 16
@@ -362,6 +365,19 @@ static void pack_fact(struct packer *p, uint64_t ticks, unsigned kind, const uin
     }
 }
 
+/* ---- Stacks: of whichever task ---- */
+
+static void pack_stack(struct packer *p, uint64_t ticks, unsigned kind, const uint64_t *w)
+{
+    if (!(p->view->groups & TTAP_GROUP_SAMPLE)) {
+        p->run->filtered++;
+        return;
+    }
+    put_head(p, kind, ticks);
+    put(p, kind == TTAP__SAMPLE ? w[1] : ttap__zigzag((int64_t)(ticks - w[1])));
+    put(p, ttap__stack_number((int)(w[2] >> 32), w + 3, (uint16_t)w[2], (w[2] & TTAP__STACK_CUT) != 0));
+}
+
 /* ---- The loop ---- */
 
 /* Garbage may look like an event; one that names what does not exist would make the whole capture unreadable. */
@@ -407,6 +423,13 @@ static unsigned event_cells(const struct packer *p, const uint64_t *w, unsigned 
         cells = 2;
         name = 0;
         text_bytes = (unsigned)(w[1] >> 32);
+        break;
+    case TTAP__SAMPLE:
+    case TTAP__CALL_STACK:
+        if (left < 2 || (uint16_t)w[2] > TTAP__STACK_FRAMES_MAX)
+            return 0;
+        cells = (3 + (unsigned)(uint16_t)w[2] + 1) / 2;
+        name = 0;
         break;
     case TTAP__LOG:
         cells = 1;
@@ -517,6 +540,10 @@ static bool pack_event(struct packer *p, uint64_t ticks, const uint64_t *w)
     case TTAP__TASK_FAIL:
     case TTAP__TASK_TRACE:
         pack_task_about(p, ticks, kind, w);
+        return true;
+    case TTAP__SAMPLE:
+    case TTAP__CALL_STACK:
+        pack_stack(p, ticks, kind, w);
         return true;
     default:
         pack_fact(p, ticks, kind, w);

@@ -30,6 +30,8 @@ struct ttap__source {
     const char *name;      /* as in the status, and after "source." in the notes of a capture */
     uint64_t groups;
     uint32_t level;
+    /* Somebody is about to ask for a window, or for the status: on that thread of the program, before anything else. May be NULL. */
+    void (*ask)(void);
     /* Begin to record. What cannot be had is left out, and status() says so. */
     void (*start)(void);
     /* A window is about to begin or to end: do what takes time now. */
@@ -46,10 +48,10 @@ struct ttap__source {
     struct ttap__source_thread (*thread)(uint32_t index);
     /* What is recorded now or would be, in one line each; any thread. @enable: the line that would change it, or "". */
     void (*status)(bool *on, char *why, char *enable, size_t size);
-};
-
     /* How much the kernel lets it see, as a number that its documentation explains; NULL: it knows only on and off. */
     unsigned (*tier)(void);
+};
+
 /* Those that are linked in, NULL-terminated. Defined where the library is put together (sources/register.c): capture knows none by name. */
 extern const struct ttap__source *const ttap__sources_linked[];
 
@@ -78,6 +80,8 @@ uint64_t ttap__source_number(int pid, int tid);
 uint64_t ttap__budget_bytes(void);
 
 /* ---- What the drainer and its subscribers call ---- */
+/* On the thread that asks for a window of these groups. */
+void ttap__sources_ask(uint64_t groups);
 void ttap__sources_start(uint64_t groups);
 void ttap__sources_look(void);
 void ttap__sources_edge(uint64_t mono_ns);

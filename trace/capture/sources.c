@@ -28,15 +28,24 @@ const char *ttap__source_status(unsigned at, bool *on, char *why, char *enable, 
 {
     if (!linked[at])
         return NULL;
+    if (linked[at]->ask)
+        linked[at]->ask();
     linked[at]->status(on, why, enable, size);
     return linked[at]->name;
 }
 
-/* ---- Running ---- */
-
 int ttap__source_tier(unsigned at)
 {
     return linked[at] && linked[at]->tier ? (int)linked[at]->tier() : -1;
+}
+
+/* ---- Running ---- */
+
+void ttap__sources_ask(uint64_t groups)
+{
+    for (uint32_t i = 0; linked[i]; i++)
+        if (linked[i]->ask && (linked[i]->groups & groups))
+            linked[i]->ask();
 }
 
 void ttap__sources_start(uint64_t groups)

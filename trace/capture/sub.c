@@ -16,6 +16,7 @@
 #include "engine.h"
 #include "share.h"
 #include "source.h"
+#include "stacktable.h"
 
 enum put_how { PUT_EVENTS, PUT_CONTROL, PUT_ALWAYS };
 
@@ -68,6 +69,8 @@ static bool put_block(struct ttap__sub *sub, const struct ttap__out *out, enum p
 /* ---- Names and threads: told before what uses them ---- */
 
 #define BLOCK_BYTES (32u << 10)
+#define MODULE_PATH_MAX 4096u
+#define ROW_BYTES_MAX 4352 /* a module's; a stack of 96 frames takes at most 96 x 12 */
 
 static void put_name_row(struct ttap__out *out, const struct ttap__arena *arena, uint32_t id, uint32_t len)
 {
@@ -172,6 +175,64 @@ static bool send_names(struct ttap__sub *sub)
         return false;
     while (sub->names_sent < made)
         if (!send_name_block(sub, arena, made))
+            return false;
+    return true;
+}
+
+/* ---- Modules and stacks: likewise ---- */
+
+static void put_module_row(struct ttap__out *out, uint32_t number)
+{
+    const struct ttap__module *module = ttap__module_at(number);
+    ttap__out_varint(out, number);
+    ttap__out_varint(out, module->start);
+    ttap__out_varint(out, module->end);
+    ttap__out_varint(out, module->offset);
+    ttap__out_string(out, module->path, strnlen(module->path, MODULE_PATH_MAX));
+    ttap__out_string(out, (const char *)module->build_id, module->build_id_bytes);
+}
+
+static void put_stack_row(struct ttap__out *out, uint32_t number)
+{
+    const uint64_t *frame;
+    const struct ttap__stack_entry *stack = ttap__stack_at(number, &frame);
+    ttap__out_varint(out, number);
+    ttap__out_u8(out, stack->cut);
+    ttap__out_varint(out, stack->count);
+    for (unsigned i = 0; i < stack->count; i++) {
+        ttap__out_varint(out, TTAP__FRAME_MODULE(frame[i]));
+        ttap__out_varint(out, TTAP__FRAME_OFFSET(frame[i]));
+    }
+}
+
+/* Rows of one table from *@sent on, as many as one block takes. */
+static bool send_row_block(struct ttap__sub *sub, enum ttap__block type, void (*put_row)(struct ttap__out *out, uint32_t number), uint32_t *sent, uint32_t made)
+{
+    unsigned char rows[BLOCK_BYTES], block[BLOCK_BYTES + 32];
+    struct ttap__out row = ttap__out_of(rows, sizeof(rows));
+    uint32_t number = *sent;
+    while (number < made && row.end - row.at > ROW_BYTES_MAX)
+        put_row(&row, ++number);
+    struct ttap__out out = ttap__out_of(block, sizeof(block));
+    size_t opened = ttap__out_block_open(&out, type);
+    ttap__out_varint(&out, number - *sent);
+    ttap__out_bytes_of(&out, rows, ttap__out_bytes(&row));
+    ttap__out_block_close(&out, opened);
+    if (!put_block(sub, &out, PUT_EVENTS))
+        return false;
+    *sent = number;
+    return true;
+}
+
+static bool send_stacks(struct ttap__sub *sub)
+{
+    if (!(sub->opts.groups & TTAP_GROUP_SAMPLE))
+        return true;
+    while (sub->modules_sent < ttap__modules_made())
+        if (!send_row_block(sub, TTAP__BLOCK_MODULES, put_module_row, &sub->modules_sent, ttap__modules_made()))
+            return false;
+    while (sub->stacks_sent < ttap__stacks_made())
+        if (!send_row_block(sub, TTAP__BLOCK_STACKS, put_stack_row, &sub->stacks_sent, ttap__stacks_made()))
             return false;
     return true;
 }
@@ -403,7 +464,7 @@ void ttap__sub_events(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t
         show(sub, 0, run->filtered, run->count, 0);
         return;
     }
-    if (tell_pending(sub, id, a, PUT_EVENTS) && send_thread(sub, id, a) && send_names(sub) && send_events(sub, id, a, first_seq, run)) {
+    if (tell_pending(sub, id, a, PUT_EVENTS) && send_thread(sub, id, a) && send_names(sub) && send_stacks(sub) && send_events(sub, id, a, first_seq, run)) {
         a->delivered += run->count;
         a->filtered += run->filtered;
         show(sub, run->count, run->filtered, 0, 0);
@@ -838,6 +899,7 @@ int ttap__sub_new(const struct ttap__sub_opts *opts, struct ttap__pool *pool, st
     if (!sub)
         return -ENOMEM;
     sub->opts = *opts;
+    sub->opts.groups = opts->samples_hz ? opts->groups | TTAP_GROUP_SAMPLE : opts->groups & ~TTAP_GROUP_SAMPLE;
     sub->opts.sample = NULL; /* parsed now; the caller's string need not live */
     int error = 0;
     if (opts->sample)
@@ -848,9 +910,9 @@ int ttap__sub_new(const struct ttap__sub_opts *opts, struct ttap__pool *pool, st
         free(sub);
         return error;
     }
-    sub->view = (struct ttap__view){opts->groups, &sub->sampling.keep};
+    sub->view = (struct ttap__view){sub->opts.groups, &sub->sampling.keep};
     sub->shown.duration_ns = opts->duration_ns;
-    sub->shown.groups = opts->groups;
+    sub->shown.groups = sub->opts.groups;
     sub->waiting = opts->keep; /* nobody reads a kept capture before it ends: tell when it does */
     pthread_mutex_init(&sub->mutex, NULL);
     pthread_condattr_t attr;

@@ -243,6 +243,8 @@ struct ttap__arena {
     uint64_t drainer_ticks;    /* when the drainer last ticked */
     uint64_t lease_ticks;      /* how old that may be */
     uint64_t lease_expired;    /* how often it was older */
+    uint64_t sample_period_ns; /* of CPU time; 0: nobody wants samples */
+    uint64_t long_wait_ticks;  /* a hooked call that takes as long is told with its stack, while somebody wants samples */
     uint64_t free_slots;       /* tag << 32 | index + 1 */
     uint64_t ended_slots;
     uint32_t slots_made;

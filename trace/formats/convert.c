@@ -6,6 +6,7 @@
 
 #include "json.h"
 #include "model.h"
+#include "symbols.h"
 
 const struct ttap__format ttap__formats[] = {
     {"native", "application/octet-stream", "ttap", "what was recorded, as it is (docs/format.md)"},
@@ -18,6 +19,7 @@ struct ttap__convert {
     void *arg;
     struct ttap__allowance allowance;
     struct ttap__json *json;
+    struct ttap__symbols *symbols;
     struct ttap__model *model; /* NULL: the identity */
 };
 
@@ -42,7 +44,12 @@ struct ttap__convert *ttap__convert_new(const char *format, ttap__out_fn out, vo
     convert->json = ttap__json_new(&convert->allowance, out, arg);
     if (convert->json)
         convert->model = ttap__model_new(&ttap__json_rows, convert->json, &convert->allowance);
-    return convert->model ? convert : free_and_null(convert);
+    if (convert->model)
+        convert->symbols = ttap__symbols_new(TTAP__SYMBOLS_BYTES);
+    if (!convert->symbols)
+        return free_and_null(convert);
+    ttap__model_symbols(convert->model, ttap__symbols_find, convert->symbols);
+    return convert;
 }
 
 int ttap__convert_feed(struct ttap__convert *convert, const void *bytes, size_t len_bytes)
@@ -63,5 +70,6 @@ void ttap__convert_free(struct ttap__convert *convert)
         return;
     ttap__model_free(convert->model);
     ttap__json_free(convert->json);
+    ttap__symbols_free(convert->symbols);
     free(convert);
 }

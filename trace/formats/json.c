@@ -37,7 +37,7 @@ struct page {
 
 /* ---- Tables ---- */
 
-enum table { STR, REGION, WORK, TASK, ATTR, LOG, INSTANT, COUNTER, DEPTH, WAIT, GC, LOST, STATE, WAKE, CALL, RELEASE, TABLES };
+enum table { STR, REGION, WORK, TASK, ATTR, LOG, INSTANT, COUNTER, DEPTH, WAIT, GC, LOST, STATE, WAKE, CALL, RELEASE, FRAME, STACK, SAMPLE, TABLES };
 
 enum form { I64, I32, U8, TIME, TEXT, TEXT_ARRAY, TRACE };
 
@@ -58,10 +58,13 @@ struct PACKED value { int64_t at, v; };
 struct PACKED wait { int64_t at, dur; int32_t object, why, task; uint8_t flags; };
 struct PACKED gc { int64_t at, dur; int32_t phase; uint8_t flags; };
 struct PACKED lost { int64_t at, dur, count; int32_t reason; };
-struct PACKED state { int64_t at, dur; int32_t state, cpu, call, op, object; uint8_t flags; };
+struct PACKED state { int64_t at, dur; int32_t state, cpu, call, op, object, stack; uint8_t flags; };
 struct PACKED wake { int64_t at, run; int32_t to, cause; };
-struct PACKED call { int64_t at, dur, result; int32_t op, object, task; uint8_t flags; };
+struct PACKED call { int64_t at, dur, result; int32_t op, object, stack, task; uint8_t flags; };
 struct PACKED release { int64_t at; int32_t op, object; };
+struct PACKED frame { int32_t func, file, line; };
+struct PACKED stack { int32_t frame, up; };
+struct PACKED sample { int64_t at, cpu_ns; int32_t lane, stack, task; };
 struct PACKED str { uint32_t v; };
 
 #define C(row, member, form) {#member, offsetof(struct row, member), form}
@@ -92,10 +95,14 @@ static const struct {
     [GC] = {"gc", NULL, sizeof(struct gc), true, {T(gc), C(gc, dur, I64), C(gc, phase, I32), C(gc, flags, U8)}},
     [STATE] = {"state", NULL, sizeof(struct state), true,
                {T(state), C(state, dur, I64), C(state, state, I32), C(state, cpu, I32), C(state, call, I32), C(state, op, I32), C(state, object, I32),
-                C(state, flags, U8)}},
+                C(state, stack, I32),                C(state, flags, U8)}},
     [WAKE] = {"wake", NULL, sizeof(struct wake), true, {T(wake), C(wake, to, I32), C(wake, run, I64), C(wake, cause, I32)}},
     [CALL] = {"call", NULL, sizeof(struct call), true,
-              {T(call), C(call, dur, I64), C(call, op, I32), C(call, object, I32), C(call, result, I64), C(call, task, I32), C(call, flags, U8)}},
+              {T(call), C(call, dur, I64), C(call, op, I32), C(call, object, I32), C(call, stack, I32), C(call, result, I64), C(call, task, I32), C(call, flags, U8)}},
+    [FRAME] = {"frame", NULL, sizeof(struct frame), false, {C(frame, func, I32), C(frame, file, I32), C(frame, line, I32)}},
+    [STACK] = {"stack", NULL, sizeof(struct stack), false, {C(stack, frame, I32), C(stack, up, I32)}},
+    [SAMPLE] = {"sample", NULL, sizeof(struct sample), false,
+                {T(sample), C(sample, cpu_ns, I64), C(sample, lane, I32), C(sample, stack, I32), C(sample, task, I32)}},
     [RELEASE] = {"release", NULL, sizeof(struct release), true, {T(release), C(release, op, I32), C(release, object, I32)}},
     [LOST] = {"lost", NULL, sizeof(struct lost), true, {T(lost), C(lost, dur, I64), C(lost, count, I64), C(lost, reason, I32)}},
 };
@@ -850,7 +857,7 @@ static int on_lost(void *arg, const struct ttap__lost_row *row)
 static int on_state(void *arg, const struct ttap__state_row *row)
 {
     return add(arg, STATE, (int32_t)row->lane, 0,
-               &(struct state){row->start_ns, row->dur_ns, (int32_t)row->state, row->cpu, row->call, row->op, row->object, row->flags});
+               &(struct state){row->start_ns, row->dur_ns, (int32_t)row->state, row->cpu, row->call, row->op, row->object, row->stack, row->flags});
 }
 
 static int on_wake(void *arg, const struct ttap__wake_row *row)
@@ -861,7 +868,22 @@ static int on_wake(void *arg, const struct ttap__wake_row *row)
 static int on_call(void *arg, const struct ttap__call_row *row)
 {
     return add(arg, CALL, (int32_t)row->lane, 0,
-               &(struct call){row->start_ns, row->dur_ns, row->result, (int32_t)row->op, row->object, row->task, row->flags});
+               &(struct call){row->start_ns, row->dur_ns, row->result, (int32_t)row->op, row->object, row->stack, row->task, row->flags});
+}
+
+static int on_frame(void *arg, const struct ttap__frame_row *row)
+{
+    return add(arg, FRAME, 0, 0, &(struct frame){(int32_t)row->function, row->file, (int32_t)row->line});
+}
+
+static int on_stack(void *arg, const struct ttap__stack_node_row *row)
+{
+    return add(arg, STACK, 0, 0, &(struct stack){(int32_t)row->frame, row->parent < 0 ? 0 : (int32_t)row->number - row->parent});
+}
+
+static int on_sample(void *arg, const struct ttap__sample_row *row)
+{
+    return add(arg, SAMPLE, 0, 0, &(struct sample){row->at_ns, row->cpu_ns, (int32_t)row->lane, row->stack, row->task});
 }
 
 static int on_release(void *arg, const struct ttap__release_row *row)
@@ -960,7 +982,7 @@ const struct ttap__rows ttap__json_rows = {
     .capture = on_capture, .note = on_note, .string = on_string, .lane = on_lane, .object = on_object, .region = on_region,
     .work = on_work,       .wait = on_wait, .gc = on_gc,         .lost = on_lost, .log = on_log,       .instant = on_instant,
     .counter = on_counter, .depth = on_depth, .attr = on_attr,   .task = on_task, .state = on_state, .wake = on_wake,
-    .call = on_call,       .release = on_release,
+    .call = on_call,       .release = on_release, .frame = on_frame, .stack = on_stack, .sample = on_sample,
     .end = on_end,
 };
 

@@ -62,6 +62,7 @@ static void release(struct ttap__causes *causes, ttap__cause_tell_fn tell, void 
             out->span.why = call->why;
             out->op = call->op;
             out->object = call->object;
+            out->stack = call->stack;
         } else if (causes->hooked)
             causes->unexplained++;
     }
@@ -126,7 +127,7 @@ void ttap__causes_span(struct ttap__causes *causes, const struct ttap__state_spa
     if (causes->spans_count == TTAP__CAUSE_SPANS)
         release(causes, tell, arg);
     unsigned at = (causes->spans_first + causes->spans_count++) % TTAP__CAUSE_SPANS;
-    causes->spans[at] = (struct ttap__cause_span){*span, -1, -1};
+    causes->spans[at] = (struct ttap__cause_span){*span, -1, -1, -1};
     release_ready(causes, tell, arg);
 }
 

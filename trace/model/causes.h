@@ -20,13 +20,13 @@ enum { TTAP__CAUSE_CALLS_MIN = 32, TTAP__CAUSE_CALLS_MAX = 4096, TTAP__CAUSE_SPA
 struct ttap__cause_call {
     int64_t start_ns, end_ns;
     uint8_t why;       /* as in struct ttap__state_span */
-    int32_t op, object;
+    int32_t op, object, stack;
 };
 
 /* A stretch on its way out. */
 struct ttap__cause_span {
     struct ttap__state_span span;
-    int32_t op, object; /* -1: none */
+    int32_t op, object, stack; /* -1: none */
 };
 
 struct ttap__causes {

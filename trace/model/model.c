@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "account.h"
+#include "callstacks.h"
 #include "causes.h"
 #include "lanes.h"
 #include "states.h"
@@ -21,6 +22,8 @@ struct thread {
     struct ttap__lane *lanes[2]; /* by level */
     struct ttap__states *states; /* what its scheduler stream tells; NULL: nothing so far */
     struct ttap__causes *causes; /* with the calls that its own stream tells; NULL: no call so far, or no memory */
+    uint64_t stack_start_ticks; /* of the call whose stack came last, which is told next */
+    int32_t stack;              /* -1: none */
     uint8_t name_len;
     char name[THREAD_NAME_BYTES];
 };
@@ -31,6 +34,7 @@ struct ttap__model {
     struct ttap__allowance account_allowance;
     struct ttap__account account;
     struct ttap__names names;
+    struct ttap__callstacks stacks;
     struct ttap__tasks tasks;
     struct ttap__timebase time;
     struct ttap__idmap threads_by_number, objects;
@@ -46,7 +50,7 @@ struct ttap__model {
 /* What a block's calls come to. */
 static int done(struct ttap__model *model)
 {
-    int rcs[] = {model->around.rc, model->names.rc, model->tasks.rc,
+    int rcs[] = {model->around.rc, model->names.rc, model->tasks.rc, model->stacks.rc,
                  model->around.allowance->no_memory || model->account_allowance.no_memory ? -ENOMEM : 0};
     for (size_t i = 0; i < sizeof rcs / sizeof rcs[0]; i++)
         if (rcs[i])
@@ -97,7 +101,7 @@ static struct thread *thread_new(struct ttap__model *model, uint64_t number)
         model->around.untold++;
         return NULL;
     }
-    *thread = (struct thread){.thread = number};
+    *thread = (struct thread){.thread = number, .stack = -1};
     model->threads[model->threads_count++] = thread;
     return thread;
 }
@@ -359,7 +363,7 @@ static void explain(struct ttap__model *model, struct thread *thread, const stru
             *thread->causes = (struct ttap__causes){.allowance = model->around.allowance};
     }
     if (thread->causes && thread->lanes[0])
-        ttap__causes_call(thread->causes, &(struct ttap__cause_call){row->start_ns, row->start_ns + row->dur_ns, why, (int32_t)row->op, row->object},
+        ttap__causes_call(thread->causes, &(struct ttap__cause_call){row->start_ns, row->start_ns + row->dur_ns, why, (int32_t)row->op, row->object, row->stack},
                           state_row_tell, &to);
 }
 
@@ -411,7 +415,9 @@ static void on_call(struct ttap__model *model, struct ttap__lane *lane, struct t
     bool is_lock = event->row->known == TTAP__LOCK_CALL;
     struct ttap__call_row row = {.op = ttap__names_number(&model->names, a[0]),
                                  .object = called_object(model, thread->pid, a[2], is_lock, (struct ttap__text){0}),
+                                 .stack = thread->stack_start_ticks == a[1] ? thread->stack : -1,
                                  .result = (int64_t)a[3]};
+    thread->stack = -1;
     tell_call(model, lane, &row, a[1], ns);
     if (lane->level == TTAP__LEVEL_OWN)
         explain(model, thread, &row, why_of_kind(event->row->known));
@@ -460,6 +466,7 @@ static int on_pending(void *arg, const struct ttap__pending_row *pending)
     struct ttap__call_row row = {.op = ttap__names_number(&model->names, pending->op),
                                  .object = called_object(model, thread->pid, pending->object, pending->kind == TTAP__LOCK_CALL,
                                                          (struct ttap__text){0}),
+                                 .stack = -1,
                                  .flags = TTAP__OPEN_END};
     tell_call(model, lane, &row, pending->start_ticks, model->latest_ns);
     explain(model, thread, &row, why_of_kind((unsigned)pending->kind));
@@ -475,6 +482,16 @@ static void on_queue(struct ttap__model *model, struct ttap__lane *lane, const s
         ttap__lane_wait_end(&model->around, lane, object, why_word(model, event->a[2]), ns);
     else
         TELL(model, depth, (&(struct ttap__depth_row){lane->number, object, ns, event->a[2]}));
+}
+
+/* Of the thread, also where the handler interrupted it in the middle of another event. */
+static void on_sample(struct ttap__model *model, const struct ttap__lane *lane, const struct ttap__event *event, int64_t ns)
+{
+    TELL(model, sample, (&(struct ttap__sample_row){.lane = lane->number,
+                                                    .stack = ttap__callstacks_number(&model->stacks, event->a[1]),
+                                                    .task = lane->task,
+                                                    .at_ns = ns > 0 ? ns : 0,
+                                                    .cpu_ns = (int64_t)(event->a[0] < (UINT64_C(1) << 53) ? event->a[0] : UINT64_C(1) << 53)}));
 }
 
 static void on_event(struct ttap__model *model, struct ttap__lane *lane, struct thread *thread, const struct ttap__event *event)
@@ -531,6 +548,13 @@ static void on_event(struct ttap__model *model, struct ttap__lane *lane, struct 
     case TTAP__FILE_OBJECT:
         on_hook(model, lane, thread, event, ns);
         break;
+    case TTAP__SAMPLE:
+        on_sample(model, lane->level == TTAP__LEVEL_OWN || !thread->lanes[0] ? lane : thread->lanes[0], event, ns);
+        break;
+    case TTAP__CALL_STACK:
+        thread->stack_start_ticks = event->a[0];
+        thread->stack = ttap__callstacks_number(&model->stacks, event->a[1]);
+        break;
     default: /* a kind of a later version: its sequence number counts, its meaning is unknown */
         break;
     }
@@ -581,6 +605,7 @@ static void state_row_tell(void *arg, const struct ttap__cause_span *out)
                                                       .call = span->call,
                                                       .op = out->op,
                                                       .object = out->object,
+                                                      .stack = out->stack,
                                                       .start_ns = span->start_ns,
                                                       .dur_ns = span->end_ns - span->start_ns,
                                                       .flags = span->flags}));
@@ -593,7 +618,7 @@ static void state_tell(void *arg, const struct ttap__state_span *span)
     if (to->thread->causes)
         ttap__causes_span(to->thread->causes, span, state_row_tell, to);
     else
-        state_row_tell(to, &(struct ttap__cause_span){*span, -1, -1});
+        state_row_tell(to, &(struct ttap__cause_span){*span, -1, -1, -1});
 }
 
 static void wake_tell(void *arg, const struct ttap__state_wake *wake)
@@ -652,6 +677,46 @@ static void states_finish(struct ttap__model *model, struct thread *thread, int6
         ttap__causes_finish(thread->causes, state_row_tell, &to);
 }
 
+/* ---- Stacks ---- */
+
+static int on_module(void *arg, const struct ttap__module_row *row)
+{
+    struct ttap__model *model = arg;
+    ttap__callstacks_module(&model->stacks, row);
+    return done(model);
+}
+
+static int on_stack(void *arg, const struct ttap__stack_row *row)
+{
+    struct ttap__model *model = arg;
+    ttap__callstacks_stack(&model->stacks, row);
+    return done(model);
+}
+
+/* What handlers recorded may be samples alone, which are the thread's: no lane of its own for those. */
+static bool has_only_samples(const struct ttap__events *block)
+{
+    struct ttap__event_walk walk;
+    struct ttap__event event;
+    ttap__events_start(block, &walk);
+    while (ttap__events_next(&walk, &event))
+        if (event.row->known != TTAP__SAMPLE)
+            return false;
+    return true;
+}
+
+static void on_nested_samples(struct ttap__model *model, const struct ttap__events *block)
+{
+    struct ttap__lane *lane = lane_of(model, block->thread, TTAP__LEVEL_OWN);
+    struct ttap__event_walk walk;
+    struct ttap__event event;
+    if (!lane)
+        model->around.untold += block->count;
+    ttap__events_start(block, &walk);
+    while (lane && ttap__events_next(&walk, &event))
+        on_sample(model, lane, &event, see(model, event.ticks));
+}
+
 static int on_events(void *arg, const struct ttap__events *block)
 {
     struct ttap__model *model = arg;
@@ -662,6 +727,10 @@ static int on_events(void *arg, const struct ttap__events *block)
         if (block->level == TTAP__LEVEL_SCHED)
             on_sched(model, block);
         return done(model); /* other sources are of a later version */
+    }
+    if (block->level == TTAP__LEVEL_SIGNAL && has_only_samples(block)) {
+        on_nested_samples(model, block);
+        return done(model);
     }
     struct ttap__lane *lane = lane_of(model, block->thread, block->level);
     if (!lane) {
@@ -681,7 +750,7 @@ static int on_events(void *arg, const struct ttap__events *block)
 static const struct ttap__read_calls calls = {
     .header = on_header, .note = on_note, .clock = on_clock, .name = on_name,       .thread = on_thread,
     .events = on_events, .loss = on_loss, .task = on_task,   .account = on_account, .trailer = on_trailer,
-    .pending = on_pending,
+    .pending = on_pending, .module = on_module, .stack = on_stack,
 };
 
 struct ttap__model *ttap__model_new(const struct ttap__rows *rows, void *arg, struct ttap__allowance *allowance)
@@ -698,8 +767,15 @@ struct ttap__model *ttap__model_new(const struct ttap__rows *rows, void *arg, st
     model->account_allowance = (struct ttap__allowance){.limit = ACCOUNT_BYTES};
     ttap__account_start(&model->account, &model->account_allowance);
     ttap__names_start(&model->names, rows, arg, allowance);
+    ttap__callstacks_start(&model->stacks, rows, arg, allowance, &model->names);
     ttap__tasks_start(&model->tasks, rows, arg, allowance);
     return model;
+}
+
+void ttap__model_symbols(struct ttap__model *model, ttap__symbol_fn symbol, void *arg)
+{
+    model->stacks.symbol = symbol;
+    model->stacks.symbol_arg = arg;
 }
 
 int ttap__model_feed(struct ttap__model *model, const void *bytes, size_t len_bytes)
@@ -727,7 +803,7 @@ static int end_tell(struct ttap__model *model, int64_t end_ns)
                                 .filtered = sums.filtered,
                                 .sampled_out = sums.sampled_out,
                                 .disagreements = model->disagreements,
-                                .untold = model->around.untold + model->tasks.untold};
+                                .untold = model->around.untold + model->tasks.untold + model->stacks.untold};
     memcpy(row.lost, sums.lost, sizeof row.lost);
     return model->around.rows->end ? model->around.rows->end(model->around.arg, &row) : 0;
 }
@@ -772,6 +848,7 @@ void ttap__model_free(struct ttap__model *model)
     ttap__idmap_free(&model->threads_by_number, allowance);
     ttap__idmap_free(&model->objects, allowance);
     ttap__account_free(&model->account);
+    ttap__callstacks_free(&model->stacks);
     ttap__names_free(&model->names);
     ttap__tasks_free(&model->tasks);
     ttap__reader_free(model->reader);

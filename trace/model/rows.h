@@ -2,7 +2,7 @@
  *
  *      capture, note* --> ( string | lane | object | rows )* --> end
  *
- * A string, lane or object is told before the first row that names it; a task's own row may come after rows that name it. Times are
+ * A string, lane, object, frame or stack is told before the first row that names it; a task's own row may come after rows that name it. Times are
  * nanoseconds since time 0, within +-2^53. Strings and lanes are numbered from 0; a task by order of appearance; -1 is none.
  * Each call returns 0 to go on; anything else ends the conversion. NULL members are skipped.
  */
@@ -68,10 +68,31 @@ struct ttap__instant_row {
     int64_t at_ns;
 };
 
+/** A function, or an address in one that has no name. */
+struct ttap__frame_row {
+    uint32_t number, function; /* function: a string */
+    int32_t file;              /* a string; -1: not known */
+    uint32_t line;
+};
+
+/** A frame and, by its parent, those that called it. */
+struct ttap__stack_node_row {
+    uint32_t number, frame;
+    int32_t parent; /* a lower number; -1: it is the outermost */
+};
+
+/** The lane's thread was running, and has used cpu_ns since its last sample. */
+struct ttap__sample_row {
+    uint32_t lane;
+    int32_t stack, task; /* stack: -1: not known */
+    int64_t at_ns, cpu_ns;
+};
+
 /** A hooked call. Those of a lane come in order of their returns; in handlers they may lie within one another. */
 struct ttap__call_row {
     uint32_t lane, op;  /* op: a string */
     int32_t object;     /* -1: none */
+    int32_t stack;      /* -1: not taken */
     int32_t task;
     int64_t start_ns, dur_ns, result; /* result: what it returned, or -errno; of waits for locks the tid of the holder, 0 if unknown */
     uint8_t flags;
@@ -122,7 +143,7 @@ struct ttap__task_out {
 struct ttap__state_row {
     uint32_t lane, state; /* state: a string */
     int32_t cpu, call;    /* -1: not known, or does not apply */
-    int32_t op, object;   /* the hooked call in which it was blocked (a string), and on what; -1: not known */
+    int32_t op, object, stack; /* the hooked call in which it was blocked (a string), on what, and called from where; -1: not known */
     int64_t start_ns, dur_ns;
     uint8_t flags;
 };
@@ -164,6 +185,9 @@ struct ttap__rows {
     int (*task)(void *arg, const struct ttap__task_out *row);
     int (*state)(void *arg, const struct ttap__state_row *row);
     int (*wake)(void *arg, const struct ttap__wake_row *row);
+    int (*frame)(void *arg, const struct ttap__frame_row *row);
+    int (*stack)(void *arg, const struct ttap__stack_node_row *row);
+    int (*sample)(void *arg, const struct ttap__sample_row *row);
     int (*end)(void *arg, const struct ttap__end_row *row);
 };
 

@@ -1,4 +1,5 @@
 /* register.c - which sources libtracetap has. capture/ knows none by name. */
+#include "source_samples.h"
 #include "source_sched.h"
 
-const struct ttap__source *const ttap__sources_linked[] = {&ttap__source_sched, NULL};
+const struct ttap__source *const ttap__sources_linked[] = {&ttap__source_sched, &ttap__source_samples, NULL};

@@ -469,6 +469,43 @@ static int pending_row(struct ttap__reader *reader, struct cursor *cursor, bool 
     return deliver && reader->calls->pending ? reader->calls->pending(reader->arg, &row) : 0;
 }
 
+static int module_row(struct ttap__reader *reader, struct cursor *cursor, bool deliver)
+{
+    struct ttap__module_row row = {.module = varint(cursor)};
+    row.start = varint(cursor);
+    row.end = varint(cursor);
+    row.offset = varint(cursor);
+    row.path = string(cursor);
+    row.build_id = string(cursor);
+    return deliver && reader->calls->module ? reader->calls->module(reader->arg, &row) : 0;
+}
+
+static int stack_row(struct ttap__reader *reader, struct cursor *cursor, bool deliver)
+{
+    struct ttap__stack_row row = {.stack = varint(cursor)};
+    row.cut = byte(cursor) & 1;
+    row.frames = varint(cursor);
+    row.at = cursor->at;
+    for (uint64_t left = row.frames; left > 0 && !cursor->bad; left--) {
+        varint(cursor);
+        varint(cursor);
+    }
+    row.end = cursor->at;
+    return deliver && reader->calls->stack ? reader->calls->stack(reader->arg, &row) : 0;
+}
+
+bool ttap__frames_next(struct ttap__frame_walk *walk, uint64_t *module, uint64_t *offset)
+{
+    struct cursor cursor = {walk->at, walk->end, false};
+    if (!walk->left)
+        return false;
+    *module = varint(&cursor);
+    *offset = varint(&cursor);
+    walk->at = cursor.at;
+    walk->left--;
+    return !cursor.bad; /* always: the block was checked */
+}
+
 /* A stream's level. */
 static uint8_t level_read(struct cursor *cursor)
 {
@@ -531,6 +568,7 @@ static const struct row_block row_blocks[] = {
     [TTAP__BLOCK_THREADS] = {thread_row, true}, [TTAP__BLOCK_LOSS] = {loss_row, false},
     [TTAP__BLOCK_TASKS] = {task_row, true}, [TTAP__BLOCK_ACCOUNT] = {account_row, true},
     [TTAP__BLOCK_TRAILER] = {trailer_row, false}, [TTAP__BLOCK_CALLS] = {pending_row, true},
+    [TTAP__BLOCK_MODULES] = {module_row, true}, [TTAP__BLOCK_STACKS] = {stack_row, true},
 };
 
 static int rows_walk(struct ttap__reader *reader, const struct row_block *block, struct cursor *cursor, bool deliver)

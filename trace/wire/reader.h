@@ -61,6 +61,25 @@ struct ttap__pending_row {
     uint64_t thread, kind, start_ticks, op, object; /* kind: of the event that would have told it */
 };
 
+/** An executable mapping of a file. */
+struct ttap__module_row {
+    uint64_t module, start, end, offset;
+    struct ttap__text path, build_id; /* build_id: bytes, not text */
+};
+
+/** Frames are walked with ttap__frames_next(), innermost first, during the call. */
+struct ttap__stack_row {
+    uint64_t stack;
+    bool cut; /* its outer end is missing */
+    uint64_t frames;
+    const uint8_t *at, *end;
+};
+
+struct ttap__frame_walk {
+    const uint8_t *at, *end;
+    uint64_t left;
+};
+
 struct ttap__loss_row {
     uint64_t thread;
     uint8_t level, reason; /* reason: enum ttap__loss; larger ones are of a later version */
@@ -125,6 +144,13 @@ void ttap__events_start(const struct ttap__events *block, struct ttap__event_wal
 /** False after the last one. The hot path: 5 to 8 ns. */
 bool ttap__events_next(struct ttap__event_walk *walk, struct ttap__event *out);
 
+static inline void ttap__frames_start(const struct ttap__stack_row *stack, struct ttap__frame_walk *walk)
+{
+    *walk = (struct ttap__frame_walk){stack->at, stack->end, stack->frames};
+}
+/** False after the last one. @module 0: @offset is an address. */
+bool ttap__frames_next(struct ttap__frame_walk *walk, uint64_t *module, uint64_t *offset);
+
 static inline struct ttap__text ttap__event_text(const struct ttap__event *event, unsigned field)
 {
     return (struct ttap__text){(const char *)(uintptr_t)event->a[field], event->text_len[field]};
@@ -145,6 +171,8 @@ struct ttap__read_calls {
     int (*account)(void *arg, const struct ttap__account_row *row);
     int (*trailer)(void *arg, const struct ttap__trailer *trailer);
     int (*pending)(void *arg, const struct ttap__pending_row *row);
+    int (*module)(void *arg, const struct ttap__module_row *row);
+    int (*stack)(void *arg, const struct ttap__stack_row *row);
 };
 
 struct ttap__reader;

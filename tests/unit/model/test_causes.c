@@ -26,7 +26,7 @@ static void begin(void)
 
 static void call(int64_t start_ns, int64_t end_ns, uint8_t why, int32_t object)
 {
-    ttap__causes_call(&causes, &(struct ttap__cause_call){start_ns, end_ns, why, 7, object}, tell, NULL);
+    ttap__causes_call(&causes, &(struct ttap__cause_call){start_ns, end_ns, why, 7, object, -1}, tell, NULL);
 }
 
 static void span(uint8_t state, int64_t start_ns, int64_t end_ns)

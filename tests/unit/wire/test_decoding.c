@@ -171,8 +171,30 @@ static int on_trailer(void *arg, const struct ttap__trailer *t)
     return answer("trailer");
 }
 
+static int on_module(void *arg, const struct ttap__module_row *row)
+{
+    (void)arg;
+    SAY("module", row->module, row->start, row->end, row->offset);
+    say_text(row->path);
+    say_text(row->build_id);
+    return answer("module");
+}
+
+static int on_stack(void *arg, const struct ttap__stack_row *row)
+{
+    struct ttap__frame_walk walk;
+    uint64_t module, offset;
+    (void)arg;
+    SAY("stack", row->stack, row->cut, row->frames);
+    for (ttap__frames_start(row, &walk); ttap__frames_next(&walk, &module, &offset);)
+        SAY("\n frame", module, offset);
+    CU_ASSERT_FALSE(ttap__frames_next(&walk, &module, &offset));
+    return answer("stack");
+}
+
 static const struct ttap__read_calls all_calls = {on_block,  on_header, on_note, on_clock, on_name,    on_thread,
-                                                  on_events, on_loss,   on_task, on_account, on_trailer, on_pending};
+                                                  on_events, on_loss,   on_task, on_account, on_trailer, on_pending,
+                                                  on_module, on_stack};
 
 /* ---- Captures, written by hand ---- */
 

@@ -1,0 +1,26 @@
+/* names_of.h - what the model asks of whoever knows the names of addresses. */
+#ifndef TTAP_MODEL_NAMES_OF_H
+#define TTAP_MODEL_NAMES_OF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ttap__symbol_module {
+    uint32_t number;            /* the same module, the same number */
+    const char *path;
+    const uint8_t *build_id;
+    size_t build_id_bytes;      /* 0: it has none */
+};
+
+struct ttap__symbol {
+    char function[256];
+    char file[256];             /* "": not known */
+    uint32_t line;
+    uint64_t start;             /* of the function; two addresses of one function differ in nothing else but the line */
+};
+
+/* The function at an offset of the module's file. False: not known. */
+typedef bool (*ttap__symbol_fn)(void *arg, const struct ttap__symbol_module *module, uint64_t offset, struct ttap__symbol *out);
+
+#endif
