@@ -484,7 +484,7 @@ static bool met(int index, int nth, unsigned *failures)
 
 int main(int argc, char **argv)
 {
-    unsigned failures = 0, cases = 0, calls = 0, never = 0;
+    unsigned failures = 0, cases = 0, calls = 0;
     shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     setvbuf(stdout, NULL, _IONBF, 0);
     for (int i = 0; i < FAULTS; i++) {
@@ -500,7 +500,6 @@ int main(int argc, char **argv)
         printf("%-26s %2d use%s failed once%s\n", fault->call, nth - 1, nth == 2 ? "" : "s", fault->only_once ? "" : used ? ", and all" : "");
         cases += (unsigned)nth - 1 + (used && !fault->only_once);
         calls += used && (!i || faults[i - 1].number != fault->number);
-        never += !used;
     }
     printf("%u system calls, %u cases, %u wrong\n", calls, cases, failures);
     return failures || (argc == 1 && calls < (SANITIZED ? 8 : 20)) ? 1 : 0;
