@@ -13,6 +13,7 @@ import { timeLink } from './scope.js';
 /** @typedef {{start: number, dur: number, lane: number, name: number, stopped: number}} Phase */
 
 const PHASES_MAX = 20000;
+const STOPPED = 'stopped'; /* what a collector does to another thread: docs/format.md */
 const [W, H] = [640, 180];
 const POINTS_MAX = 400;
 
@@ -22,7 +23,7 @@ export function gcPage(app) {
     const draw = () => {
         const model = app.needModel();
         const phases = phasesOf(model);
-        fill(node, h('h1', null, 'Collector and memory'), phases.length ? cycles(app, phases) : h('p', { class: 'muted' }, 'This capture has no collector\'s phases. A collector tells of them with ttap_gc_begin() and ttap_gc_end().'), ...heaps(model));
+        fill(node, h('h1', null, 'Collector and memory'), phases.length ? cycles(app, phases) : h('p', { class: 'muted' }, 'This capture has no collector\'s phases. Boehm\'s collector is found where a program has it; others tell of theirs with ttap_gc_begin() and ttap_gc_end().'), ...heaps(model));
     };
     draw();
     return { node, title: 'GC', grown: () => { if (!app.needModel().loading) draw(); } };
@@ -34,20 +35,22 @@ function phasesOf(model) {
     const out = [];
     for (const row of model.rowsOf('gc')) {
         eachSlice(row, -Infinity, Infinity, (seg, i) => {
+            if (model.string(seg.name[i]) === STOPPED) return; /* of a thread; its pause is here */
             if (out.length < PHASES_MAX) out.push({ start: seg.start[i], dur: seg.dur[i], lane: row.lane, name: seg.name[i], stopped: stoppedAt(model, row.lane, seg.start[i] + seg.dur[i] / 2) });
         });
     }
     return out.sort((a, b) => a.start - b.start);
 }
 
-/** Threads that were blocked in the middle of a phase. @param {import('../data/model.js').Model} model @param {number} own @param {number} t */
+/** Threads that were blocked, or stopped by it, in the middle of a phase. @param {import('../data/model.js').Model} model @param {number} own @param {number} t */
 function stoppedAt(model, own, t) {
-    let n = 0;
-    for (const row of model.rowsOf('state')) {
+    /** @type {Set<number>} */
+    const lanes = new Set();
+    for (const row of [...model.rowsOf('state'), ...model.rowsOf('gc')]) {
         const s = row.lane === own ? null : sliceAt(row, t);
-        if (s && isBlocked(s.seg.name[s.i])) n++;
+        if (s && (row.table === 'gc' ? model.string(s.seg.name[s.i]) === STOPPED : isBlocked(s.seg.name[s.i]))) lanes.add(row.lane);
     }
-    return n;
+    return lanes.size;
 }
 
 /** @param {import('../app.js').App} app @param {Phase[]} phases */

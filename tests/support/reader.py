@@ -57,10 +57,11 @@ ACCOUNT_COLUMNS = ["delivered", "filtered", *LOST_COLUMNS, "sampled_out"]
     GC_BEGIN,
     GC_END,
 ) = range(1, 22)
+GC_STOPPED, GC_RESUMED = 40, 41
 
 # The kinds of version 1.0. One of that number with another name, or without one of these fields, means nothing to us
 # and is skipped by its fields.
-KINDS_1_0 = [line.partition(" ")[::2] for line in """\
+KINDS_1_0 = dict(enumerate((line.partition(" ")[::2] for line in """\
 region_begin name:n
 region_end
 region_end_at name:n depth:u
@@ -81,7 +82,8 @@ queue_dequeue queue:u name:n depth:u
 queue_wait_begin queue:u name:n why:u
 queue_wait_end queue:u name:n why:u
 gc_begin phase:n
-gc_end phase:n""".split("\n")]
+gc_end phase:n""".split("\n")), 1))
+KINDS_1_0 |= {GC_STOPPED: ("gc_stopped", "tid:u"), GC_RESUMED: ("gc_resumed", "tid:u")}
 
 
 class NotACapture(Exception):
@@ -153,9 +155,9 @@ class Kind:
     means: int = 0  # its number, when it is one of ours
 
     def __post_init__(self):
-        if not 1 <= self.number <= len(KINDS_1_0) or self.fields is None:
+        if self.number not in KINDS_1_0 or self.fields is None:
             return
-        name, fields = KINDS_1_0[self.number - 1]
+        name, fields = KINDS_1_0[self.number]
         if self.name == name and set(parse_fields(fields)) <= set(self.fields):
             self.means = self.number
 

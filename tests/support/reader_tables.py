@@ -74,7 +74,8 @@ class Task:
 class Stream:
     """What one level of one thread has open. Begins are ticks; `known_from` is where knowledge last began."""
 
-    def __init__(self, lane, level, base_ticks):
+    def __init__(self, thread, lane, level, base_ticks):
+        self.thread = thread
         self.lane = lane
         self.level = level
         self.next_seq = None
@@ -100,6 +101,7 @@ class Tables:
         self.lane_names = {}
         self.objects = {}  # (queue, name) -> object key
         self.streams = {}
+        self.threads_by_tid = {}
         for item in capture.items:
             self._take(item)
         for ticks, _ in capture.clock_pairs:
@@ -112,6 +114,7 @@ class Tables:
 
     def _take(self, item):
         if isinstance(item, r.Thread):
+            self.threads_by_tid[item.tid] = item
             self._lane(item.thread, 0)
             for level in (0, 1):
                 if (item.thread, level) in self.lanes:
@@ -137,7 +140,7 @@ class Tables:
 
     def _stream(self, thread, level):
         if (thread, level) not in self.streams:
-            self.streams[thread, level] = Stream(self._lane(thread, level), level, self.base)
+            self.streams[thread, level] = Stream(thread, self._lane(thread, level), level, self.base)
         return self.streams[thread, level]
 
     def _task(self, number):
@@ -334,7 +337,9 @@ class Tables:
         stream.phases.append([self._name(v["phase"]), ticks, 0])
 
     def _gc_end(self, stream, ticks, v):
-        name = self._name(v["phase"])
+        self._end_phase_named(stream, self._name(v["phase"]), ticks)
+
+    def _end_phase_named(self, stream, name, ticks):
         for index in reversed(range(len(stream.phases))):
             if stream.phases[index][0] == name:
                 self._end_phase(stream, index, ticks, 0)
@@ -342,9 +347,27 @@ class Tables:
         stream.phases.append([name, stream.known_from, OPEN_START])
         self._end_phase(stream, len(stream.phases) - 1, ticks, 0)
 
+    def _of_stopped(self, stream, tid):
+        pid = self.capture.threads[stream.thread].pid
+        known = self.threads_by_tid.get(tid)
+        young = (thread for thread in self.capture.threads.values() if thread.tid == tid)  # its row comes later
+        thread = known or next(young, None)
+        return self._stream(thread.thread, 0) if thread and thread.pid == pid else None
+
+    def _gc_stopped(self, stream, ticks, v):
+        stopped = self._of_stopped(stream, v["tid"])
+        if stopped:
+            stopped.phases.append([("stopped", stream.thread), ticks, 0])
+
+    def _gc_resumed(self, stream, ticks, v):
+        stopped = self._of_stopped(stream, v["tid"])
+        if stopped:
+            self._end_phase_named(stopped, ("stopped", stream.thread), ticks)
+
     def _end_phase(self, stream, index, ticks, flags):
         phase, begin, start_flags = stream.phases.pop(index)
-        self._add("gc", lane=stream.lane, start=begin, end=ticks, phase=phase, flags=flags | start_flags)
+        name = phase[0] if isinstance(phase, tuple) else phase  # a stop, and who told of it
+        self._add("gc", lane=stream.lane, start=begin, end=ticks, phase=name, flags=flags | start_flags)
 
     ACTIONS = {
         r.REGION_BEGIN: _region_begin,
@@ -368,6 +391,8 @@ class Tables:
         r.QUEUE_WAIT_END: _wait_end,
         r.GC_BEGIN: _gc_begin,
         r.GC_END: _gc_end,
+        r.GC_STOPPED: _gc_stopped,
+        r.GC_RESUMED: _gc_resumed,
     }
 
     # The end of the window

@@ -350,6 +350,10 @@ static void pack_fact(struct packer *p, uint64_t ticks, unsigned kind, const uin
         put(p, w[3]);
         put(p, kind == TTAP__LOCK_CALL ? w[1] >> 32 : ttap__zigzag((int32_t)(w[1] >> 32)));
         break;
+    case TTAP__GC_STOPPED:
+    case TTAP__GC_RESUMED:
+        put(p, (uint32_t)w[1]);
+        break;
     case TTAP__LOCK_WAKE:
         put(p, (uint32_t)w[1]);
         put(p, w[2]);
@@ -417,6 +421,11 @@ static unsigned event_cells(const struct packer *p, const uint64_t *w, unsigned 
     case TTAP__LOCK_WAKE:
         cells = 2;
         name = (uint32_t)w[1];
+        break;
+    case TTAP__GC_STOPPED:
+    case TTAP__GC_RESUMED:
+        cells = 2;
+        name = 0;
         break;
     case TTAP__NET_OBJECT:
     case TTAP__FILE_OBJECT:

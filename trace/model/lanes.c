@@ -232,16 +232,25 @@ void ttap__lane_wait_end(struct ttap__lanes_around *around, struct ttap__lane *l
     wait_tell(around, lane, &wait, ns, begun ? 0 : TTAP__OPEN_START);
 }
 
-void ttap__lane_gc_begin(struct ttap__lanes_around *around, struct ttap__lane *lane, uint32_t phase, int64_t ns)
+/* The latest one of the same teller: two streams that tell of one lane may be read in any order. */
+static size_t phase_find(const struct ttap__open_spans *open, uint32_t phase, uint32_t by)
 {
-    span_add(around, &lane->phases, &(struct ttap__open_span){ns, phase, 0, -1});
+    for (size_t at = open->count; at > 0; at--)
+        if (open->spans[at - 1].what == phase && open->spans[at - 1].why == by)
+            return at - 1;
+    return open->count;
 }
 
-void ttap__lane_gc_end(struct ttap__lanes_around *around, struct ttap__lane *lane, uint32_t phase, int64_t ns)
+void ttap__lane_gc_begin(struct ttap__lanes_around *around, struct ttap__lane *lane, uint32_t phase, uint32_t by, int64_t ns)
 {
-    size_t at = span_find(&lane->phases, phase);
+    span_add(around, &lane->phases, &(struct ttap__open_span){ns, phase, by, -1});
+}
+
+void ttap__lane_gc_end(struct ttap__lanes_around *around, struct ttap__lane *lane, uint32_t phase, uint32_t by, int64_t ns)
+{
+    size_t at = phase_find(&lane->phases, phase, by);
     bool begun = at < lane->phases.count;
-    struct ttap__open_span span = {lane->known_ns, phase, 0, -1};
+    struct ttap__open_span span = {lane->known_ns, phase, by, -1};
     if (begun)
         span = span_take(&lane->phases, at);
     gc_tell(around, lane, &span, ns, begun ? 0 : TTAP__OPEN_START);

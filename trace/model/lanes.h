@@ -25,7 +25,7 @@ struct ttap__region {
 
 struct ttap__open_span { /* a wait or a phase */
     int64_t begin_ns;
-    uint32_t what, why; /* object and why; phase */
+    uint32_t what, why; /* object and why; phase and the lane that tells of it */
     int32_t task;
 };
 
@@ -83,8 +83,9 @@ void ttap__lane_work(struct ttap__lanes_around *around, struct ttap__lane *lane,
                      uint8_t start_flags, uint8_t end_flags);
 void ttap__lane_wait_begin(struct ttap__lanes_around *around, struct ttap__lane *lane, uint32_t object, uint32_t why, int64_t ns);
 void ttap__lane_wait_end(struct ttap__lanes_around *around, struct ttap__lane *lane, uint32_t object, uint32_t why, int64_t ns);
-void ttap__lane_gc_begin(struct ttap__lanes_around *around, struct ttap__lane *lane, uint32_t phase, int64_t ns);
-void ttap__lane_gc_end(struct ttap__lanes_around *around, struct ttap__lane *lane, uint32_t phase, int64_t ns);
+/** @by: the number of the lane that tells of it, which for stopped threads is another one. */
+void ttap__lane_gc_begin(struct ttap__lanes_around *around, struct ttap__lane *lane, uint32_t phase, uint32_t by, int64_t ns);
+void ttap__lane_gc_end(struct ttap__lanes_around *around, struct ttap__lane *lane, uint32_t phase, uint32_t by, int64_t ns);
 /** The window is over: all that is open ends with it, as open_end. */
 void ttap__lane_finish(struct ttap__lanes_around *around, struct ttap__lane *lane, int64_t end_ns);
 void ttap__lane_free(struct ttap__lanes_around *around, struct ttap__lane *lane);

@@ -12,6 +12,7 @@
 #include "causes.h"
 #include "lanes.h"
 #include "states.h"
+#include "stops.h"
 
 #define THREAD_NAME_BYTES 63 /* as long as ttap_thread_name() takes; longer ones are cut */
 /* Beside the conversion's own allowance: about 8,000 streams, more than the default budget has chunks for. */
@@ -37,13 +38,14 @@ struct ttap__model {
     struct ttap__callstacks stacks;
     struct ttap__tasks tasks;
     struct ttap__timebase time;
-    struct ttap__idmap threads_by_number, objects;
+    struct ttap__idmap threads_by_number, threads_by_tid, objects;
     struct thread **threads;
     size_t threads_count, threads_room;
     uint32_t lanes_count, objects_count;
     int64_t latest_ns; /* of anything; the end of a capture that was cut */
     bool headed, ended;
     uint64_t end_ticks, reason;
+    struct ttap__stops stops;
     uint64_t disagreements; /* of scheduler streams, in all */
 };
 
@@ -135,6 +137,19 @@ static struct ttap__lane *lane_of(struct ttap__model *model, uint64_t number, ui
     return thread ? lane_of_thread(model, thread, level) : NULL;
 }
 
+/* What a collector did to it before it was known. */
+static void stops_tell(struct ttap__model *model, const struct thread *thread, struct ttap__lane *lane)
+{
+    struct ttap__stop stop;
+    uint32_t phase = ttap__names_word(&model->names, TTAP__WORD_STOPPED);
+    while (ttap__stops_take(&model->stops, thread->pid, thread->tid, &stop)) {
+        if (stop.begun)
+            ttap__lane_gc_begin(&model->around, lane, phase, stop.by, stop.begin_ns);
+        if (stop.ended)
+            ttap__lane_gc_end(&model->around, lane, phase, stop.by, stop.end_ns);
+    }
+}
+
 static int on_thread(void *arg, const struct ttap__thread_row *row)
 {
     struct ttap__model *model = arg;
@@ -148,12 +163,16 @@ static int on_thread(void *arg, const struct ttap__thread_row *row)
         return done(model);
     thread->pid = row->pid;
     thread->tid = row->tid;
+    if (!ttap__idmap_put(&model->threads_by_tid, model->around.allowance, row->tid, ttap__idmap_get(&model->threads_by_number, row->thread)))
+        model->around.untold++;
     thread->name_len = len;
     memcpy(thread->name, row->name.bytes, len);
     for (int level = 0; level < 2; level++)
         if (thread->lanes[level])
             lane_tell(model, thread, thread->lanes[level]);
-    lane_of_thread(model, thread, 0);
+    struct ttap__lane *lane = lane_of_thread(model, thread, 0);
+    if (lane && model->stops.count)
+        stops_tell(model, thread, lane);
     return done(model);
 }
 
@@ -473,6 +492,21 @@ static int on_pending(void *arg, const struct ttap__pending_row *pending)
     return done(model);
 }
 
+/* Another thread of the collector's process, on whose lane it is a phase like others. One that nothing else tells of has no lane. */
+static void on_stopped(struct ttap__model *model, uint64_t pid, uint32_t by, const struct ttap__event *event, int64_t ns)
+{
+    uint32_t at = ttap__idmap_get(&model->threads_by_tid, event->a[0]);
+    const struct thread *thread = at == TTAP__IDMAP_NONE || model->threads[at]->pid != pid ? NULL : model->threads[at];
+    if (event->row->known == TTAP__GC_STOPPED)
+        ttap__stops_begin(&model->stops, pid, event->a[0], by, ns);
+    else if (!thread || !thread->lanes[0])
+        ttap__stops_end(&model->stops, pid, event->a[0], by, ns);
+    else
+        ttap__lane_gc_end(&model->around, thread->lanes[0], ttap__names_word(&model->names, TTAP__WORD_STOPPED), by, ns);
+    if (thread && thread->lanes[0])
+        stops_tell(model, thread, thread->lanes[0]);
+}
+
 static void on_queue(struct ttap__model *model, struct ttap__lane *lane, const struct ttap__event *event, int64_t ns)
 {
     uint32_t object = object_of(model, event->a[0], event->a[1]);
@@ -534,10 +568,14 @@ static void on_event(struct ttap__model *model, struct ttap__lane *lane, struct 
         on_queue(model, lane, event, ns);
         break;
     case TTAP__GC_BEGIN:
-        ttap__lane_gc_begin(&model->around, lane, ttap__names_number(&model->names, event->a[0]), ns);
+        ttap__lane_gc_begin(&model->around, lane, ttap__names_number(&model->names, event->a[0]), lane->number, ns);
         break;
     case TTAP__GC_END:
-        ttap__lane_gc_end(&model->around, lane, ttap__names_number(&model->names, event->a[0]), ns);
+        ttap__lane_gc_end(&model->around, lane, ttap__names_number(&model->names, event->a[0]), lane->number, ns);
+        break;
+    case TTAP__GC_STOPPED:
+    case TTAP__GC_RESUMED:
+        on_stopped(model, thread->pid, lane->number, event, ns);
         break;
     case TTAP__LOCK_CALL:
     case TTAP__NET_CALL:
@@ -846,6 +884,7 @@ void ttap__model_free(struct ttap__model *model)
     }
     ttap__allowance_free(allowance, model->threads, model->threads_room * sizeof *model->threads);
     ttap__idmap_free(&model->threads_by_number, allowance);
+    ttap__idmap_free(&model->threads_by_tid, allowance);
     ttap__idmap_free(&model->objects, allowance);
     ttap__account_free(&model->account);
     ttap__callstacks_free(&model->stacks);
