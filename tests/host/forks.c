@@ -26,9 +26,9 @@ extern char **environ;
 enum { EMITTERS = 4, PER_CAPTURE = 500 };
 
 #if defined(__SANITIZE_THREAD__)
-enum { FORKS = 200, MAY_CAPTURE = 0, SLACK = 20 }; /* it forbids threads in such children */
+enum { FORKS = 50, MAY_CAPTURE = 0, SLACK = 20 }; /* it forbids threads in such children */
 #elif defined(__SANITIZE_ADDRESS__)
-enum { FORKS = 1000, MAY_CAPTURE = 0, SLACK = 20 }; /* its allocator's lock is copied locked */
+enum { FORKS = 300, MAY_CAPTURE = 0, SLACK = 20 }; /* its allocator's lock is copied locked */
 #else
 enum { FORKS = 10000, MAY_CAPTURE = 1, SLACK = 1 };
 #endif
