@@ -34,7 +34,7 @@ void burn_us(unsigned us)
 
     do
         for (unsigned i = 0; i < 1000; i++) /* about 1 us between looks at the clock */
-            sink += i;
+            sink = sink + i;
     while (now_us(CLOCK_THREAD_CPUTIME_ID) < until);
 }
 
