@@ -65,8 +65,8 @@ struct ttap__arena *ttap__arena(void)
         return NULL;
     ttap__arena_init(arena);
     struct ttap__arena *expected = NULL;
-    /* Release: the initialisation, for the acquire above. */
-    if (__atomic_compare_exchange_n(&ttap__arena_base, &expected, arena, 0, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE))
+    /* Release: the initialisation, for the acquire above. Acquire too: ThreadSanitizer does not see the order of a failure. */
+    if (__atomic_compare_exchange_n(&ttap__arena_base, &expected, arena, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return arena;
     ttap__unmap(arena, sizeof(*arena));
     return expected;
