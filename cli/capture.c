@@ -31,7 +31,7 @@ enum {
 struct values {
     struct cli_seconds seconds;
     const char *output, *format, *events, *sample, *token_file, *unix_path;
-    uint64_t bytes;
+    uint64_t bytes, samples;
 };
 
 static const struct cli_option options[] = {
@@ -46,6 +46,8 @@ static const struct cli_option options[] = {
      "only these groups: task,region,log,counter,queue,gc,sched,lock,net,file,sleep"},
     {"sample", 0, "RULE", CLI_TEXT, offsetof(struct values, sample), 0, 0,
      "which tasks to keep: a rate such as 0.01, or rates by kind: 0.01,checkout=1"},
+    {"samples", 0, "HZ", CLI_COUNT, offsetof(struct values, samples), 1, 1000,
+     "stacks of running threads, 1 to 1000 in a second of CPU time, and of long waits"},
     {"bytes", 0, "N", CLI_BYTES, offsetof(struct values, bytes), 4096, UINT64_C(1) << 40,
      "end the window early after this many bytes; K, M or G may follow"},
     {"token-file", 0, "FILE", CLI_TEXT, offsetof(struct values, token_file), 0, 0, "send the token in this file"},
@@ -240,18 +242,20 @@ static int transfer(const struct values *values, const char *url, const char *to
 
 static char *make_url(const struct values *values, const char *address)
 {
-    char error[CLI_TRANSFER_TEXT_SIZE], bytes[24];
+    char error[CLI_TRANSFER_TEXT_SIZE], bytes[24], samples[24];
     char *url;
     const struct cli_param params[] = {
         {"seconds", values->seconds.text},
         {"format", values->format},
         {"events", values->events},
         {"sample", values->sample},
+        {"samples", values->samples ? samples : NULL},
         {"bytes", values->bytes ? bytes : NULL},
         {NULL, NULL},
     };
 
     snprintf(bytes, sizeof bytes, "%llu", (unsigned long long)values->bytes);
+    snprintf(samples, sizeof samples, "%llu", (unsigned long long)values->samples);
     if (cli_address_url(address, params, &url, error, sizeof error))
         return url;
     cli_usage_error(&cli_capture, "%s", error);

@@ -83,6 +83,7 @@ static int begin_recording(struct keeper *keeper)
     opts.duration_ns = 0;
     opts.groups = keeper->opts->groups;
     opts.sample = keeper->opts->sample;
+    opts.samples_hz = keeper->opts->samples_hz;
     return ttap_capture_start(&opts, write_file, (void *)(uintptr_t)&keeper->opts->output_fd, &keeper->recording);
 }
 

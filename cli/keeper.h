@@ -13,6 +13,7 @@ struct cli_keeper_opts {
     double after_s;          /* begin that recording so long after the start */
     double seconds;          /* 0: until the program ends */
     const char *sample;      /* for that recording; may be NULL */
+    uint32_t samples_hz;     /* likewise; 0: none */
     uint64_t groups;         /* the same */
     double linger_s;         /* answer so long after the last process has ended */
 };

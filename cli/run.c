@@ -25,6 +25,7 @@ enum { PATH_BYTES = 4096, SECONDS_MAX = 86400 };
 struct values {
     const char *listen, *output, *unix_path, *token_file, *sample;
     struct cli_seconds seconds, after, linger;
+    uint64_t samples;
     bool quiet;
 };
 
@@ -35,6 +36,7 @@ static const struct cli_option options[] = {
     {"seconds", 's', "N", CLI_SECONDS, offsetof(struct values, seconds), 0, SECONDS_MAX, "with -o: so long (default: until the program ends)"},
     {"after", 0, "S", CLI_SECONDS, offsetof(struct values, after), 0, SECONDS_MAX, "with -o: begin S seconds after the start"},
     {"sample", 0, "RULE", CLI_TEXT, offsetof(struct values, sample), 0, 0, "with -o: which tasks to keep, as in capture --sample"},
+    {"samples", 0, "HZ", CLI_COUNT, offsetof(struct values, samples), 1, 1000, "with -o: stacks of running threads, so often in a second of CPU time, and of long waits"},
     {"unix", 0, "SOCKET", CLI_TEXT, offsetof(struct values, unix_path), 0, 0, "answer on this unix socket too"},
     {"token-file", 0, "FILE", CLI_TEXT, offsetof(struct values, token_file), 0, 0, "ask for the token in this file; needed where --listen is not loopback"},
     {"linger", 0, "S", CLI_SECONDS, offsetof(struct values, linger), 0, SECONDS_MAX, "answer so long after the program has ended (default 2)"},
@@ -179,6 +181,7 @@ static int start(const struct values *values, char **command)
         .after_s = values->after.value,
         .seconds = values->seconds.value,
         .sample = values->sample,
+        .samples_hz = (uint32_t)values->samples,
         .groups = TTAP_GROUPS_ALL,
         .linger_s = values->linger.value,
     };
@@ -211,8 +214,8 @@ static int run(int argc, char **argv)
         command++;
     if (!*command)
         return cli_usage_error(&cli_run, "which program? tracetap run [OPTIONS] -- PROGRAM [ARGUMENTS]");
-    if (!values.output && (values.seconds.text || values.after.text || values.sample))
-        return cli_usage_error(&cli_run, "--seconds, --after and --sample say what goes into a file: give one with -o");
+    if (!values.output && (values.seconds.text || values.after.text || values.sample || values.samples))
+        return cli_usage_error(&cli_run, "--seconds, --after, --sample and --samples say what goes into a file: give one with -o");
     return start(&values, command);
 }
 

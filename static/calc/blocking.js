@@ -62,17 +62,21 @@ export function* blockingFlame(model, kind, by, scope) {
     return root;
 }
 
-/** @param {Model} model @param {Scope} scope @returns {import('./flame.js').FlameNode} CPU samples by function; the weight is the number of samples */
+/** @param {Model} model @param {Scope} scope @returns {import('./flame.js').FlameNode} CPU samples by function; the weight is CPU time, or the number of samples where the capture does not say for what time they stand */
 export function cpuFlame(model, scope) {
     const root = flameNode('all samples');
-    const { t, lane, stack, task } = model.samples();
-    /** @type {Map<number, number>} */
-    const counts = new Map();
+    const { t, lane, stack, task, cpu } = model.samples();
+    const timed = cpu.some((ns) => ns > 0);
+    /** @type {Map<number, {n: number, weight: number}>} */
+    const sums = new Map();
     for (let i = 0; i < t.length; i++) {
         if (t[i] < scope.t0 || t[i] >= scope.t1 || (scope.lane !== null && lane[i] !== scope.lane) || (scope.task !== null && task[i] !== scope.task)) continue;
-        counts.set(stack[i], (counts.get(stack[i]) ?? 0) + 1);
+        let sum = sums.get(stack[i]);
+        if (!sum) sums.set(stack[i], (sum = { n: 0, weight: 0 }));
+        sum.n++;
+        sum.weight += timed ? cpu[i] : 1;
     }
-    for (const [id, n] of counts) addPath(root, model.frames(id).map((f) => f.func).reverse(), n, n);
+    for (const [id, { n, weight }] of sums) addPath(root, id < 0 ? ['(stack not known)'] : model.frames(id).map((f) => f.func).reverse(), weight, n);
     return root;
 }
 

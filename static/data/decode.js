@@ -363,7 +363,7 @@ export class Decoder {
     /** @param {Chunk} c */
     sampleChunk(c) {
         const n = rowCount(c);
-        this.batch.samples.push({ t: times(c, n), lane: column(c, 'lane', n, Int32Array), stack: column(c, 'stack', n, Int32Array), task: column(c, 'task', n, Int32Array, -1) });
+        this.batch.samples.push({ t: times(c, n), lane: column(c, 'lane', n, Int32Array), stack: column(c, 'stack', n, Int32Array), task: column(c, 'task', n, Int32Array, -1), cpu: column(c, 'cpu_ns', n, Float64Array, 0) });
         this.rows += n;
     }
 

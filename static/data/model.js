@@ -187,7 +187,7 @@ export class Model {
     /** CPU samples, in order of time. @returns {import('./types.js').SampleChunk} */
     samples() {
         const all = (/** @type {'lane'|'stack'|'task'} */ k) => joined(Int32Array, this.sampleChunks.map((c) => c[k]));
-        return this.memo('samples', () => sortByTime({ t: joined(Float64Array, this.sampleChunks.map((c) => c.t)), lane: all('lane'), stack: all('stack'), task: all('task') }));
+        return this.memo('samples', () => sortByTime({ t: joined(Float64Array, this.sampleChunks.map((c) => c.t)), lane: all('lane'), stack: all('stack'), task: all('task'), cpu: joined(Float64Array, this.sampleChunks.map((c) => c.cpu)) }));
     }
 
     /** The functions of a stack, innermost first. @param {number} stack @returns {{func: string, file: string, line: number}[]} */

@@ -109,7 +109,7 @@
  *   lane: Float64Array, end_lane: Float64Array, code: Float64Array, text: Float64Array, flags: Float64Array, trace: string[]|string}} TaskChunk
  * @typedef {{task: Int32Array, key: Int32Array, value: (string|number)[]}} AttrChunk
  * @typedef {{t: Float64Array, from: Int32Array, to: Int32Array}} WakeChunk  who woke whom
- * @typedef {{t: Float64Array, lane: Int32Array, stack: Int32Array, task: Int32Array}} SampleChunk  CPU samples
+ * @typedef {{t: Float64Array, lane: Int32Array, stack: Int32Array, task: Int32Array, cpu: Float64Array}} SampleChunk  CPU samples; cpu: the CPU time in ns that each stands for, 0 where the capture does not say
  * @typedef {{func: Int32Array, file: Int32Array, line: Int32Array}} FrameChunk  string numbers
  * @typedef {{frame: Int32Array, parent: Int32Array}} StackChunk  parent: stack number, -1 at the root
  */

@@ -2,7 +2,7 @@
 
 import { cpuFlame } from '../calc/blocking.js';
 import { fill, h } from '../dom.js';
-import { count } from '../fmt.js';
+import { count, duration } from '../fmt.js';
 import { formatHash } from '../url.js';
 import { flameGraph } from '../view/flamegraph.js';
 import { scopeBar, scopeOf } from './scope.js';
@@ -13,7 +13,7 @@ export function cpuPage(app, params) {
     const draw = () => {
         const root = cpuFlame(app.needModel(), scopeOf(params));
         fill(node, h('h1', null, 'CPU'), scopeBar(app, 'cpu', params, h('a', { href: formatHash('blocking', { ...params, of: 'sync' }) }, 'Off the CPU: blocking')),
-            root.n > 0 ? flameGraph('CPU samples', root, count, 'samples') : h('p', { class: 'muted' }, app.needModel().samples().t.length ? 'No sample lies in this selection.' : 'This capture has no CPU samples. The first page says whether this service can take them, and what turns them on.'));
+            root.n > 0 ? flameGraph('CPU samples', root, root.total === root.n ? count : duration, 'samples') : h('p', { class: 'muted' }, app.needModel().samples().t.length ? 'No sample lies in this selection.' : 'This capture has no CPU samples. They are taken on request: samples=99 in the address, or Samples a second on the first page, which also says whether this service can take them.'));
     };
     draw();
     return { node, title: 'CPU', grown: () => { if (!app.needModel().loading) draw(); } };

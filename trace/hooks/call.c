@@ -11,6 +11,7 @@
 #include <sys/un.h>
 
 #include "init.h"
+#include "stacks.h"
 #include "sys.h"
 
 /* ---- Real functions ---- */
@@ -243,6 +244,15 @@ static void tell_object(int fd, enum fd_kind kind, uint64_t object)
 
 /* ---- Recording ---- */
 
+/* The stack is the same after the call as before it, so only those that turned out to be long pay for it. Told before the call itself. */
+static inline __attribute__((always_inline)) void tell_where(const struct ttap__call *call)
+{
+    if (ttap__likely(!TTAP_ENABLED(TTAP_GROUP_SAMPLE)) || !ttap__arena_base || ttap__tls_silent)
+        return;
+    if (call->start_ticks && ttap__ticks() - call->start_ticks >= ttap__load(&ttap__arena_base->long_wait_ticks))
+        ttap__stack_of_call(call->start_ticks, __builtin_frame_address(0));
+}
+
 static bool waits_for_descriptors(unsigned op)
 {
     return op == OP_POLL || op == OP_SELECT || op == OP_GETADDRINFO;
@@ -257,17 +267,20 @@ void ttap__fd_call_record(const struct ttap__call *call, int64_t result)
         tell_object(fd, kind, call->object);
     }
     bool net = kind == FD_SOCKET || call->op == OP_EPOLL_WAIT;
+    tell_where(call);
     ttap__emit_fact(net ? TTAP_GROUP_NET : TTAP_GROUP_FILE, net ? TTAP__NET_CALL : TTAP__FILE_CALL, op_word(call->op, (uint32_t)(int32_t)result),
                     call->start_ticks, call->object);
 }
 
 void ttap__sleep_call_record(const struct ttap__call *call, int64_t result)
 {
+    tell_where(call);
     ttap__emit_fact(TTAP_GROUP_SLEEP, TTAP__SLEEP_CALL, op_word(call->op, (uint32_t)(int32_t)result), call->start_ticks, call->object);
 }
 
 void ttap__lock_call_record(const struct ttap__call *call, uint32_t holder)
 {
+    tell_where(call);
     ttap__emit_fact(TTAP_GROUP_LOCK, TTAP__LOCK_CALL, op_word(call->op, holder), call->start_ticks, call->object);
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "share.h"
+#include "stacks.h"
 #include "sys.h"
 
 static void join(const char *path)
@@ -22,6 +23,8 @@ static void join(const char *path)
 __attribute__((constructor(101))) static void join_arena(void)
 {
     const char *path = secure_getenv("TRACETAP_ARENA");
-    if (path && *path)
+    if (path && *path) {
         join(path);
+        ttap__stacks_warm_up(); /* nothing else in here runs outside the program's own calls */
+    }
 }
