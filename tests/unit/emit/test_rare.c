@@ -1,9 +1,5 @@
 /* test_rare.c - what emitters do when there is no chunk, no slot, no room for names, nobody who keeps their task, or a handler in a handler.
- *
- * No drainer runs here: the test opens the gate and hands out chunks as it does, so each moment is there for as long as it is looked at.
- *
- *      afresh(chunks) --> gate open, so many chunks, a new session --> annotations --> counters and cells of the thread's slot
- */
+ * The drainer's part is played by moments.h. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,55 +9,9 @@
 
 #include "emit.h"
 #include "init.h"
+#include "moments.h"
 #include "statements.h"
 #include "sys.h"
-
-enum { POOL = 16 };
-
-static struct ttap__chunk pool[POOL] __attribute__((aligned(64)));
-static struct ttap__arena *arena;
-static uint64_t epoch = 1000;
-
-static void open_gate(uint64_t groups)
-{
-    __atomic_store_n(&ttap_gate, ++epoch << TTAP__GATE_EPOCH_SHIFT | groups, __ATOMIC_SEQ_CST);
-}
-
-static void close_gate(void)
-{
-    open_gate(0);
-}
-
-static void keep_below(uint64_t otherwise)
-{
-    arena->keep[0].rules = arena->keep[1].rules = 0;
-    arena->keep[0].otherwise = arena->keep[1].otherwise = otherwise;
-}
-
-/* A new session with so many chunks. @light: by the fast path where it may be taken. */
-static void afresh(unsigned chunks, bool light)
-{
-    arena = ttap__arena();
-    CU_ASSERT_PTR_NOT_NULL_FATAL(arena);
-    memset(pool, 0, sizeof pool);
-    ttap__chunks = pool;
-    if (ttap__tls->slot) /* what it held is not in the new pool */
-        ttap__tls->slot->stream[0].published = ttap__tls->slot->stream[1].published = 0;
-    arena->session++;
-    arena->free_chunks = arena->full_chunks = 0;
-    arena->chunks_made = 0;
-    arena->chunks_limit = chunks;
-    arena->drainer_ticks = ttap__ticks();
-    arena->lease_ticks = INT64_MAX;
-    keep_below(TTAP__KEEP_ALL);
-    ttap__light_busy = light && ttap__ticks_are_counter();
-    open_gate(TTAP_GROUPS_ALL);
-}
-
-static struct ttap__slot_stream *stream(int level)
-{
-    return &ttap__tls->slot->stream[level];
-}
 
 /* ---- Everything one can say; each function says it once ---- */
 
@@ -234,11 +184,6 @@ static void a_handler_inside_a_handler_loses_and_counts(void)
     close_gate();
 }
 
-static const uint64_t *cell_of(const struct ttap__chunk *chunk, unsigned at)
-{
-    return chunk->cells + 2 * at;
-}
-
 /* Marks come right before the next event of the handler's stream, and once. */
 static void what_a_deeper_handler_lost_is_marked_in_its_place(void)
 {
@@ -309,12 +254,6 @@ static void a_handler_in_a_task_that_nobody_keeps_counts_in_its_own_stream(void)
 }
 
 /* ---- What the cells say ---- */
-
-static const uint64_t *last_cells(int level, unsigned count)
-{
-    uint64_t published = stream(level)->published;
-    return cell_of(&pool[TTAP__PUB_CHUNK(published) - 1], TTAP__PUB_USED(published) - count);
-}
 
 static void a_region_says_its_depth_and_its_end_finds_it(void)
 {
