@@ -44,10 +44,13 @@ static struct ttap_name op_names[] = {
 #undef TTAP_OP
 };
 
-static uint64_t op_word(unsigned op, uint32_t arg)
+static inline uint64_t op_word(unsigned op, uint32_t arg)
 {
-    return (uint64_t)arg << 32 | ttap__emit_name(&op_names[op]);
+    uint32_t known = ttap__load(&op_names[op].id);
+    return (uint64_t)arg << 32 | (ttap__likely(known) ? known : ttap__emit_name(&op_names[op]));
 }
+
+/* ---- Where the thread is ---- */
 
 struct ttap__slot *ttap__call_slot(void)
 {
@@ -57,31 +60,40 @@ struct ttap__slot *ttap__call_slot(void)
     return ttap__attach() ? ttap__tls->slot : NULL;
 }
 
+/* The stack grows down: a note from further down is one that was left by longjmp or cancellation. */
+void ttap__call_begin_inside(struct ttap__call *call, uint64_t frame)
+{
+    struct ttap__slot *slot = call->slot;
+    call->frame_before = ttap__load(&slot->call_frame);
+    call->nested = call->frame_before > frame;
+    call->note_before = ttap__load(&slot->call);
+    call->object_before = ttap__load(&slot->call_object);
+    call->start_before = ttap__load(&slot->call_start);
+    ttap__store_release(&slot->call, 0); /* its words change */
+}
+
+void ttap__call_end_inside(const struct ttap__call *call)
+{
+    struct ttap__slot *slot = call->slot;
+    ttap__store_release(&slot->call, 0);
+    ttap__store(&slot->call_object, call->object_before);
+    ttap__store(&slot->call_frame, call->frame_before);
+    ttap__store(&slot->call_start, call->start_before);
+    ttap__store_release(&slot->call, call->note_before);
+}
+
 /* ---- Descriptors ---- */
 
-enum { FDS = 65536, NUMBER_BITS = 16, GENERATION_BITS = 24, TEXT_BYTES = 300 };
+enum { TEXT_BYTES = 300 };
 enum fd_kind { FD_UNKNOWN, FD_SOCKET, FD_OTHER };
 
-/* Of each descriptor number: how often it was given away, what it is, and who has been told. Racy by nature, as descriptors are; each
- * field is one store, and the worst is a description too many or too few. */
-static struct fd_state {
-    uint32_t generation, told_epoch;
-    uint8_t kind;
-} fd_states[FDS];
-
-uint64_t ttap__fd_object(int fd)
-{
-    if ((unsigned)fd >= FDS)
-        return (uint64_t)(unsigned)fd << NUMBER_BITS; /* beyond the table; kept apart from those in it */
-    uint64_t generation = ttap__load(&fd_states[fd].generation) & ((1u << GENERATION_BITS) - 1);
-    return generation << NUMBER_BITS | (unsigned)fd;
-}
+struct ttap__fd_state ttap__fd_states[TTAP__FDS];
 
 void ttap__fd_renew(int fd)
 {
-    if ((unsigned)fd >= FDS)
+    if ((unsigned)fd >= TTAP__FDS)
         return;
-    struct fd_state *state = &fd_states[fd];
+    struct ttap__fd_state *state = &ttap__fd_states[fd];
     ttap__store(&state->generation, ttap__load(&state->generation) + 1);
     ttap__store(&state->kind, FD_UNKNOWN);
     ttap__store(&state->told_epoch, 0);
@@ -89,15 +101,15 @@ void ttap__fd_renew(int fd)
 
 static enum fd_kind kind_of(int fd)
 {
-    uint8_t known = (unsigned)fd < FDS ? ttap__load(&fd_states[fd].kind) : FD_UNKNOWN;
+    uint8_t known = (unsigned)fd < TTAP__FDS ? ttap__load(&ttap__fd_states[fd].kind) : FD_UNKNOWN;
     if (known != FD_UNKNOWN)
         return known;
     struct stat st;
     if (ttap__syscall6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) != 0)
         return FD_OTHER;
     enum fd_kind kind = S_ISSOCK(st.st_mode) ? FD_SOCKET : FD_OTHER;
-    if ((unsigned)fd < FDS)
-        ttap__store(&fd_states[fd].kind, (uint8_t)kind);
+    if ((unsigned)fd < TTAP__FDS)
+        ttap__store(&ttap__fd_states[fd].kind, (uint8_t)kind);
     return kind;
 }
 
@@ -230,9 +242,9 @@ static void put_link(struct text *t, int fd)
 static void tell_object(int fd, enum fd_kind kind, uint64_t object)
 {
     uint32_t epoch = (uint32_t)(ttap__load(&ttap_gate) >> TTAP__GATE_EPOCH_SHIFT);
-    if ((unsigned)fd >= FDS || ttap__load(&fd_states[fd].told_epoch) == epoch)
+    if ((unsigned)fd >= TTAP__FDS || ttap__load(&ttap__fd_states[fd].told_epoch) == epoch)
         return;
-    ttap__store(&fd_states[fd].told_epoch, epoch);
+    ttap__store(&ttap__fd_states[fd].told_epoch, epoch);
     struct text text = {0};
     if (kind == FD_SOCKET)
         put_socket(&text, fd);
@@ -260,7 +272,7 @@ static bool waits_for_descriptors(unsigned op)
 
 void ttap__fd_call_record(const struct ttap__call *call, int64_t result)
 {
-    int fd = waits_for_descriptors(call->op) ? -1 : (int)(call->object & (FDS - 1));
+    int fd = waits_for_descriptors(call->op) ? -1 : (int)(call->object & (TTAP__FDS - 1));
     enum fd_kind kind = FD_SOCKET;
     if (fd >= 0) {
         kind = call->op == OP_EPOLL_WAIT ? FD_OTHER : kind_of(fd);

@@ -82,7 +82,7 @@ static __attribute__((noinline)) int lock_contended(pthread_mutex_t *mutex)
     return result;
 }
 
-HOOK int pthread_mutex_lock(pthread_mutex_t *mutex)
+static __attribute__((noinline)) int lock_unusual(pthread_mutex_t *mutex)
 {
     int result;
     if (!RECORDED() && looks_free(mutex))
@@ -90,6 +90,31 @@ HOOK int pthread_mutex_lock(pthread_mutex_t *mutex)
     if (taken_at_once(mutex, &result))
         return result;
     return lock_contended(mutex);
+}
+
+/* Uncontended locks are the most frequent calls there are: whether the real one has been found is not asked each time. */
+static int first_lock(pthread_mutex_t *mutex);
+static int first_unlock(pthread_mutex_t *mutex);
+static pthread_mutex_lock_function lock_now = first_lock;
+static pthread_mutex_unlock_function unlock_now = first_unlock;
+
+static int first_lock(pthread_mutex_t *mutex)
+{
+    ttap__store(&lock_now, real_pthread_mutex_lock());
+    return lock_now(mutex);
+}
+
+static int first_unlock(pthread_mutex_t *mutex)
+{
+    ttap__store(&unlock_now, real_pthread_mutex_unlock());
+    return unlock_now(mutex);
+}
+
+HOOK int pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+    if (ttap__unlikely(RECORDED() || !looks_free(mutex)))
+        return lock_unusual(mutex);
+    return ttap__load(&lock_now)(mutex);
 }
 
 HOOK int pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until)
@@ -113,13 +138,20 @@ HOOK int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock, const 
     return result;
 }
 
-HOOK int pthread_mutex_unlock(pthread_mutex_t *mutex)
+static __attribute__((noinline)) int unlock_unusual(pthread_mutex_t *mutex)
 {
     bool waited_for = RECORDED() && ttap__load(&mutex->__data.__lock) > 1; /* 2: somebody sleeps, or is about to */
     int result = real_pthread_mutex_unlock()(mutex);
     if (ttap__unlikely(waited_for) && !result)
         ttap__wake_record(OP_MUTEX_UNLOCK, mutex);
     return result;
+}
+
+HOOK int pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+    if (ttap__unlikely(RECORDED()))
+        return unlock_unusual(mutex);
+    return ttap__load(&unlock_now)(mutex);
 }
 
 /* ---- Read-write locks, spin locks ---- */
