@@ -43,7 +43,7 @@ static const struct cli_option options[] = {
     {"format", 'f', "F", CLI_TEXT, offsetof(struct values, format), 0, 0,
      "native (default; every other tracetap command reads it), json, ..."},
     {"events", 'e', "LIST", CLI_TEXT, offsetof(struct values, events), 0, 0,
-     "only these groups: task,region,log,counter,queue,gc,sched,lock,net,file,sleep"},
+     "only these groups: task,region,log,counter,queue,gc,sched,lock,net,file,sleep,alloc"},
     {"sample", 0, "RULE", CLI_TEXT, offsetof(struct values, sample), 0, 0,
      "which tasks to keep: a rate such as 0.01, or rates by kind: 0.01,checkout=1"},
     {"samples", 0, "HZ", CLI_COUNT, offsetof(struct values, samples), 1, 1000,

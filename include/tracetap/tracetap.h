@@ -58,6 +58,7 @@ extern "C" {
 #define TTAP_GROUP_FILE (UINT64_C(1) << 10) /* hooks: calls on files, pipes and other descriptors */
 #define TTAP_GROUP_SLEEP (UINT64_C(1) << 11) /* hooks: sleeps, waits for signals and for children */
 #define TTAP_GROUP_SAMPLE (UINT64_C(1) << 12) /* stacks: where threads spend their CPU time, and where they wait long; on request only */
+#define TTAP_GROUP_ALLOC (UINT64_C(1) << 13)  /* memory: how large the process is; hooks: what each thread allocates */
 #define TTAP_GROUPS_ALL UINT64_C(0xffffffff)
 
 /* The gate. Low half: the groups somebody listens to. High half: an epoch, for the library's own use.

@@ -422,7 +422,7 @@ export class Decoder {
     /** @param {Chunk} c @param {'counter'|'depth'} kind @param {string} key */
     pointsChunk(c, kind, key) {
         const n = rowCount(c);
-        this.batch.points.push({ kind, key: number(c, key), t: times(c, n), v: column(c, 'v', n, Float64Array) });
+        this.batch.points.push({ kind, lane: number(c, 'lane'), key: number(c, key), t: times(c, n), v: column(c, 'v', n, Float64Array) });
         this.rows += n;
     }
 

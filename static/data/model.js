@@ -48,7 +48,7 @@ export class Model {
         this.latest = 0;
         this.sliceCount = 0;
         this.markCount = 0;
-        /** @type {Map<string, {kind: 'counter'|'depth', key: number, t: Numbers, v: Numbers, series: Series|null}>} */
+        /** @type {Map<string, {kind: 'counter'|'depth', key: number, pid: number, t: Numbers, v: Numbers, series: Series|null}>} */
         this.points = new Map();
         /** @type {import('./types.js').TaskChunk[]} */
         this.taskChunks = [];
@@ -137,10 +137,11 @@ export class Model {
 
     /** @param {import('./types.js').PointChunk} chunk */
     addPoints(chunk) {
-        const key = `${chunk.kind} ${chunk.key}`;
+        const pid = chunk.kind === 'counter' ? this.lane(chunk.lane).pid : 0; /* each process has counters of its own */
+        const key = `${chunk.kind} ${chunk.key} ${pid}`;
         let p = this.points.get(key);
         if (!p) {
-            p = { kind: chunk.kind, key: chunk.key, t: new Numbers(), v: new Numbers(), series: null };
+            p = { kind: chunk.kind, key: chunk.key, pid, t: new Numbers(), v: new Numbers(), series: null };
             this.points.set(key, p);
         }
         for (let i = 0; i < chunk.t.length; i++) {
@@ -224,9 +225,10 @@ export class Model {
             .sort((a, b) => (a.kind === b.kind ? naturalCompare(a.title, b.title) : a.kind === 'counter' ? -1 : 1)));
     }
 
-    /** @param {{kind: 'counter'|'depth', key: number, t: Numbers, v: Numbers}} p @returns {Series} */
+    /** @param {{kind: 'counter'|'depth', key: number, pid: number, t: Numbers, v: Numbers}} p @returns {Series} */
     makeSeries(p) {
-        const title = p.kind === 'counter' ? this.string(p.key) : (this.objects.get(p.key)?.name ?? `queue ${p.key}`);
+        const several = p.kind === 'counter' && [...this.points.values()].some((other) => other.kind === 'counter' && other.key === p.key && other.pid !== p.pid);
+        const title = p.kind === 'counter' ? `${this.string(p.key)}${several ? ` · ${p.pid}` : ''}` : (this.objects.get(p.key)?.name ?? `queue ${p.key}`);
         return buildSeries(title, p.kind, p.t.values(), p.v.values());
     }
 

@@ -104,7 +104,7 @@
 /**
  * @typedef {{n: number, buffer: ArrayBuffer, wideDur: boolean, hasExtra: boolean, hasDetail: boolean}} PackedSeg
  * @typedef {{lane: number, n: number, t: Float64Array, name: Int32Array, task: Int32Array, text: string[]|null}} MarkChunk
- * @typedef {{kind: 'counter'|'depth', key: number, t: Float64Array, v: Float64Array}} PointChunk
+ * @typedef {{kind: 'counter'|'depth', lane: number, key: number, t: Float64Array, v: Float64Array}} PointChunk
  * @typedef {{n: number, id: Float64Array, parent: Float64Array, kind: Float64Array, start: Float64Array, dur: Float64Array, status: Float64Array,
  *   lane: Float64Array, end_lane: Float64Array, code: Float64Array, text: Float64Array, flags: Float64Array, trace: string[]|string}} TaskChunk
  * @typedef {{task: Int32Array, key: Int32Array, value: (string|number)[]}} AttrChunk

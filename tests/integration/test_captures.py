@@ -41,7 +41,7 @@ def a_kept_capture_goes_from_post_to_list_to_formats_to_delete(s):
 def an_empty_body_object_means_all_defaults(s):
     info = s.post(CAPTURES, {}).expect(202).json()
     assert info["duration_ns"] == 1_000_000_000
-    assert info["groups"] == ["task", "region", "log", "counter", "queue", "gc", "sched", "lock", "net", "file", "sleep"]
+    assert info["groups"] == ["task", "region", "log", "counter", "queue", "gc", "sched", "lock", "net", "file", "sleep", "alloc"]
 
 
 def a_wrong_body_is_refused_by_the_name_of_its_member(s):

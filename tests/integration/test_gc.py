@@ -116,6 +116,7 @@ def check_heap(seen):
     heap, free = [[v for _, v in seen.counters[name]] for name in ("gc.heap_bytes", "gc.free_bytes")]
     assert len(heap) == len(free) == len(seen.phases["sweep"]) > 0
     assert all(0 <= f <= h for h, f in zip(heap, free)) and max(heap) > 100_000, (heap[:5], free[:5])
+    assert max(v for _, v in seen.counters["memory.resident_bytes"]) > 1 << 20
 
 
 def pauses_of_boehms_collector_are_those_the_program_measures():

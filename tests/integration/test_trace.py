@@ -81,7 +81,7 @@ def events_choose_groups_and_the_rest_is_not_in_the_capture(s):
 
 def each_group_can_be_asked_for_by_its_name(s):
     known = s.status()["groups"]["known"]
-    assert known == ["task", "region", "log", "counter", "queue", "gc", "sched", "lock", "net", "file", "sleep"]
+    assert known == ["task", "region", "log", "counter", "queue", "gc", "sched", "lock", "net", "file", "sleep", "alloc"]
     for bit, name in zip([0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11], known):
         assert reader.Capture(s.get(f"/debug/trace?seconds=0.02&events={name}").expect(200).body).header.groups == 1 << bit
     for bad in ["", ",", "task,", "tasks", "task,,log", "TASK", "task%20", "all"]:

@@ -28,6 +28,7 @@ MAX_PAYLOAD_BYTES = 1048576
 U64_MAX = (1 << 64) - 1
 
 HEADER, CLOCK, NAMES, THREADS, EVENTS, LOSS, TASKS, ACCOUNT, TRAILER = range(1, 10)
+LEVEL_PROCESS = 3  # what a source says of the whole process, on its main thread
 LEVEL_MAX = 7
 LOSS_REASONS = {1: "full", 2: "nested", 3: "queue", 4: "late", 5: "stall"}
 END_REASONS = {1: "window", 2: "bytes", 3: "stopped", 4: "client", 5: "lease", 6: "shutdown"}

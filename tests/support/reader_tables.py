@@ -175,6 +175,13 @@ class Tables:
     # Runs
 
     def _run(self, run):
+        if run.level == r.LEVEL_PROCESS:
+            stream = self._stream(run.thread, 0)
+            for event in run.events:
+                self._see(event.ticks)
+                if event.means == r.COUNTER:
+                    self._counter(stream, event.ticks, event.values)
+            return
         stream = self._stream(run.thread, run.level)
         first, gap = stream.next_seq is None, stream.next_seq != run.first_seq
         before = run.delivered_before + run.filtered_before + run.lost_before

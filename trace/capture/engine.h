@@ -45,6 +45,8 @@ struct ttap__sums {
 
 enum sub_phase { SUB_JOINING, SUB_RECORDING, SUB_DRAINING };
 
+#define TTAP__SOURCE_LEVELS (TTAP__LEVEL_MAX + 1 - TTAP__LEVEL_SCHED)
+
 struct ttap__sub {
     struct ttap__sub *next;
     struct ttap__sub_opts opts;
@@ -77,7 +79,7 @@ struct ttap__sub {
     uint32_t modules_sent, stacks_sent; /* all up to this one */
     uint64_t blocks;
     struct ttap__accounts accounts;        /* [slot * 2 + level] */
-    struct ttap__accounts source_accounts; /* [index in the source's table] */
+    struct ttap__accounts source_accounts[TTAP__SOURCE_LEVELS]; /* of each level [index in the source's table] */
     struct ttap__account merged;   /* threads without a record, and rows that did not fit */
     struct ttap__sums sums;
 };

@@ -18,7 +18,7 @@
 
 #include "kinds.h"
 
-#define TTAP__SOURCES_MAX 4u
+#define TTAP__SOURCES_MAX 8u
 
 struct ttap__source_thread {
     int pid, tid;

@@ -142,15 +142,22 @@ static bool is_given_to_a_slot(uint64_t number)
     return false;
 }
 
+/* 0: none that runs knows it yet. */
+static uint64_t number_of_sources(int pid, int tid)
+{
+    uint64_t number = 0;
+    for (uint32_t i = 0; linked[i] && !number; i++)
+        if (running[i])
+            number = linked[i]->number_of(pid, tid);
+    return number;
+}
+
 uint64_t ttap__slot_number(uint32_t slot, uint64_t uid)
 {
     if (numbered[slot].uid == uid)
         return numbered[slot].number;
-    uint64_t number = 0;
     const struct ttap__slot *s = &ttap__arena_base->slot[slot];
-    for (uint32_t i = 0; linked[i] && !number; i++)
-        if (running[i])
-            number = linked[i]->number_of(ttap__load(&s->pid), ttap__load(&s->tid));
+    uint64_t number = number_of_sources(ttap__load(&s->pid), ttap__load(&s->tid));
     if (number && is_given_to_a_slot(number))
         number = 0;
     numbered[slot].uid = uid;
@@ -177,7 +184,9 @@ uint64_t ttap__source_number(int pid, int tid)
     }
     if (found < made)
         return ttap__slot_number(found, youngest);
-    uint64_t number = take_remembered(pid, tid);
+    uint64_t number = number_of_sources(pid, tid);
+    if (!number)
+        number = take_remembered(pid, tid);
     if (number)
         return number;
     return __atomic_add_fetch(&arena->next_uid, 1, __ATOMIC_RELAXED);

@@ -342,7 +342,7 @@ static bool send_thread(struct ttap__sub *sub, struct ttap__stream_id id, struct
 static uint32_t account_place(struct ttap__sub *sub, struct ttap__stream_id id, struct ttap__accounts **table)
 {
     bool own = id.level < TTAP__LEVEL_SCHED;
-    *table = own ? &sub->accounts : &sub->source_accounts;
+    *table = own ? &sub->accounts : &sub->source_accounts[id.level - TTAP__LEVEL_SCHED];
     return own ? id.slot * 2 + id.level : id.slot;
 }
 
@@ -835,8 +835,20 @@ static void send_trailer(struct ttap__sub *sub, const struct ttap__clock_pair *e
 static void free_accounts(struct ttap__sub *sub)
 {
     free(sub->accounts.row);
-    free(sub->source_accounts.row);
-    sub->accounts = sub->source_accounts = (struct ttap__accounts){NULL, 0};
+    sub->accounts = (struct ttap__accounts){NULL, 0};
+    for (uint32_t i = 0; i < TTAP__SOURCE_LEVELS; i++) {
+        free(sub->source_accounts[i].row);
+        sub->source_accounts[i] = (struct ttap__accounts){NULL, 0};
+    }
+}
+
+static void close_source_accounts(struct ttap__sub *sub, uint32_t i)
+{
+    for (uint32_t at = 0; at < sub->source_accounts[i].room; at++) {
+        struct ttap__account *a = &sub->source_accounts[i].row[at];
+        if (a->uid)
+            close_account(sub, (struct ttap__stream_id){at, TTAP__LEVEL_SCHED + i, a->uid}, a, PUT_ALWAYS);
+    }
 }
 
 void ttap__sub_finish(struct ttap__sub *sub, uint64_t drainer_cpu_ns)
@@ -849,11 +861,8 @@ void ttap__sub_finish(struct ttap__sub *sub, uint64_t drainer_cpu_ns)
         if (a->uid)
             close_account(sub, (struct ttap__stream_id){at / 2, at % 2, a->uid}, a, PUT_ALWAYS);
     }
-    for (uint32_t at = 0; at < sub->source_accounts.room; at++) {
-        struct ttap__account *a = &sub->source_accounts.row[at];
-        if (a->uid)
-            close_account(sub, (struct ttap__stream_id){at, TTAP__LEVEL_SCHED, a->uid}, a, PUT_ALWAYS);
-    }
+    for (uint32_t i = 0; i < TTAP__SOURCE_LEVELS; i++)
+        close_source_accounts(sub, i);
     if (!is_empty(&sub->merged))
         send_account(sub, 0, 0, &sub->merged, PUT_ALWAYS);
     struct ttap__clock_pair end;

@@ -755,6 +755,24 @@ static void on_nested_samples(struct ttap__model *model, const struct ttap__even
         on_sample(model, lane, &event, see(model, event.ticks));
 }
 
+/* Counters of the process, on the lane of its main thread. */
+static void on_process(struct ttap__model *model, const struct ttap__events *block)
+{
+    struct ttap__lane *lane = lane_of(model, block->thread, 0);
+    struct ttap__event_walk walk;
+    struct ttap__event event;
+    if (!lane) {
+        model->around.untold += block->count;
+        return;
+    }
+    ttap__events_start(block, &walk);
+    while (ttap__events_next(&walk, &event)) {
+        int64_t ns = see(model, event.ticks);
+        if (event.row->known == TTAP__COUNTER)
+            on_point(model, lane, &event, ns);
+    }
+}
+
 static int on_events(void *arg, const struct ttap__events *block)
 {
     struct ttap__model *model = arg;
@@ -764,6 +782,8 @@ static int on_events(void *arg, const struct ttap__events *block)
     if (block->level > TTAP__LEVEL_SIGNAL) {
         if (block->level == TTAP__LEVEL_SCHED)
             on_sched(model, block);
+        else if (block->level == TTAP__LEVEL_PROCESS)
+            on_process(model, block);
         return done(model); /* other sources are of a later version */
     }
     if (block->level == TTAP__LEVEL_SIGNAL && has_only_samples(block)) {

@@ -25,6 +25,7 @@ static struct {
     int state;
     void (*work)(void *arg);
     void *arg;
+    unsigned hired; /* by how many sources, which all call on the drainer's thread */
 } clerk = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void become(int state)
@@ -75,6 +76,10 @@ static bool start(void)
 
 bool ttap__clerk_hire(void)
 {
+    if (clerk.hired) {
+        clerk.hired++;
+        return true;
+    }
     clerk.state = HIRING;
     if (!start()) {
         clerk.state = IDLE;
@@ -89,6 +94,7 @@ bool ttap__clerk_hire(void)
         pthread_join(clerk.thread, NULL);
         clerk.state = IDLE;
     }
+    clerk.hired = hired;
     return hired;
 }
 
@@ -105,6 +111,8 @@ void ttap__clerk_do(void (*work)(void *arg), void *arg)
 
 void ttap__clerk_dismiss(void)
 {
+    if (--clerk.hired)
+        return;
     pthread_mutex_lock(&clerk.mutex);
     become(LEAVING);
     pthread_mutex_unlock(&clerk.mutex);
@@ -117,4 +125,5 @@ void ttap__clerk_after_fork(void)
     pthread_mutex_init(&clerk.mutex, NULL);
     pthread_cond_init(&clerk.changed, NULL);
     clerk.state = IDLE;
+    clerk.hired = 0;
 }

@@ -2,7 +2,7 @@
  *
  * What the sources open (a perf event for each thread and CPU, files below /proc) must neither use up the program's descriptors nor be closed by it:
  * a program that calls close_range(3, ~0) would go on to reuse our numbers. So they are opened, read and closed by one thread that shares everything
- * with the process but its descriptors. It exists while a source runs.
+ * with the process but its descriptors. It exists while a source runs that has hired it.
  */
 #ifndef TTAP_SOURCES_CLERK_H
 #define TTAP_SOURCES_CLERK_H

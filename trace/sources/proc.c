@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sys.h"
 
@@ -58,6 +59,22 @@ bool ttap__proc_totals(int pid, int tid, struct ttap__proc_totals *out)
     out->wait_ns = number_at(&at);
     out->slices = number_at(&at);
     return true;
+}
+
+bool ttap__proc_memory(int pid, struct ttap__proc_memory *out)
+{
+    char path[32], text[160];
+    uint64_t pages[6] = {0}; /* size, resident, shared, text, 0, data */
+    snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+    if (read_file(path, text, sizeof(text)) <= 0)
+        return false;
+    const char *at = text;
+    for (unsigned i = 0; i < 6; i++)
+        pages[i] = number_at(&at);
+    uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    out->resident_bytes = pages[1] * page_bytes;
+    out->data_bytes = pages[5] * page_bytes;
+    return pages[1] != 0; /* else a zombie */
 }
 
 bool ttap__proc_state(int pid, int tid, char *letter)

@@ -12,6 +12,13 @@ struct ttap__proc_totals {
     uint64_t run_ns, wait_ns, slices; /* since the thread began: on a CPU, waiting for one, and how often it got one */
 };
 
+struct ttap__proc_memory {
+    uint64_t resident_bytes, data_bytes; /* data: what is mapped for heap, stacks and the like, touched or not */
+};
+
+/* False: the process is gone, or /proc does not tell. */
+bool ttap__proc_memory(int pid, struct ttap__proc_memory *out);
+
 /* Each false: the thread is gone, or /proc does not tell. */
 bool ttap__proc_totals(int pid, int tid, struct ttap__proc_totals *out);
 /* The state letter of `stat`. */
