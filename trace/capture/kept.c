@@ -146,16 +146,17 @@ int ttap__kept_delete(uint64_t id)
     while (*at && (*at)->id != id)
         at = &(*at)->next;
     struct ttap__kept *kept = *at;
-    bool free_now = false;
     if (kept) {
         *at = kept->next;
         kept->deleted = true;
-        free_now = !kept->pins;
+        kept->pins++;
     }
     pthread_mutex_unlock(&mutex);
-    if (free_now)
-        kept_free(kept);
-    return kept ? 0 : -ENOENT;
+    if (!kept)
+        return -ENOENT;
+    ttap__sub_stop(kept->sub, TTAP__END_CLIENT); /* whoever has pinned it reads what there is; nobody waits for more */
+    ttap__kept_put(kept);
+    return 0;
 }
 
 void ttap__kept_after_fork(void)
