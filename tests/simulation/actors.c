@@ -172,7 +172,7 @@ static void say_enter(struct emitter *me, const struct ttap_task *task)
     me->entering = true;
     if (task && me->inside < 8) {
         ttap_task_enter(task, &me->outside[me->inside++]);
-        me->current = *task;
+        ttap_task_current(&me->current); /* none, if there is no record for this thread to keep it in */
     } else if (me->inside) {
         me->current = me->outside[--me->inside];
         struct emission *e = truth_emission(number);
@@ -281,7 +281,8 @@ static struct window *ask(struct ttap__sub_opts *opts)
     static const uint64_t some_groups[] = {TTAP_GROUPS_ALL, TTAP_GROUPS_ALL, TTAP_GROUP_COUNTER, TTAP_GROUP_REGION | TTAP_GROUP_TASK,
                                            TTAP_GROUP_LOG | TTAP_GROUP_COUNTER | TTAP_GROUP_GC, TTAP_GROUP_QUEUE};
     struct window *w = truth_window();
-    w->groups = some_groups[world_below(6)];
+    uint64_t groups = some_groups[world_below(6)];
+    w->groups = groups == TTAP_GROUPS_ALL ? groups & ~TTAP_GROUP_SAMPLE : groups; /* samples only on request */
     w->duration_ns = world_log_between(1000, day.window_max_ns);
     w->max_bytes = world_below(4) ? 0 : world_log_between(1, 200000);
     *opts = (struct ttap__sub_opts)TTAP__SUB_OPTS_INIT;
@@ -290,7 +291,7 @@ static struct window *ask(struct ttap__sub_opts *opts)
     else if (world_below(3))
         w->rule = &truth_rules[world_below(truth_rules_count)];
     opts->sample = w->rule ? w->rule->text : NULL;
-    opts->groups = w->groups;
+    opts->groups = groups;
     opts->duration_ns = w->duration_ns;
     opts->max_bytes = w->max_bytes;
     return w;

@@ -78,6 +78,7 @@ void world_begin(uint64_t seed)
 void world_fail(const char *format, ...)
 {
     va_list args;
+    fflush(stdout);
     va_start(args, format);
     fprintf(stderr, "seed %llu, step %llu, %.9f s: ", (unsigned long long)world_seed, (unsigned long long)world_steps, (double)world_now_ns / 1e9);
     vfprintf(stderr, format, args);
@@ -259,6 +260,11 @@ struct fiber *world_fiber_of(int tid)
         if (f->tid == tid && f->state != FIBER_NONE && f->state != FIBER_OVER)
             return f;
     return NULL;
+}
+
+bool world_has_record(void)
+{
+    return ttap__tls != &ttap__no_record;
 }
 
 void world_yield(void)

@@ -60,6 +60,7 @@ struct fiber {
 
 extern struct fiber *world_fiber; /* who runs; NULL: the scheduler */
 struct fiber *world_fiber_of(int tid); /* NULL: it is over */
+bool world_has_record(void);           /* the engine had a record for the running fiber */
 struct fiber *world_start(void *(*main)(void *), void *arg, void *actor);
 /* For the running fiber. */
 void world_sleep_until(uint64_t ns);
