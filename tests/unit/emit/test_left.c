@@ -219,6 +219,36 @@ static void a_handlers_event_that_cannot_be_noted_stays_for_later(void)
     close_gate();
 }
 
+/* ---- Entering a task ---- */
+
+/* A handler in the middle of entering says nothing of the task before the event of entering does. Who left that by a jump does. */
+static void only_inside_of_entering_is_the_task_left_untold(void)
+{
+    static const struct ttap_task task = {.id = 77, .kind = 5, .root_kind = 5, .draw = 1000};
+    struct ttap_task before;
+    for (int inside = 0; inside < 2; inside++) {
+        afresh(3, true);
+        say_instant();
+        unsigned used = TTAP__PUB_USED(stream(0)->published);
+        open_gate(TTAP_GROUPS_ALL & ~TTAP_GROUP_TASK);
+        say_instant();
+        ttap_task_enter(&task, &before); /* not recorded */
+        ttap__tls->stream[0].nested_marked = stream(0)->lost_nested;
+        ttap__tls->stream[0].marks = 1;
+        ttap__fast_choose(ttap__tls);
+        ttap__tls->entering = inside ? (uintptr_t)__builtin_frame_address(0) + (1 << 16) : further_down();
+        say_instant();
+        CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(0)->published), used + 1 + 1 + (inside ? 0 : 3));
+        CU_ASSERT_EQUAL(ttap__tls->entering != 0, inside);
+        ttap__tls->entering = 0;
+        say_instant(); /* told now in any case, and once */
+        say_instant();
+        CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(0)->published), used + 4 + 3);
+        ttap_task_leave(&before);
+        close_gate();
+    }
+}
+
 /* ---- Alternate stacks ---- */
 
 enum { STACK_BYTES = 1 << 18 };
@@ -353,6 +383,7 @@ static CU_TestInfo statements[] = {
     {"a chunk that was being handed over is noted while there is room", a_chunk_that_was_being_handed_over_is_noted_while_there_is_room},
     {"a handler's event is left when the one around it is over", a_handlers_event_is_left_when_the_one_around_it_is_over},
     {"a handler's event that cannot be noted stays for later", a_handlers_event_that_cannot_be_noted_stays_for_later},
+    {"only inside of entering is the task left untold", only_inside_of_entering_is_the_task_left_untold},
     {"alternate stacks above and below are told apart", alternate_stacks_above_and_below_are_told_apart},
     {"what is less than a handler's frame away is the same course", what_is_less_than_a_handlers_frame_away_is_the_same_course},
     CU_TEST_INFO_NULL,

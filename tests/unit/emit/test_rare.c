@@ -279,7 +279,7 @@ static void an_object_has_its_number_and_text_cut_at_the_longest(void)
 {
     char text[TTAP_LOG_BYTES_MAX + 10];
     memset(text, 'o', sizeof text);
-    for (size_t len = 0; len < sizeof text; len += len < 40 ? 1 : 59) {
+    for (size_t len = 0; len < sizeof text; len += len < 40 || len > 500 ? 1 : 59) {
         size_t kept = len < TTAP_LOG_BYTES_MAX ? len : TTAP_LOG_BYTES_MAX;
         unsigned cells = 2 + (unsigned)(kept + 15) / 16;
         afresh(2, true);
@@ -459,8 +459,32 @@ static void full_chunks_come_oldest_first_and_free_ones_newest_first(void)
     CU_ASSERT_EQUAL(TTAP__PUB_SERIAL(stream(0)->published), 4);
     ttap__chunk_give_back(TTAP__PUB(3, 9) | TTAP__PUB_HANDED_OVER); /* is not the stream's to give */
     CU_ASSERT_EQUAL((uint32_t)arena->free_chunks, 2);
+    ttap__chunk_give_back(0); /* nothing */
+    CU_ASSERT_EQUAL((uint32_t)arena->free_chunks, 2);
     ttap__chunk_give_back(TTAP__PUB(3, 9));
     CU_ASSERT_EQUAL((uint32_t)arena->free_chunks, 3);
+    close_gate();
+}
+
+/* A child that goes on inside its parent's event finds its record wiped, piece by piece: there is nothing to hand over, nothing to write to. */
+static void a_chunk_that_is_nobodys_any_more_is_not_handed_over(void)
+{
+    afresh(3, false);
+    say_instant();
+    fill_a_chunk();
+    ttap__tls->stream[0].publish = 0;
+    say_instant();
+    CU_ASSERT_EQUAL(ttap__full_chunks_take(), 0);
+    CU_ASSERT_EQUAL(TTAP__PUB_CHUNK(stream(0)->published), 2);
+    CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(0)->published), 1);
+    struct ttap__slot_stream *of_handlers = ttap__tls->stream[1].shared;
+    uint64_t lost = stream(1)->lost_nested, published = stream(0)->published;
+    ttap__tls->stream[1].shared = NULL;
+    stream(0)->busy = INSIDE;
+    say_instant();
+    CU_ASSERT(stream(0)->published == published && stream(1)->published == 0 && stream(1)->busy == 0 && stream(1)->lost_nested == lost);
+    ttap__tls->stream[1].shared = of_handlers;
+    stream(0)->busy = 0;
     close_gate();
 }
 
@@ -646,6 +670,10 @@ static void a_record_that_is_not_ours_is_left_alone(void)
 {
     static struct ttap__record stranger;
     say_instant();
+    struct ttap__record *own = ttap__tls;
+    uint32_t made = arena->slots_made, free_slots = (uint32_t)arena->free_slots;
+    CU_ASSERT(ttap__attach() && ttap__tls == own); /* one is enough */
+    CU_ASSERT(arena->slots_made == made && (uint32_t)arena->free_slots == free_slots);
     struct ttap__record *mine = ttap__tls, kept = *mine;
     ttap__thread_exit(&stranger);
     CU_ASSERT_EQUAL(stranger.exit_rounds, 0);
@@ -845,6 +873,33 @@ static void a_child_forgets_what_is_its_parents(void)
     close_gate();
 }
 
+/* A handler inside an event forked: the child's copy of that event goes on in its old slot, so that no thread of the child's may have it. */
+static int busy_level;
+
+static int takes_another_slot(void)
+{
+    uint32_t parents = ttap__tls->slot_index;
+    ttap__emit_after_fork();
+    if (arena->slot[parents].stream[0].busy || arena->slot[parents].stream[1].busy)
+        return 1;
+    if (!ttap__attach())
+        return 2;
+    return busy_level < 0 ? ttap__tls->slot_index != 0 : ttap__tls->slot_index != parents + 1;
+}
+
+static void a_child_inside_its_parents_event_takes_another_slot(void)
+{
+    afresh(2, true);
+    say_instant();
+    for (busy_level = -1; busy_level < 2; busy_level++) {
+        if (busy_level >= 0)
+            stream(busy_level)->busy = INSIDE;
+        in_a_child(takes_another_slot);
+        stream(0)->busy = stream(1)->busy = 0;
+    }
+    close_gate();
+}
+
 /* In a process that has not annotated yet and can have no memory: everything does nothing, and task handles are whole. */
 static int without_memory(void)
 {
@@ -921,6 +976,7 @@ static CU_TestInfo statements[] = {
     {"a chunk says how things stand when it is taken", a_chunk_says_how_things_stand_when_it_is_taken},
     {"behind a gap a chunk tells the least depth in between", behind_a_gap_a_chunk_tells_the_least_depth_in_between},
     {"full chunks come oldest first, and free ones newest first", full_chunks_come_oldest_first_and_free_ones_newest_first},
+    {"a chunk that is nobody's any more is not handed over", a_chunk_that_is_nobodys_any_more_is_not_handed_over},
     {"no two heads of a list are alike", no_two_heads_of_a_list_are_alike},
     {"a chunk left from the session before is given back", a_chunk_left_from_the_session_before_is_given_back},
     {"regions are forgotten when they were not followed", regions_are_forgotten_when_they_were_not_followed},
@@ -937,6 +993,7 @@ static CU_TestInfo statements[] = {
     {"text of names is used to its last byte", text_of_names_is_used_to_its_last_byte},
     {"a table without a gap ends the search", a_table_without_a_gap_ends_the_search},
     {"a child forgets what is its parent's", a_child_forgets_what_is_its_parents},
+    {"a child inside its parent's event takes another slot", a_child_inside_its_parents_event_takes_another_slot},
     CU_TEST_INFO_NULL,
 };
 

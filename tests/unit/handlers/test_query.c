@@ -73,6 +73,7 @@ static void nothing_asked_for_is_a_second_of_everything_as_it_is(void)
     CU_ASSERT_EQUAL(wish.sub.groups, TTAP_GROUPS_ALL);
     CU_ASSERT_EQUAL(wish.sub.max_bytes, 0);
     CU_ASSERT_PTR_NULL(wish.sub.sample);
+    CU_ASSERT_EQUAL(wish.sub.samples_hz, 0);
     CU_ASSERT_EQUAL(wish.format, 0);
     CU_ASSERT_FALSE(wish.sub.keep);
 }
@@ -103,6 +104,16 @@ static void bytes_are_from_a_page_to_a_slipped_digit(void)
     refused_with("bytes=4095", "bytes=4095: allowed is 4096 to 1099511627776");
     refused_with("bytes=1099511627777", "bytes=1099511627777: allowed is 4096 to 1099511627776");
     refused_with("bytes=4k", "bytes=4k: allowed is 4096 to 1099511627776");
+}
+
+static void samples_are_none_to_a_thousand_a_second(void)
+{
+    CU_ASSERT_TRUE(ask("samples=0") && wish.sub.samples_hz == 0);
+    CU_ASSERT_TRUE(ask("samples=1") && wish.sub.samples_hz == 1);
+    CU_ASSERT_TRUE(ask("samples=1000") && wish.sub.samples_hz == 1000);
+    refused_with("samples=1001", "samples=1001: allowed is 0 to 1000");
+    refused_with("samples=-1", "samples=-1: allowed is 0 to 1000");
+    refused_with("samples=often", "samples=often: allowed is 0 to 1000");
 }
 
 static void a_format_is_one_of_sixteen_at_most(void)
@@ -176,6 +187,7 @@ int main(void)
     CU_ADD_TEST(suite, everything_that_is_asked_for_is_taken);
     CU_ADD_TEST(suite, a_window_is_from_a_microsecond_to_the_limit_of_the_endpoint);
     CU_ADD_TEST(suite, bytes_are_from_a_page_to_a_slipped_digit);
+    CU_ADD_TEST(suite, samples_are_none_to_a_thousand_a_second);
     CU_ADD_TEST(suite, a_format_is_one_of_sixteen_at_most);
     CU_ADD_TEST(suite, events_are_groups_each_at_most_once);
     CU_ADD_TEST(suite, a_wrong_sampling_rule_is_refused_with_its_place);

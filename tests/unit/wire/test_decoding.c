@@ -366,6 +366,23 @@ static void every_row_is_delivered_with_all_its_fields(void)
     wire_block_open(&wire, 10);
     NUMBERS(U(1), U(101), U(102), U(103), U(104), U(105));
     wire_block_close(&wire);
+    wire_block_open(&wire, 12);
+    NUMBERS(U(2), U(121), U(122), U(123), U(124));
+    wire_text(&wire, "/usr/bin/it");
+    wire_text(&wire, "\x01\x02");
+    NUMBERS(U(125), U(126), U(127), U(128));
+    wire_text(&wire, "[vdso]");
+    wire_text(&wire, "");
+    wire_block_close(&wire);
+    wire_block_open(&wire, 13);
+    NUMBERS(U(3), U(131));
+    wire_u8(&wire, 1);
+    NUMBERS(U(2), U(132), U(1330), U(134), U(1350));
+    NUMBERS(U(136));
+    wire_u8(&wire, 2); /* the lowest bit alone has a meaning yet */
+    NUMBERS(U(1), U(0), U(137));
+    NUMBERS(U(138), U(3), U(0)); /* without a frame */
+    wire_block_close(&wire);
     wire_block_open(&wire, 200); /* of a later version */
     wire_bytes(&wire, "whatever", 8);
     wire_block_close(&wire);
@@ -383,7 +400,9 @@ static void every_row_is_delivered_with_all_its_fields(void)
         SAYS("trailer 3 91 92 93 94 95 96 97 98 99 90 901 902 903 904 905 906\n");
         CU_ASSERT_STRING_EQUAL(problem, "");
         SAYS("pending 101 102 103 104 105\n");
-        CU_ASSERT_EQUAL(blocks_read, 10);
+        SAYS("module 121 122 123 124 '/usr/bin/it' '\x01\x02'\nmodule 125 126 127 128 '[vdso]' ''\n");
+        SAYS("stack 131 1 2\n frame 132 1330\n frame 134 1350\nstack 136 0 1\n frame 0 137\nstack 138 1 0\n");
+        CU_ASSERT_EQUAL(blocks_read, 12);
         CU_ASSERT_EQUAL(bytes_read, wire.len);
     }
 }
@@ -891,6 +910,15 @@ static void whole_capture(void)
     NUMBERS(U(2), U(1), U(0), U(0), U(0), U(0), U(0), U(0), U(0), U(0), U(0), U(0), U(0));
     NUMBERS(U(2), U(0), U(0), U(0), U(0), U(0), U(0), U(0), U(0), U(0), U(0), U(0));
     wire_block_close(&wire);
+    wire_block_open(&wire, 10);
+    NUMBERS(U(2), U(101), U(102), U(103), U(104), U(105), U(106), U(107), U(108), U(109), U(100));
+    wire_block_close(&wire);
+    wire_block_open(&wire, 12);
+    NUMBERS(U(2), U(121), U(122), U(123), U(124), U(0), U(0), U(125), U(126), U(127), U(128), U(0), U(0));
+    wire_block_close(&wire);
+    wire_block_open(&wire, 13);
+    NUMBERS(U(2), U(131), U(0), U(1), U(132), U(133), U(134), U(1), U(0));
+    wire_block_close(&wire);
     wire_block_open(&wire, 9);
     for (int i = 0; i < 17; i++)
         wire_varint(&wire, 0);
@@ -904,15 +932,15 @@ static void nobody_needs_to_listen(void)
     for (size_t piece = 1; piece <= wire.len; piece += wire.len - 1) {
         CU_ASSERT_EQUAL(read_with(&none, piece), 0);
         CU_ASSERT_STRING_EQUAL(problem, "");
-        CU_ASSERT_EQUAL(blocks_read, 9);
+        CU_ASSERT_EQUAL(blocks_read, 12);
     }
     ttap__reader_free(NULL);
 }
 
 static void whoever_refuses_hears_nothing_more(void)
 {
-    static const char *const calls[] = {"block", "header", "clock", "name", "thread", "events", "loss", "task", "account", "trailer"};
-    static const uint64_t blocks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+    static const char *const calls[] = {"block", "header", "clock", "name", "thread", "events", "loss", "task", "account", "pending", "module", "stack", "trailer"};
+    static const uint64_t blocks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
     whole_capture();
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         for (int with = -EBADMSG; with <= 42; with += 42 + EBADMSG) {
