@@ -17,6 +17,8 @@
 
 #define STOP_LAST_BYTES_NS (250 * TTAP__NS_PER_MS)
 #define STOP_NS (1900 * TTAP__NS_PER_MS)
+#define COMING_LAST_NS (200 * TTAP__NS_PER_MS)
+enum { FIRST_STREAM = 1 + TTAP__LISTENERS }; /* in server->watch */
 
 void ttap__control_arm(struct ttap__server *server, uint64_t at_ns)
 {
@@ -40,10 +42,12 @@ static uint64_t look_at_all(struct ttap__server *server, uint64_t now_ns)
     return next_ns;
 }
 
-static unsigned fill_watch(struct ttap__server *server)
+static unsigned fill_watch(struct ttap__server *server, uint64_t now_ns, uint64_t *next_ns)
 {
-    unsigned count = 1;
+    unsigned count = FIRST_STREAM;
     server->watch[0] = (struct pollfd){server->event_fd, POLLIN, 0};
+    for (int i = 0; i < TTAP__LISTENERS; i++)
+        server->watch[1 + i] = (struct pollfd){ttap__accept_watched_fd(&server->listeners[i], now_ns, next_ns), POLLIN, 0};
     for (struct ttap__stream *stream = server->streams; stream; stream = ttap__stream_next(stream)) {
         int fd = ttap__stream_watched_fd(stream);
         if (fd < 0)
@@ -77,19 +81,22 @@ static int timeout_ms(uint64_t next_ns, uint64_t now_ns)
 static void sleep_and_take(struct ttap__server *server, uint64_t next_ns, uint64_t now_ns)
 {
     eventfd_t rung;
-    unsigned count = fill_watch(server);
+    unsigned count = fill_watch(server, now_ns, &next_ns);
     server->armed_ns = next_ns;
     pthread_mutex_unlock(&server->lock);
     int ready = poll(server->watch, count, timeout_ms(next_ns, now_ns));
     if (ready < 0 && errno != EINTR) /* without memory it fails at once, again and again */
         nanosleep(&(struct timespec){0, 10000000}, NULL);
+    for (int i = 0; i < TTAP__LISTENERS && ready > 0; i++)
+        if (server->watch[1 + i].revents)
+            ttap__accept_ready(&server->listeners[i]);
     pthread_mutex_lock(&server->lock);
     server->armed_ns = 0; /* awake: nobody needs to ring */
     if (ready <= 0)
         return;
     if (server->watch[0].revents)
         eventfd_read(server->event_fd, &rung);
-    for (unsigned i = 1; i < count; i++)
+    for (unsigned i = FIRST_STREAM; i < count; i++)
         if (server->watch[i].revents)
             on_left(server, server->watched[i]);
 }
@@ -103,8 +110,19 @@ static uint64_t tell_all(struct ttap__server *server, uint64_t until_ns)
     return until_ns;
 }
 
+/* libmicrohttpd has said of each connection given to it that it has it: only then is it in order to stop it. */
+static void wait_for_coming(struct ttap__server *server)
+{
+    uint64_t until_ns = ttap__now_ns() + COMING_LAST_NS;
+    const struct timespec until = {(time_t)(until_ns / 1000000000), (long)(until_ns % 1000000000)};
+    while (server->listeners[TTAP__TCP].coming || server->listeners[TTAP__UNIX].coming)
+        if (pthread_cond_timedwait(&server->changed, &server->lock, &until) != 0)
+            return;
+}
+
 static void stop_daemons(struct ttap__server *server)
 {
+    wait_for_coming(server);
     for (struct ttap__stream *stream = server->streams; stream; stream = ttap__stream_next(stream))
         ttap__stream_cut(stream);
     pthread_mutex_unlock(&server->lock);
@@ -112,7 +130,7 @@ static void stop_daemons(struct ttap__server *server)
         struct listener *listener = &server->listeners[i];
         if (!listener->daemon)
             continue;
-        __atomic_store_n(&listener->fd, -1, __ATOMIC_RELEASE);
+        ttap__listener_close(listener); /* first: nobody may wait for a daemon that is gone */
         MHD_stop_daemon(listener->daemon);
         listener->daemon = NULL;
     }
@@ -145,8 +163,8 @@ static void *control(void *arg)
 
 int ttap__control_start(struct ttap__server *server)
 {
-    server->watch = calloc(server->streams_max + 1, sizeof *server->watch);
-    server->watched = calloc(server->streams_max + 1, sizeof *server->watched);
+    server->watch = calloc(server->streams_max + FIRST_STREAM, sizeof *server->watch);
+    server->watched = calloc(server->streams_max + FIRST_STREAM, sizeof *server->watched);
     if (!server->watch || !server->watched)
         return -ENOMEM;
     server->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -1,18 +1,17 @@
-/* daemon.c - libmicrohttpd as we want it: one thread with poll() for each listener.
+/* daemon.c - libmicrohttpd as we want it: one thread with poll() for each listener, which accept.c feeds.
  *
  * Tried and dropped: its epoll mode keeps clients that send half a request and leave until
  * the timeout; thread-per-connection hangs when a connection is suspended; select has FD_SETSIZE. */
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "internal.h"
 
 enum {
     TIMEOUT_S = 10,             /* second line behind slots.c */
     MEMORY_BYTES = 16384,       /* per connection: bounds a head */
-    STACK_BYTES = 512 * 1024    /* a thread's static TLS comes out of it, and services have large ones */
+    STACK_BYTES = 512 * 1024,   /* a thread's static TLS comes out of it, and services have large ones */
+    FLAGS = MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC /* accept.c listens */
 };
 
 __attribute__((format(printf, 2, 0))) static void on_log(void *arg, const char *format, va_list args)
@@ -21,12 +20,11 @@ __attribute__((format(printf, 2, 0))) static void on_log(void *arg, const char *
     ttap__log_v(listener->server, format, args);
 }
 
-static struct MHD_Daemon *start(struct listener *listener, int fd)
+static struct MHD_Daemon *start(struct listener *listener)
 {
-    return MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, ttap__on_request, listener,
+    return MHD_start_daemon(FLAGS, 0, NULL, NULL, ttap__on_request, listener,
                             MHD_OPTION_EXTERNAL_LOGGER, on_log, listener,
-                            MHD_OPTION_LISTEN_SOCKET, fd,
-                            MHD_OPTION_CONNECTION_LIMIT, listener->slot_count,
+                            MHD_OPTION_CONNECTION_LIMIT, listener->slot_room,
                             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_BYTES,
                             MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,
@@ -37,29 +35,20 @@ static struct MHD_Daemon *start(struct listener *listener, int fd)
                             MHD_OPTION_END);
 }
 
-/* Versions differ in whether a failed start closes the socket; a number closed twice could by then be somebody else's file. */
-static void close_if_still(int fd, const struct stat *was)
-{
-    struct stat now;
-    if (fstat(fd, &now) == 0 && now.st_dev == was->st_dev && now.st_ino == was->st_ino)
-        close(fd);
-}
-
 int ttap__daemon_start(struct listener *listener, char *error, size_t error_size)
 {
-    struct stat was;
+    struct ttap__server *server = listener->server;
     sigset_t before;
-    int fd = listener->fd;
-    if (fstat(fd, &was) != 0)
-        return ttap__say(error, error_size, -errno, "the listening socket: %s", strerror(errno));
     ttap__signals_block(&before);
     errno = 0;
-    listener->daemon = start(listener, fd);
+    struct MHD_Daemon *daemon = start(listener);
     int why = errno ? errno : ENOMEM;
     ttap__signals_restore(&before);
-    if (listener->daemon)
-        return 0;
-    close_if_still(fd, &was);
-    __atomic_store_n(&listener->fd, -1, __ATOMIC_RELEASE);
-    return ttap__say(error, error_size, -why, "the HTTP daemon did not start: %s", strerror(why));
+    if (!daemon)
+        return ttap__say(error, error_size, -why, "the HTTP daemon did not start: %s", strerror(why));
+    pthread_mutex_lock(&server->lock);
+    listener->daemon = daemon;
+    ttap__control_arm(server, 0);
+    pthread_mutex_unlock(&server->lock);
+    return 0;
 }

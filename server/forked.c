@@ -25,7 +25,7 @@ static void let_go(struct ttap__server *server)
     for (int i = 0; i < TTAP__LISTENERS; i++) {
         struct listener *listener = &server->listeners[i];
         close_word(&listener->fd);
-        for (unsigned slot = 0; slot < listener->slot_count; slot++)
+        for (unsigned slot = 0; slot < listener->slot_room; slot++)
             close_word(&listener->slots[slot].fd);
     }
     close_word(&server->event_fd);

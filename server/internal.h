@@ -1,6 +1,6 @@
 /* internal.h - what the files of this folder share.
  *
- *      listen.c -> MHD daemon(s), one thread each --> request.c: head.c (is it well-formed?) -> route.c -> access.c (may it?) -> handler
+ *      listen.c, accept.c -> MHD daemon(s), one thread each --> request.c: head.c (is it well-formed?) -> route.c -> access.c (may it?) -> handler
  *                                                        `-> reply.c, stream.c (what goes back)
  *      control.c: one thread; watches streams and waiting connections, and takes everything down at the end
  *
@@ -47,8 +47,15 @@ struct listener {
     struct ttap__server *server;
     struct MHD_Daemon *daemon;
     int fd;                    /* -1: none. Atomic as above */
+    dev_t dev;                 /* what fd was when it was opened */
+    ino_t ino;
     bool is_unix;
+    bool rested;               /* the last accept() failed for want of something. This and the next are the control thread's alone */
+    uint64_t rest_until_ns;
+    unsigned coming;           /* accepted, and libmicrohttpd has not said yet that it has them */
+    uint64_t coming_since_ns;  /* the last of them */
     unsigned slot_count, slots_used;
+    unsigned slot_room;        /* as many again: those counted as dropped may yet come */
     struct slot *slots;
 };
 
@@ -81,7 +88,7 @@ struct ttap__server {
     uint64_t armed_ns;           /* when the control thread will look by itself */
     struct ttap__stream *streams;
     unsigned stream_count, streams_max;
-    struct pollfd *watch;        /* the control thread's: event_fd, then one for each stream */
+    struct pollfd *watch;        /* the control thread's: event_fd, one for each listener, then one for each stream */
     uint64_t *watched;           /* ids of the streams in watch */
     uint64_t last_stream_id;
 
@@ -199,13 +206,23 @@ bool ttap__slots_may_stream(const struct listener *listener);
 /** With the lock: shut what has waited too long, or what must make room; returns when to look again. */
 uint64_t ttap__slots_look(struct listener *listener, uint64_t now_ns);
 
+/* ---- accept.c ---- */
+/** With the lock: the descriptor on which connections come, or -1 while none is taken; *@next_ns becomes earlier if that ends by itself. */
+int ttap__accept_watched_fd(struct listener *listener, uint64_t now_ns, uint64_t *next_ns);
+/** Without the lock, control thread: take as many as there are places. */
+void ttap__accept_ready(struct listener *listener);
+
 /* ---- listen.c ---- */
 /** Open the sockets a configuration asks for. 0, or negative errno and a sentence. */
 int ttap__listen_all(struct ttap__server *server, const struct ttap__server_config *config, char *error, size_t error_size);
 void ttap__listen_unlink(struct ttap__server *server);
+/** Whether its descriptor still is what was opened. */
+bool ttap__listener_is_ours(const struct listener *listener);
+/** Close it, if so. */
+void ttap__listener_close(struct listener *listener);
 
 /* ---- daemon.c ---- */
-/** Start libmicrohttpd on a listener's socket, which is its own from then on. */
+/** Start libmicrohttpd for a listener; accept.c gives it connections from then on. */
 int ttap__daemon_start(struct listener *listener, char *error, size_t error_size);
 
 /* ---- threads.c ---- */

@@ -24,6 +24,33 @@ union address {
     struct sockaddr_un un;
 };
 
+/* The listener owns it from here on, and will know it again. */
+static int take_over(struct listener *listener, int fd, char *error, size_t error_size)
+{
+    struct stat info;
+    __atomic_store_n(&listener->fd, fd, __ATOMIC_RELEASE);
+    if (fstat(fd, &info) != 0)
+        return ttap__say(error, error_size, -errno, "the listening socket: %s", strerror(errno));
+    listener->dev = info.st_dev;
+    listener->ino = info.st_ino;
+    return 0;
+}
+
+bool ttap__listener_is_ours(const struct listener *listener)
+{
+    struct stat now;
+    return fstat(listener->fd, &now) == 0 && now.st_dev == listener->dev && now.st_ino == listener->ino;
+}
+
+void ttap__listener_close(struct listener *listener)
+{
+    int fd = listener->fd;
+    bool ours = fd >= 0 && ttap__listener_is_ours(listener);
+    __atomic_store_n(&listener->fd, -1, __ATOMIC_RELEASE);
+    if (ours)
+        close(fd);
+}
+
 /* ---- TCP ---- */
 
 static socklen_t parse_address(const char *text, uint16_t port, union address *out)
@@ -109,8 +136,7 @@ static int listen_tcp(struct ttap__server *server, const struct ttap__server_con
         close(fd);
         return ttap__say(error, error_size, result, "address %s port %u: %s", text, config->port, strerror(-result));
     }
-    __atomic_store_n(&server->listeners[TTAP__TCP].fd, fd, __ATOMIC_RELEASE);
-    return 0;
+    return take_over(&server->listeners[TTAP__TCP], fd, error, error_size);
 }
 
 /* ---- Unix ---- */
@@ -168,8 +194,10 @@ static int listen_unix(struct ttap__server *server, const char *path, char *erro
             close(fd);
         return ttap__say(error, error_size, -why, "unix socket: %s", strerror(why));
     }
-    __atomic_store_n(&server->listeners[TTAP__UNIX].fd, fd, __ATOMIC_RELEASE);
-    int result = bind_unix(server, fd, &address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1));
+    int result = take_over(&server->listeners[TTAP__UNIX], fd, error, error_size);
+    if (result)
+        return result;
+    result = bind_unix(server, fd, &address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1));
     return result ? ttap__say(error, error_size, result, "unix_path %s: %s", path, strerror(-result)) : 0;
 }
 

@@ -80,12 +80,13 @@ static int copy_hosts(struct ttap__server *server, const struct ttap__server_con
 
 static int make_slots(struct listener *listener, unsigned count)
 {
-    listener->slots = calloc(count, sizeof *listener->slots);
+    listener->slots = calloc(2 * (size_t)count, sizeof *listener->slots);
     if (!listener->slots)
         return -ENOMEM;
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < 2 * count; i++)
         listener->slots[i].fd = -1;
     listener->slot_count = count;
+    listener->slot_room = 2 * count;
     return 0;
 }
 
@@ -150,7 +151,7 @@ void ttap__server_destroy(struct ttap__server *server)
 {
     ttap__listen_unlink(server);
     for (int i = 0; i < TTAP__LISTENERS; i++)
-        close_socket(&server->listeners[i].fd);
+        ttap__listener_close(&server->listeners[i]);
     close_socket(&server->event_fd);
     ttap__forked_unwatch(server);
     for (int i = 0; i < TTAP__LISTENERS; i++)

@@ -6,8 +6,11 @@
  * request is bounded here. From three quarters of the slots on, whoever has waited longest is shut, so that silent clients
  * cannot keep an honest one out. One that has only come is spared, for its request may be on the way: 250 ms at three quarters, less the
  * fewer slots are left, 10 ms when there is none. (With 250 ms always, 64 clients that came again at once kept honest ones waiting for 200 ms.)
- * Whoever does not take its reply counts as waiting then.
+ * Whoever does not take its reply counts as waiting then. Who is waited for is the client only if it has sent nothing that is not read yet, and has
+ * bytes of its reply to take: on a busy machine it may be our own thread that is late, and then nobody is shut.
  */
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,7 +34,7 @@ static unsigned count_idle(struct listener *listener, struct slot **longest)
 {
     unsigned count = 0;
     *longest = NULL;
-    for (unsigned i = 0; i < listener->slot_count; i++) {
+    for (unsigned i = 0; i < listener->slot_room; i++) {
         struct slot *slot = &listener->slots[i];
         if (!is_live(slot) || !slot->waiting_since_ns || !slot->served)
             continue;
@@ -73,7 +76,7 @@ static void set_waiting(struct listener *listener, struct slot *slot, uint64_t a
 
 static struct slot *take_slot(struct listener *listener, int fd)
 {
-    for (unsigned i = 0; i < listener->slot_count; i++) {
+    for (unsigned i = 0; i < listener->slot_room; i++) {
         struct slot *slot = &listener->slots[i];
         if (slot->fd >= 0)
             continue;
@@ -82,7 +85,7 @@ static struct slot *take_slot(struct listener *listener, int fd)
         listener->slots_used++;
         return slot;
     }
-    return NULL; /* not reached: libmicrohttpd accepts no more than there are slots */
+    return NULL; /* not reached: libmicrohttpd holds no more than there is room for */
 }
 
 static void on_started(struct listener *listener, int fd, void **socket_context)
@@ -90,6 +93,9 @@ static void on_started(struct listener *listener, int fd, void **socket_context)
     const int bytes = SEND_BUFFER_BYTES;
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     pthread_mutex_lock(&listener->server->lock);
+    listener->coming -= listener->coming > 0;
+    if (listener->server->stopping)
+        pthread_cond_broadcast(&listener->server->changed);
     struct slot *slot = take_slot(listener, fd);
     if (slot)
         set_waiting(listener, slot, listener->server->head_deadline_ns);
@@ -113,7 +119,8 @@ static void on_closed(struct listener *listener, struct slot *slot)
     ttap__slot_request(slot, NULL);
     pthread_mutex_lock(&listener->server->lock);
     __atomic_store_n(&slot->fd, -1, __ATOMIC_RELEASE);
-    listener->slots_used--;
+    if (listener->slots_used-- + listener->coming >= listener->slot_count)
+        ttap__control_arm(listener->server, 0); /* the next one may come in */
     pthread_mutex_unlock(&listener->server->lock);
 }
 
@@ -159,7 +166,7 @@ void ttap__slot_waiting(struct listener *listener, struct slot *slot)
 bool ttap__slots_may_stream(const struct listener *listener)
 {
     unsigned streams = 0;
-    for (unsigned i = 0; listener && i < listener->slot_count; i++)
+    for (unsigned i = 0; listener && i < listener->slot_room; i++)
         streams += is_live(&listener->slots[i]) && listener->slots[i].deadline_ns == UINT64_MAX;
     return !listener || (streams + 1) * 4 <= listener->slot_count * 3;
 }
@@ -175,7 +182,7 @@ static void shut(struct slot *slot)
 static uint64_t shut_late(struct listener *listener, uint64_t now_ns)
 {
     uint64_t next_ns = UINT64_MAX;
-    for (unsigned i = 0; i < listener->slot_count; i++) {
+    for (unsigned i = 0; i < listener->slot_room; i++) {
         struct slot *slot = &listener->slots[i];
         if (is_live(slot) && now_ns >= slot->deadline_ns)
             shut(slot);
@@ -198,18 +205,32 @@ static uint64_t spared_ns(const struct listener *listener, unsigned live)
     return SPARED_LEAST_NS + (SPARED_NS - SPARED_LEAST_NS) * (left < quarter ? left : quarter) / quarter;
 }
 
-/* Who has longest not said, or not taken, what it came for; and since when. */
-static struct slot *longest_holding(struct listener *listener, uint64_t *since_ns, unsigned *live)
+/* Whether it is its client that keeps it: no request in the socket that is not read yet, or a reply in it that nobody takes. */
+static bool is_kept_by_client(const struct slot *slot)
+{
+    int bytes = 0;
+    if (slot->waiting_since_ns)
+        return ioctl(slot->fd, SIOCINQ, &bytes) != 0 || bytes == 0;
+    return ioctl(slot->fd, SIOCOUTQ, &bytes) != 0 || bytes > 0;
+}
+
+/* Who has longest not said, or not taken, what it came for; since when; and whether anybody waits for us. */
+static struct slot *longest_holding(struct listener *listener, uint64_t *since_ns, unsigned *live, bool *we_are_late)
 {
     struct slot *longest = NULL;
     *since_ns = UINT64_MAX;
     *live = 0;
-    for (unsigned i = 0; i < listener->slot_count; i++) {
+    *we_are_late = false;
+    for (unsigned i = 0; i < listener->slot_room; i++) {
         struct slot *slot = &listener->slots[i];
         uint64_t slot_since_ns = slot->waiting_since_ns ? slot->waiting_since_ns : slot->answering_since_ns;
         *live += is_live(slot);
         if (!is_live(slot) || !slot_since_ns || slot_since_ns >= *since_ns)
             continue;
+        if (!is_kept_by_client(slot)) {
+            *we_are_late = true;
+            continue;
+        }
         *since_ns = slot_since_ns;
         longest = slot;
     }
@@ -221,12 +242,13 @@ static uint64_t make_room(struct listener *listener, uint64_t now_ns)
     for (;;) {
         uint64_t since_ns;
         unsigned live;
-        struct slot *longest = longest_holding(listener, &since_ns, &live);
-        if (!longest || live * 4 < listener->slot_count * 3)
+        bool we_are_late;
+        struct slot *longest = longest_holding(listener, &since_ns, &live, &we_are_late);
+        if (live * 4 < listener->slot_count * 3)
             return UINT64_MAX;
-        uint64_t until_ns = since_ns + spared_ns(listener, live);
-        if (now_ns < until_ns)
-            return until_ns;
+        uint64_t soon_ns = we_are_late ? now_ns + SPARED_LEAST_NS : UINT64_MAX, until_ns = longest ? since_ns + spared_ns(listener, live) : soon_ns;
+        if (!longest || now_ns < until_ns)
+            return until_ns < soon_ns ? until_ns : soon_ns;
         shut(longest);
     }
 }

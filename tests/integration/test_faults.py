@@ -185,8 +185,7 @@ def cpu_s(s):
 
 @with_options("--requests-per-s", "10", "--threads", "1")
 def without_descriptors_connections_wait_and_are_served_later(s):
-    s.status()
-    used = len(os.listdir(f"/proc/{s.process.pid}/fd"))
+    used = len(os.listdir(f"/proc/{s.process.pid}/fd"))  # nobody has connected yet
     before = resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE, (used, before[1]))
     waiting = [service.Background(s.status) for _ in range(3)]
@@ -194,8 +193,8 @@ def without_descriptors_connections_wait_and_are_served_later(s):
     time.sleep(2)
     spent = cpu_s(s) - start
     print(f"{spent:.2f} s of CPU in 2 s without descriptors")
-    assert all(client.value is None for client in waiting)
-    assert spent < (1.8 if SANITIZED else 1.0), spent
+    assert all(client.thread.is_alive() for client in waiting)
+    assert spent < (1.0 if SANITIZED else 0.5), spent  # what spins takes a processor's share, which is more on all but the busiest machine
     resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE, before)
     for client in waiting:
         assert client.result()["recording"] is False
