@@ -90,6 +90,32 @@ def embed_stops_cleanly_in_the_middle_of_a_capture():
         assert cli.stat("x.trace")["reason"] == "shutdown"
 
 
+# ---- lua ----
+
+def lua_shows_the_steps_and_cycles_of_its_collector():
+    if not os.path.exists(cli.program("lua")):
+        raise cli.Skip("liblua5.4-dev is not installed")
+    with cli.Background("lua", "0") as lua:
+        figures, document = capture(lua.line("lua: "), 1)
+        spans = {"cycle": [], "step": []}
+        for chunk in document.chunks:
+            if chunk["t"] == "gc":
+                at = chunk["t0"]
+                for dt, dur, phase, flags in zip(*(document.column(chunk, name) for name in ("dt", "dur", "phase", "flags"))):
+                    at += dt
+                    spans[document.strings[phase]].append((at, at + dur, flags))
+        print({name: len(rows) for name, rows in spans.items()})
+        steps, cycles = sorted(spans["step"]), sorted(spans["cycle"])
+        assert len(steps) > len(cycles) > 2, spans
+        assert all(end <= begin for (_, end, _), (begin, _, _) in zip(steps, steps[1:])), "steps do not overlap"
+        assert all(end <= begin for (_, end, _), (begin, _, _) in zip(cycles, cycles[1:])), "nor do cycles"
+        for begin, end, _ in steps:
+            assert any(first <= begin and end <= last for first, last, _ in cycles), (begin, end)
+        assert "lua.heap_bytes" in document.names("counter") and "request" in document.names("task", "kind")
+        counted = int(re.search(r"cycles: (\d+)", stops_cleanly(lua)).group(1))
+        assert counted >= sum(not flags for _, _, flags in cycles), "cycles that began and ended in the window, by the program's own count"
+
+
 # ---- pipeline ----
 
 def a_pipeline_request_shows_as_one_task_over_many_threads():

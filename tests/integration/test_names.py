@@ -99,7 +99,7 @@ def check_slice(s, records, start):
     for chunk in document["chunks"]:
         if chunk["t"] == "str":
             strings.update(enumerate(chunk["v"], chunk["base"]))
-        elif chunk["t"] == "counter":
+        elif chunk["t"] == "counter" and not strings[chunk["name"]].startswith("memory."):  # those are the tracer's own
             named.update((value, strings[chunk["name"]]) for value in column(chunk, "v"))
         elif chunk["t"] == "log":
             texts += column(chunk, "text")
