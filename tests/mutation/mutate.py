@@ -35,7 +35,8 @@ BAR_PERCENT = 90
 
 # Tests by their ctest name, quick ones first: a change that is noticed is noticed by the first few.
 EMIT = [
-    "emitting_is_right_in_its_rare_moments", "an_event_that_was_left_is_made_up_for_by_the_next", "a_name_is_one_number_for_ever",
+    "emitting_is_right_in_its_rare_moments", "an_event_that_was_left_is_made_up_for_by_the_next",
+    "a_slot_has_one_owner_and_tells_nothing_of_the_last", "a_name_is_one_number_for_ever",
     "every_event_arrives_with_its_values", "regions_nest_and_mend", "a_task_is_a_whole_value_and_stays_current",
     "time_survives_the_wrap_of_56_bits_and_steps_back",
     "a_tree_that_is_sampled_out_records_nothing_anywhere", "every_call_keeps_errno_and_the_signal_mask",

@@ -6,7 +6,10 @@
 #ifndef TTAP_TEST_MOMENTS_H
 #define TTAP_TEST_MOMENTS_H
 
+#include <pthread.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "emit.h"
 #include "statements.h"
@@ -68,6 +71,25 @@ static inline const uint64_t *last_cells(int level, unsigned count)
 {
     uint64_t published = stream(level)->published;
     return cell_of(&pool[TTAP__PUB_CHUNK(published) - 1], TTAP__PUB_USED(published) - count);
+}
+
+static inline void in_a_thread(void *(*body)(void *))
+{
+    pthread_t thread;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, body, NULL), 0);
+    pthread_join(thread, NULL);
+}
+
+/* Runs in a child; its exit status is the verdict, as CUnit's counts are the parent's. */
+static inline void in_a_child(int (*body)(void))
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(body());
+    CU_ASSERT(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    if (status)
+        printf("(child: %d) ", WEXITSTATUS(status));
 }
 
 #endif

@@ -124,6 +124,21 @@ static void what_was_told_of_tasks_is_as_the_slot_has_it(void)
     close_gate();
 }
 
+/* Whether anybody keeps the task may have been left half decided. */
+static void who_keeps_the_task_is_asked_again(void)
+{
+    afresh(3, true);
+    say_instant();
+    uint64_t published = stream(0)->published;
+    ttap__tls->muted = 1;
+    ttap__fast_choose(ttap__tls);
+    leave_one(0);
+    say_instant();
+    CU_ASSERT_EQUAL(stream(0)->published, published + 1);
+    CU_ASSERT_EQUAL(ttap__tls->muted, 0);
+    close_gate();
+}
+
 /* A chunk that was on its way to the drainer: noted once, for as many as there are places; then events go to the other stream. */
 static void a_chunk_that_was_being_handed_over_is_noted_while_there_is_room(void)
 {
@@ -380,6 +395,7 @@ static CU_TestInfo statements[] = {
     {"one left before its chunk was shown begins another", one_left_before_its_chunk_was_shown_begins_another},
     {"the drainer is told to look, in this session only", the_drainer_is_told_to_look_in_this_session_only},
     {"what was told of tasks is as the slot has it", what_was_told_of_tasks_is_as_the_slot_has_it},
+    {"who keeps the task is asked again", who_keeps_the_task_is_asked_again},
     {"a chunk that was being handed over is noted while there is room", a_chunk_that_was_being_handed_over_is_noted_while_there_is_room},
     {"a handler's event is left when the one around it is over", a_handlers_event_is_left_when_the_one_around_it_is_over},
     {"a handler's event that cannot be noted stays for later", a_handlers_event_that_cannot_be_noted_stays_for_later},

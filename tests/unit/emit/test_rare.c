@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "emit.h"
@@ -132,6 +131,25 @@ static void fill_a_chunk(void)
     for (unsigned left = TTAP__CHUNK_CELLS - TTAP__PUB_USED(stream(0)->published); left; left--)
         say_instant();
     CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(0)->published), TTAP__CHUNK_CELLS);
+}
+
+/* To the last cell, and not beyond: what does not fit goes into the next chunk whole. */
+static void an_event_that_just_fits_is_the_chunks_last(void)
+{
+    for (int light = 0; light < 2; light++)
+        for (unsigned left = 0; left < 4; left++)
+            for (int i = 0; i < EVERYTHING; i++) {
+                afresh(2, light);
+                say_instant();
+                while (TTAP__PUB_USED(stream(0)->published) < TTAP__CHUNK_CELLS - left)
+                    say_instant();
+                everything[i]();
+                bool fits = cells_of[i] <= left;
+                CU_ASSERT_EQUAL(TTAP__PUB_CHUNK(stream(0)->published), fits ? 1 : 2);
+                CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(0)->published), fits ? TTAP__CHUNK_CELLS - left + cells_of[i] : cells_of[i]);
+                CU_ASSERT_EQUAL(pool[0].used, fits ? 0 : TTAP__CHUNK_CELLS - left);
+                close_gate();
+            }
 }
 
 /* An event that is being recorded further up the stack: busy may say where. */
@@ -307,6 +325,20 @@ static void an_object_has_its_number_and_text_cut_at_the_longest(void)
     ttap__emit_object(TTAP_GROUP_NET, TTAP__NET_OBJECT, 1, text, 5);
     CU_ASSERT_EQUAL(stream(0)->lost_full, lost + 1);
     close_gate();
+}
+
+static void a_fact_has_its_three_words(void)
+{
+    for (int light = 0; light < 2; light++) {
+        afresh(2, light);
+        say_instant();
+        ttap__emit_fact(TTAP_GROUP_NET, TTAP__NET_CALL, 11, 12, 13);
+        const uint64_t *w = last_cells(0, 2);
+        CU_ASSERT_EQUAL(w[0] & 0xff, TTAP__NET_CALL);
+        CU_ASSERT(w[1] == 11 && w[2] == 12 && w[3] == 13);
+        CU_ASSERT_EQUAL(ttap__emit_name(&name), ttap_name("rare"));
+        close_gate();
+    }
 }
 
 static void what_is_said_of_a_task_carries_what_sampling_asks_for(void)
@@ -573,13 +605,6 @@ static void a_drainer_that_has_not_ticked_for_its_lease_closes_the_gate(void)
 
 /* ---- Threads without a record ---- */
 
-static void in_a_thread(void *(*body)(void *))
-{
-    pthread_t thread;
-    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, body, NULL), 0);
-    pthread_join(thread, NULL);
-}
-
 static void *says_everything_without_a_slot(void *arg)
 {
     for (int i = 0; i < EVERYTHING; i++) {
@@ -818,6 +843,15 @@ static void text_of_names_is_used_to_its_last_byte(void)
     arena->name_text_used = used;
 }
 
+static void no_number_is_given_beyond_the_last(void)
+{
+    uint32_t made = arena->names_made, used = arena->name_text_used;
+    arena->names_made = TTAP_NAMES_MAX;
+    CU_ASSERT_EQUAL(ttap_name("one too many"), TTAP_NAMES_MAX + 1);
+    CU_ASSERT(arena->names_made == TTAP_NAMES_MAX && arena->name_text_used == used);
+    arena->names_made = made;
+}
+
 static void a_table_without_a_gap_ends_the_search(void)
 {
     uint32_t *kept = malloc(sizeof arena->name_hash), id = ttap_name("somewhere");
@@ -834,18 +868,6 @@ static void a_table_without_a_gap_ends_the_search(void)
 }
 
 /* ---- Children ---- */
-
-/* Runs in a child; its exit status is the verdict, as CUnit's counts are the parent's. */
-static void in_a_child(int (*body)(void))
-{
-    int status = 0;
-    pid_t pid = fork();
-    if (pid == 0)
-        _exit(body());
-    CU_ASSERT(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    if (status)
-        printf("(child: %d) ", WEXITSTATUS(status));
-}
 
 static int forgets_the_parents(void)
 {
@@ -962,6 +984,7 @@ static CU_TestInfo statements[] = {
     {"what is not asked for leaves no trace", what_is_not_asked_for_leaves_no_trace},
     {"within a task that nobody keeps each event is counted as such", within_a_task_that_nobody_keeps_each_event_is_counted_as_such},
     {"entering is known where it is not recorded", entering_is_known_where_it_is_not_recorded},
+    {"an event that just fits is the chunk's last", an_event_that_just_fits_is_the_chunks_last},
     {"a handler inside an event has a stream of its own", a_handler_inside_an_event_has_a_stream_of_its_own},
     {"a handler inside a handler loses and counts", a_handler_inside_a_handler_loses_and_counts},
     {"what a deeper handler lost is marked in its place", what_a_deeper_handler_lost_is_marked_in_its_place},
@@ -969,6 +992,7 @@ static CU_TestInfo statements[] = {
     {"a handler in a task that nobody keeps counts in its own stream", a_handler_in_a_task_that_nobody_keeps_counts_in_its_own_stream},
     {"a region says its depth, and its end finds it", a_region_says_its_depth_and_its_end_finds_it},
     {"an object has its number, and text cut at the longest", an_object_has_its_number_and_text_cut_at_the_longest},
+    {"a fact has its three words", a_fact_has_its_three_words},
     {"what is said of a task carries what sampling asks for", what_is_said_of_a_task_carries_what_sampling_asks_for},
     {"a handler's first event says which task it is in", a_handlers_first_event_says_which_task_it_is_in},
     {"queues are numbered once each", queues_are_numbered_once_each},
@@ -991,6 +1015,7 @@ static CU_TestInfo statements[] = {
     {"names differ in length also where their hashes agree", names_differ_in_length_also_where_their_hashes_agree},
     {"a name is cut at its longest", a_name_is_cut_at_its_longest},
     {"text of names is used to its last byte", text_of_names_is_used_to_its_last_byte},
+    {"no number is given beyond the last", no_number_is_given_beyond_the_last},
     {"a table without a gap ends the search", a_table_without_a_gap_ends_the_search},
     {"a child forgets what is its parent's", a_child_forgets_what_is_its_parents},
     {"a child inside its parent's event takes another slot", a_child_inside_its_parents_event_takes_another_slot},
