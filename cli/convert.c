@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "cli.h"
+#include "document.h"
 #include "convert.h"
 #include "input.h"
 #include "output.h"
@@ -105,6 +106,8 @@ static int convert_all(struct cli_input *input, struct cli_output *output, const
 {
     struct ttap__convert *convert = ttap__convert_new(format->name, write_out, output);
     struct cli_tally *tally = cli_tally_new();
+    if (convert)
+        ttap__convert_may_hold(convert, CLI_CONVERT_BYTES_MAX);
     int result = convert && tally ? feed_all(input, convert, tally) : -ENOMEM;
 
     if (result == 0)

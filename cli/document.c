@@ -86,6 +86,7 @@ static int decide(struct maker *maker)
         maker->convert = ttap__convert_new("json", write_file, maker->document);
         if (!maker->convert)
             return -ENOMEM;
+        ttap__convert_may_hold(maker->convert, CLI_CONVERT_BYTES_MAX);
     }
     return pass_on(maker, maker->head, maker->head_bytes);
 }

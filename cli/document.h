@@ -8,6 +8,9 @@
 
 #include "input.h"
 
+/** What a conversion may hold here: some ten thousand threads. In a service it is 4 MiB. */
+#define CLI_CONVERT_BYTES_MAX (64u << 20)
+
 struct cli_document {
     int fd; /* read it with pread(2) */
     uint64_t bytes;

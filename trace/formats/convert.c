@@ -52,6 +52,11 @@ struct ttap__convert *ttap__convert_new(const char *format, ttap__out_fn out, vo
     return convert;
 }
 
+void ttap__convert_may_hold(struct ttap__convert *convert, size_t bytes)
+{
+    convert->allowance.limit = bytes;
+}
+
 int ttap__convert_feed(struct ttap__convert *convert, const void *bytes, size_t len_bytes)
 {
     if (!convert->model)

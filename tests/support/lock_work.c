@@ -1,0 +1,90 @@
+/* lock_work.c - threads that fight for a lock and write down who had it when; they know nothing of being recorded.
+ *
+ * lock_work crowd N: N threads, each takes one mutex and holds it 1 ms. lock_work one: one thread holds it 5 ms, again and again, and another waits for it.
+ * At the end one line for each time that it was held: tid, from, to (ns since 1970; taken inside of the lock).
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { THREADS_MAX = 2000, ROUNDS = 40 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_barrier_t together;
+static struct {
+    int tid;
+    uint64_t from_ns, to_ns;
+} held[THREADS_MAX];
+static unsigned held_count; /* by the lock */
+
+static uint64_t now_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void hold(uint64_t ns)
+{
+    pthread_mutex_lock(&lock);
+    unsigned at = held_count++;
+    held[at].tid = (int)syscall(SYS_gettid);
+    held[at].from_ns = now_ns();
+    struct timespec nap = {0, (long)ns};
+    nanosleep(&nap, NULL);
+    held[at].to_ns = now_ns();
+    pthread_mutex_unlock(&lock);
+}
+
+static void *one_of_the_crowd(void *unused)
+{
+    pthread_barrier_wait(&together);
+    hold(1000000);
+    return unused;
+}
+
+static void *holder(void *unused)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        pthread_barrier_wait(&together);
+        hold(5000000);
+    }
+    return unused;
+}
+
+static void *waiter(void *unused)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        pthread_barrier_wait(&together);
+        struct timespec nap = {0, 1000000}; /* the other one has it by then */
+        nanosleep(&nap, NULL);
+        hold(1);
+    }
+    return unused;
+}
+
+int main(int argc, char **argv)
+{
+    static pthread_t threads[THREADS_MAX];
+    int crowd = argc > 2 && !strcmp(argv[1], "crowd"), count = crowd ? atoi(argv[2]) : 2;
+    pthread_attr_t attr;
+    if (count < 1 || count > THREADS_MAX)
+        return 2;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, 256 << 10);
+    pthread_barrier_init(&together, NULL, (unsigned)count);
+    for (int i = 0; i < count; i++)
+        if (pthread_create(&threads[i], &attr, crowd ? one_of_the_crowd : i ? waiter : holder, NULL))
+            return 3;
+    for (int i = 0; i < count; i++)
+        pthread_join(threads[i], NULL);
+    for (unsigned i = 0; i < held_count; i++)
+        printf("%d %llu %llu\n", held[i].tid, (unsigned long long)held[i].from_ns, (unsigned long long)held[i].to_ns);
+    return 0;
+}
