@@ -4,6 +4,7 @@
  * the timeout; thread-per-connection hangs when a connection is suspended; select has FD_SETSIZE. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "internal.h"
 
@@ -17,7 +18,12 @@ enum {
 __attribute__((format(printf, 2, 0))) static void on_log(void *arg, const char *format, va_list args)
 {
     struct listener *listener = arg;
+    bool without_memory = errno == ENOMEM; /* its loop allocates each time around, and goes around at once when that fails */
     ttap__log_v(listener->server, format, args);
+    if (!without_memory)
+        return;
+    nanosleep(&(struct timespec){0, 10000000}, NULL);
+    errno = 0; /* so that the next line, about something else, does not rest */
 }
 
 static struct MHD_Daemon *start(struct listener *listener)

@@ -7,10 +7,10 @@
 #include "signal_storm.h"
 #include "statements.h"
 
-enum { THREADS = 3 };
+enum { THREADS = 4 };
 static struct recording r;
 static struct ttap_name tiles[2 * THREADS]; /* even: the thread's own, odd: its first handler's */
-static const char *const tile_texts[2 * THREADS] = {"tile.0", "tile.1", "tile.2", "tile.3", "tile.4", "tile.5"};
+static const char *const tile_texts[2 * THREADS] = {"tile.0", "tile.1", "tile.2", "tile.3", "tile.4", "tile.5", "tile.6", "tile.7"};
 static __thread unsigned me;
 static __thread int64_t from_handler;
 static int64_t told[2 * THREADS];
