@@ -32,7 +32,7 @@ export class DecodeError extends Error {
 
 /** @returns {Batch} */
 function emptyBatch() {
-    return { strings: [], lanes: [], objects: [], segs: [], marks: [], points: [], tasks: [], attrs: [], wakes: [], samples: [], frames: [], stacks: [], skipped: {} };
+    return { strings: [], lanes: [], objects: [], segs: [], marks: [], points: [], tasks: [], attrs: [], wakes: [], samples: [], frames: [], stacks: [], allocs: [], skipped: {} };
 }
 
 /** @param {Chunk} chunk @param {string} message @returns {never} */
@@ -255,6 +255,7 @@ export class Decoder {
             case 'instant': return this.marksChunk(c, 'name', false);
             case 'counter': return this.pointsChunk(c, 'counter', 'name');
             case 'depth': return this.pointsChunk(c, 'depth', 'object');
+            case 'alloc': return this.allocChunk(c);
             case 'task': return this.taskChunk(c);
             case 'attr': return this.attrChunk(c);
             default: {
@@ -423,6 +424,14 @@ export class Decoder {
     pointsChunk(c, kind, key) {
         const n = rowCount(c);
         this.batch.points.push({ kind, lane: number(c, 'lane'), key: number(c, key), t: times(c, n), v: column(c, 'v', n, Float64Array) });
+        this.rows += n;
+    }
+
+    /** @param {Chunk} c */
+    allocChunk(c) {
+        const n = rowCount(c);
+        const sum = (/** @type {string} */ key) => column(c, key, n, Float64Array).reduce((a, b) => a + b, 0);
+        this.batch.allocs.push({ lane: number(c, 'lane'), calls: sum('calls'), bytes: sum('bytes'), frees: sum('frees') });
         this.rows += n;
     }
 

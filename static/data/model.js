@@ -62,6 +62,8 @@ export class Model {
         this.frameChunks = [];
         /** @type {import('./types.js').StackChunk[]} */
         this.stackChunks = [];
+        /** @type {Map<number, import('./types.js').Allocated>} by lane */
+        this.allocated = new Map();
         /** @type {Map<string, {version: number, value: unknown}>} */
         this.derived = new Map();
     }
@@ -89,6 +91,7 @@ export class Model {
         this.sampleChunks.push(...batch.samples);
         this.frameChunks.push(...batch.frames);
         this.stackChunks.push(...batch.stacks);
+        for (const a of batch.allocs) this.addAllocated(a);
         for (const [table, n] of Object.entries(batch.skipped)) this.skipped[table] = (this.skipped[table] ?? 0) + n;
         this.version++;
     }
@@ -133,6 +136,12 @@ export class Model {
         if (!sorted) sortMarks(marks);
         if (chunk.n > 0) this.latest = Math.max(this.latest, chunk.t[chunk.n - 1]);
         this.markCount += chunk.n;
+    }
+
+    /** @param {import('./types.js').Allocated} more */
+    addAllocated(more) {
+        const sums = this.allocated.get(more.lane) ?? { lane: more.lane, calls: 0, bytes: 0, frees: 0 };
+        this.allocated.set(more.lane, { lane: more.lane, calls: sums.calls + more.calls, bytes: sums.bytes + more.bytes, frees: sums.frees + more.frees });
     }
 
     /** @param {import('./types.js').PointChunk} chunk */

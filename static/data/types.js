@@ -98,12 +98,15 @@
  * @property {SampleChunk[]} samples
  * @property {FrameChunk[]} frames
  * @property {StackChunk[]} stacks
+ * @property {Allocated[]} allocs
  * @property {Record<string, number>} skipped   unknown tables and how many chunks of each
  */
 
 /**
  * @typedef {{n: number, buffer: ArrayBuffer, wideDur: boolean, hasExtra: boolean, hasDetail: boolean}} PackedSeg
  * @typedef {{lane: number, n: number, t: Float64Array, name: Int32Array, task: Int32Array, text: string[]|null}} MarkChunk
+ * What a lane allocated, in all.
+ * @typedef {{lane: number, calls: number, bytes: number, frees: number}} Allocated
  * @typedef {{kind: 'counter'|'depth', lane: number, key: number, t: Float64Array, v: Float64Array}} PointChunk
  * @typedef {{n: number, id: Float64Array, parent: Float64Array, kind: Float64Array, start: Float64Array, dur: Float64Array, status: Float64Array,
  *   lane: Float64Array, end_lane: Float64Array, code: Float64Array, text: Float64Array, flags: Float64Array, trace: string[]|string}} TaskChunk

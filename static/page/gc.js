@@ -23,7 +23,7 @@ export function gcPage(app) {
     const draw = () => {
         const model = app.needModel();
         const phases = phasesOf(model);
-        fill(node, h('h1', null, 'Collector and memory'), phases.length ? cycles(app, phases) : h('p', { class: 'muted' }, 'This capture has no collector\'s phases. Boehm\'s collector is found where a program has it; others tell of theirs with ttap_gc_begin() and ttap_gc_end().'), ...heaps(model));
+        fill(node, h('h1', null, 'Collector and memory'), phases.length ? cycles(app, phases) : h('p', { class: 'muted' }, 'This capture has no collector\'s phases. Boehm\'s collector is found where a program has it; others tell of theirs with ttap_gc_begin() and ttap_gc_end().'), ...allocation(model), ...heaps(model));
     };
     draw();
     return { node, title: 'GC', grown: () => { if (!app.needModel().loading) draw(); } };
@@ -81,6 +81,18 @@ function mmuChart(curve) {
         [0, 0.5, 1].map((u) => [s('line', { x1: 44, x2: W - 12, y1: y(u), y2: y(u) }), s('text', { x: 4, y: y(u) + 4 }, percent(u, 1))]),
         curve.filter((_, i) => i % 3 === 0).map((c) => s('text', { x: x(c.window) - 12, y: H - 8 }, duration(c.window).replace(/\.?0+ /, ' '))),
         s('polyline', { points: curve.map((c) => `${x(c.window).toFixed(1)},${y(c.utilisation).toFixed(1)}`).join(' ') }));
+}
+
+/** What each thread allocated in the window. @param {import('../data/model.js').Model} model */
+function allocation(model) {
+    const rows = [...model.allocated.values()];
+    if (rows.length === 0) return [];
+    return [new Table('Allocation by thread', [
+        { title: 'Thread', name: true, cell: (a) => foreign(model.laneName(model.lane(a.lane)), 60) },
+        { title: 'Allocations', num: true, down: true, sort: byNumber((a) => a.calls), cell: (a) => count(a.calls) },
+        { title: 'Bytes asked for', num: true, down: true, sort: byNumber((a) => a.bytes), cell: (a) => count(a.bytes) },
+        { title: 'Frees', num: true, down: true, sort: byNumber((a) => a.frees), cell: (a) => count(a.frees) },
+    ], rows, { sorted: 2, csv: 'allocation' }).node];
 }
 
 /** Counters that speak of memory. @param {import('../data/model.js').Model} model */

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 
-PROGRAMS, MEMORY_WORK = sys.argv[1:3]
+PROGRAMS, MEMORY_WORK, ALLOC_WORK = sys.argv[1:4]
 MIB = 1 << 20
 
 
@@ -48,13 +48,14 @@ class Document:
         return found
 
 
-def recorded(*command, options=()):
+def recorded(*command, environment=None):
     if os.environ.get("TTAP_SANITIZE"):
         skip("a sanitizer's runtime cannot be preloaded into other programs")
     tool = os.path.join(PROGRAMS, "tracetap")
     with tempfile.TemporaryDirectory() as folder:
         native = os.path.join(folder, "a.ttap")
-        done = subprocess.run([tool, "run", "-q", "-o", native, *options, "--", *command], stdout=subprocess.PIPE, text=True, timeout=100, check=True)
+        done = subprocess.run([tool, "run", "-q", "-o", native, "--", *command], stdout=subprocess.PIPE, text=True, timeout=100, check=True,
+                              env={**os.environ, **(environment or {})})
         for _ in range(300):
             stat = subprocess.run([tool, "stat", "--json", native], capture_output=True, text=True, check=False)
             if stat.returncode == 0 and json.loads(stat.stdout)["truncated"] is False:
@@ -81,5 +82,47 @@ def memory_of_each_process_is_a_counter_of_its_own():
     assert document.notes["source.memory"].startswith("on"), document.notes
 
 
+def check_allocation(out, document):
+    """Each thread's own count, by all of its rows; glibc adds a few allocations of its own when a thread begins."""
+    seen = {}
+    for chunk in document.chunks:
+        if chunk["t"] == "alloc":
+            sums = seen.setdefault(document.lanes[chunk["lane"]]["tid"], [0, 0, 0])
+            for _, *grown in columns(chunk, "calls", "bytes", "frees"):
+                for i, value in enumerate(grown):
+                    sums[i] += value
+    own = [list(map(int, line.split())) for line in out.splitlines()]
+    assert own
+    for tid, calls, size, frees in own:
+        print(tid, (calls, size, frees), seen.get(tid))
+        assert tid in seen
+        assert calls <= seen[tid][0] <= calls + 20 and size <= seen[tid][1] <= size + 100_000, (tid, calls, size, seen[tid])
+        assert frees <= seen[tid][2] <= frees + 20, (tid, frees, seen[tid])
+    assert document.notes["source.alloc"].startswith("on"), document.notes
+
+
+def what_each_thread_allocates_is_counted():
+    check_allocation(*recorded(ALLOC_WORK, "6"))
+
+
+def what_threads_of_forked_processes_allocate_is_counted():
+    check_allocation(*recorded(ALLOC_WORK, "6", "--fork"))
+
+
+def preloaded(library):
+    for folder in ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"):
+        if os.path.exists(os.path.join(folder, library)):
+            return {"LD_PRELOAD": os.path.join(folder, library)}
+    return skip(f"{library} is not installed")
+
+
+def allocation_is_counted_in_front_of_jemalloc():
+    check_allocation(*recorded(ALLOC_WORK, "4", environment=preloaded("libjemalloc.so.2")))
+
+
+def allocation_is_counted_in_front_of_tcmalloc():
+    check_allocation(*recorded(ALLOC_WORK, "4", environment=preloaded("libtcmalloc_minimal.so.4")))
+
+
 if __name__ == "__main__":
-    globals()[sys.argv[3]]()
+    globals()[sys.argv[4]]()

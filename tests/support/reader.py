@@ -29,6 +29,7 @@ U64_MAX = (1 << 64) - 1
 
 HEADER, CLOCK, NAMES, THREADS, EVENTS, LOSS, TASKS, ACCOUNT, TRAILER = range(1, 10)
 LEVEL_PROCESS = 3  # what a source says of the whole process, on its main thread
+LEVEL_ALLOC = 4
 LEVEL_MAX = 7
 LOSS_REASONS = {1: "full", 2: "nested", 3: "queue", 4: "late", 5: "stall"}
 END_REASONS = {1: "window", 2: "bytes", 3: "stopped", 4: "client", 5: "lease", 6: "shutdown"}
@@ -58,7 +59,7 @@ ACCOUNT_COLUMNS = ["delivered", "filtered", *LOST_COLUMNS, "sampled_out"]
     GC_BEGIN,
     GC_END,
 ) = range(1, 22)
-GC_STOPPED, GC_RESUMED = 40, 41
+GC_STOPPED, GC_RESUMED, ALLOC = 40, 41, 42
 
 # The kinds of version 1.0. One of that number with another name, or without one of these fields, means nothing to us
 # and is skipped by its fields.
@@ -85,6 +86,7 @@ queue_wait_end queue:u name:n why:u
 gc_begin phase:n
 gc_end phase:n""".split("\n")), 1))
 KINDS_1_0 |= {GC_STOPPED: ("gc_stopped", "tid:u"), GC_RESUMED: ("gc_resumed", "tid:u")}
+KINDS_1_0[ALLOC] = ("alloc", "calls:u bytes:u frees:u")
 
 
 class NotACapture(Exception):

@@ -39,6 +39,7 @@ class Document:
         "instant": ["name", "task"],
         "counter": ["name", "v"],
         "depth": ["object", "v"],
+        "alloc": ["calls", "bytes", "frees"],
         "wait": ["dur", "object", "why", "task", "flags"],
         "gc": ["dur", "phase", "flags"],
         "lost": ["dur", "count", "reason"],

@@ -18,7 +18,7 @@ OPEN_START, OPEN_END = 1, 2
 WAIT_WHY = {1: "full", 2: "empty"}
 TIMED = {"region", "work", "wait", "gc", "lost"}  # tables with start and dur, clipped to the window
 JSON_EXACT = 1 << 53  # beyond this a viewer's numbers are not exact, so no pid or tid of a document is
-POINTS = {"log", "instant", "counter", "depth"}  # tables with a time only
+POINTS = {"log", "instant", "counter", "depth", "alloc"}  # tables with a time only
 
 
 class Clock:
@@ -94,7 +94,7 @@ class Tables:
         self.clock = Clock(capture)
         self.latest = self.base
         self.rows = {
-            name: [] for name in ["region", "work", "attr", "log", "instant", "counter", "depth", "wait", "gc", "lost"]
+            name: [] for name in ["region", "work", "attr", "log", "instant", "counter", "depth", "alloc", "wait", "gc", "lost"]
         }
         self.tasks = {}
         self.lanes = {}  # (thread, level) -> lane key
@@ -175,12 +175,14 @@ class Tables:
     # Runs
 
     def _run(self, run):
-        if run.level == r.LEVEL_PROCESS:
+        if run.level in (r.LEVEL_PROCESS, r.LEVEL_ALLOC):
             stream = self._stream(run.thread, 0)
             for event in run.events:
                 self._see(event.ticks)
                 if event.means == r.COUNTER:
                     self._counter(stream, event.ticks, event.values)
+                elif event.means == r.ALLOC:
+                    self._add("alloc", lane=stream.lane, at=event.ticks, **event.values)
             return
         stream = self._stream(run.thread, run.level)
         first, gap = stream.next_seq is None, stream.next_seq != run.first_seq

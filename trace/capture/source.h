@@ -39,6 +39,8 @@ struct ttap__source {
     /* A window begins or ends at this time: say where every thread stands. Take effect before or with the next drain. */
     void (*edge)(uint64_t mono_ns);
     void (*drain)(void);
+    /* A thread is gone and its slot about to be given back: the last look at what the slot holds. May be NULL. */
+    void (*slot_over)(uint32_t slot);
     void (*stop)(void);
     /* The child of fork(): forget, without touching what is the parent's. */
     void (*after_fork)(void);
@@ -86,6 +88,7 @@ void ttap__sources_start(uint64_t groups);
 void ttap__sources_look(void);
 void ttap__sources_edge(uint64_t mono_ns);
 void ttap__sources_drain(void);
+void ttap__sources_slot_over(uint32_t slot);
 /* Stop those of which nobody wants anything. */
 void ttap__sources_stop_beyond(uint64_t groups);
 void ttap__sources_after_fork(void);

@@ -79,6 +79,13 @@ void ttap__sources_drain(void)
             linked[i]->drain();
 }
 
+void ttap__sources_slot_over(uint32_t slot)
+{
+    for (uint32_t i = 0; linked[i]; i++)
+        if (running[i] && linked[i]->slot_over)
+            linked[i]->slot_over(slot);
+}
+
 void ttap__sources_stop_beyond(uint64_t groups)
 {
     for (uint32_t i = 0; linked[i]; i++) {

@@ -115,6 +115,7 @@ struct ttap__slot {
     uint64_t call;         /* the hooked call its thread is in (enum ttap__op of trace/hooks); 0: none, or no hooks */
     uint64_t call_object, call_frame; /* on what; and on which stack frame the note was made */
     uint64_t call_start;   /* ticks; 0 if nobody recorded when it was made */
+    uint64_t alloc_calls, alloc_bytes, alloc_frees; /* by the owner's hooks, while somebody wants to know */
     uint64_t task[TTAP__TASK_WORDS]; /* struct ttap_task of the current task. Word 0, its id, is 0 while the others change */
     char name[TTAP__THREAD_NAME_BYTES];
     char comm[16];         /* members only: the kernel's name when it attached, for after it is gone */

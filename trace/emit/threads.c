@@ -141,6 +141,9 @@ static void slot_init(struct ttap__slot *slot, uint64_t uid)
     if (ttap__share_role == TTAP__SHARE_MEMBER)
         ttap__syscall6(SYS_prctl, 16 /* PR_GET_NAME */, (long)slot->comm, 0, 0, 0, 0);
     ttap__store(&slot->call, 0);
+    ttap__store(&slot->alloc_calls, 0);
+    ttap__store(&slot->alloc_bytes, 0);
+    ttap__store(&slot->alloc_frees, 0);
     ttap__store(&slot->call_frame, 0);
     ttap__store(&slot->name_version, (ttap__load(&slot->name_version) | 1) + 1); /* odd: its last owner was cancelled while writing */
     for (size_t i = 0; i < TTAP__TASK_WORDS; i++)

@@ -37,7 +37,7 @@ struct page {
 
 /* ---- Tables ---- */
 
-enum table { STR, REGION, WORK, TASK, ATTR, LOG, INSTANT, COUNTER, DEPTH, WAIT, GC, LOST, STATE, WAKE, CALL, RELEASE, FRAME, STACK, SAMPLE, TABLES };
+enum table { STR, REGION, WORK, TASK, ATTR, LOG, INSTANT, COUNTER, DEPTH, WAIT, GC, LOST, STATE, WAKE, CALL, RELEASE, FRAME, STACK, SAMPLE, ALLOC, TABLES };
 
 enum form { I64, I32, U8, TIME, TEXT, TEXT_ARRAY, TRACE };
 
@@ -55,6 +55,7 @@ struct PACKED attr { int32_t task, key; uint32_t value; };
 struct PACKED line { int64_t at; int32_t cat, task; uint32_t text; };
 struct PACKED instant { int64_t at; int32_t name, task; };
 struct PACKED value { int64_t at, v; };
+struct PACKED alloc { int64_t at, calls, bytes, frees; };
 struct PACKED wait { int64_t at, dur; int32_t object, why, task; uint8_t flags; };
 struct PACKED gc { int64_t at, dur; int32_t phase; uint8_t flags; };
 struct PACKED lost { int64_t at, dur, count; int32_t reason; };
@@ -89,6 +90,7 @@ static const struct {
     [LOG] = {"log", NULL, sizeof(struct line), true, {T(line), C(line, cat, I32), C(line, text, TEXT), C(line, task, I32)}},
     [INSTANT] = {"instant", NULL, sizeof(struct instant), true, {T(instant), C(instant, name, I32), C(instant, task, I32)}},
     [COUNTER] = {"counter", "name", sizeof(struct value), true, {T(value), C(value, v, I64)}},
+    [ALLOC] = {"alloc", NULL, sizeof(struct alloc), true, {T(alloc), C(alloc, calls, I64), C(alloc, bytes, I64), C(alloc, frees, I64)}},
     [DEPTH] = {"depth", "object", sizeof(struct value), true, {T(value), C(value, v, I64)}},
     [WAIT] = {"wait", NULL, sizeof(struct wait), true,
               {T(wait), C(wait, dur, I64), C(wait, object, I32), C(wait, why, I32), C(wait, task, I32), C(wait, flags, U8)}},
@@ -911,6 +913,11 @@ static int on_counter(void *arg, const struct ttap__counter_row *row)
     return add(arg, COUNTER, (int32_t)row->lane, row->name, &(struct value){row->at_ns, row->value});
 }
 
+static int on_alloc(void *arg, const struct ttap__alloc_row *row)
+{
+    return add(arg, ALLOC, (int32_t)row->lane, 0, &(struct alloc){row->at_ns, clamped(row->calls), clamped(row->bytes), clamped(row->frees)});
+}
+
 static int on_depth(void *arg, const struct ttap__depth_row *row)
 {
     return add(arg, DEPTH, (int32_t)row->lane, (int32_t)row->object, &(struct value){row->at_ns, clamped(row->items)});
@@ -981,7 +988,7 @@ static int on_end(void *arg, const struct ttap__end_row *end)
 const struct ttap__rows ttap__json_rows = {
     .capture = on_capture, .note = on_note, .string = on_string, .lane = on_lane, .object = on_object, .region = on_region,
     .work = on_work,       .wait = on_wait, .gc = on_gc,         .lost = on_lost, .log = on_log,       .instant = on_instant,
-    .counter = on_counter, .depth = on_depth, .attr = on_attr,   .task = on_task, .state = on_state, .wake = on_wake,
+    .counter = on_counter, .alloc = on_alloc, .depth = on_depth, .attr = on_attr,   .task = on_task, .state = on_state, .wake = on_wake,
     .call = on_call,       .release = on_release, .frame = on_frame, .stack = on_stack, .sample = on_sample,
     .end = on_end,
 };

@@ -755,7 +755,7 @@ static void on_nested_samples(struct ttap__model *model, const struct ttap__even
         on_sample(model, lane, &event, see(model, event.ticks));
 }
 
-/* Counters of the process, on the lane of its main thread. */
+/* Counters of the process, on the lane of its main thread; what threads allocated, on theirs. */
 static void on_process(struct ttap__model *model, const struct ttap__events *block)
 {
     struct ttap__lane *lane = lane_of(model, block->thread, 0);
@@ -770,6 +770,8 @@ static void on_process(struct ttap__model *model, const struct ttap__events *blo
         int64_t ns = see(model, event.ticks);
         if (event.row->known == TTAP__COUNTER)
             on_point(model, lane, &event, ns);
+        else if (event.row->known == TTAP__ALLOC)
+            TELL(model, alloc, (&(struct ttap__alloc_row){lane->number, ns, event.a[0], event.a[1], event.a[2]}));
     }
 }
 
@@ -782,7 +784,7 @@ static int on_events(void *arg, const struct ttap__events *block)
     if (block->level > TTAP__LEVEL_SIGNAL) {
         if (block->level == TTAP__LEVEL_SCHED)
             on_sched(model, block);
-        else if (block->level == TTAP__LEVEL_PROCESS)
+        else if (block->level == TTAP__LEVEL_PROCESS || block->level == TTAP__LEVEL_ALLOC)
             on_process(model, block);
         return done(model); /* other sources are of a later version */
     }

@@ -117,6 +117,13 @@ struct ttap__counter_row {
     int64_t at_ns, value;
 };
 
+/** What the lane's thread allocated since its row before. */
+struct ttap__alloc_row {
+    uint32_t lane;
+    int64_t at_ns;
+    uint64_t calls, bytes, frees;
+};
+
 struct ttap__depth_row {
     uint32_t lane, object;
     int64_t at_ns;
@@ -180,6 +187,7 @@ struct ttap__rows {
     int (*log)(void *arg, const struct ttap__log_row *row);
     int (*instant)(void *arg, const struct ttap__instant_row *row);
     int (*counter)(void *arg, const struct ttap__counter_row *row);
+    int (*alloc)(void *arg, const struct ttap__alloc_row *row);
     int (*depth)(void *arg, const struct ttap__depth_row *row);
     int (*attr)(void *arg, const struct ttap__attr_row *row);
     int (*task)(void *arg, const struct ttap__task_out *row);

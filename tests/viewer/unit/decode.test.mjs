@@ -33,6 +33,17 @@ test('a known capture comes out as it was written', () => {
     assert.equal(m.row(2, 'lost').segs[0].extra[0], 120);
 });
 
+test('each process has counters of its own, and what threads allocate is summed up', () => {
+    const w = new CaptureWriter();
+    for (const [id, pid] of [[1, 10], [2, 20]]) w.lane(id, `main-${id}`, { pid, tid: pid });
+    const name = w.str('memory.resident_bytes');
+    for (const lane of [1, 2]) w.table('counter', { lane, name }, [{ start: 0, v: lane * 100 }, { start: MS, v: lane * 1000 }]);
+    for (const bytes of [64, 36]) w.table('alloc', { lane: 2 }, [{ start: bytes, calls: 2, bytes, frees: 1 }, { start: bytes, calls: 1, bytes: 0, frees: 0 }]);
+    const m = read(w.text());
+    assert.deepEqual(m.series().map((s) => [s.title, s.n, s.max]), [['memory.resident_bytes · 10', 2, 1000], ['memory.resident_bytes · 20', 2, 2000]]);
+    assert.deepEqual([...m.allocated.values()], [{ lane: 2, calls: 6, bytes: 100, frees: 2 }]);
+});
+
 test('the same comes out byte by byte, and with any size of piece', () => {
     const text = knownCapture().text();
     const whole = JSON.stringify(read(text), (k, v) => (v instanceof Map ? [...v] : k === 'derived' ? undefined : v));

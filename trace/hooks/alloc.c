@@ -1,0 +1,186 @@
+/* alloc.c - what each thread allocates: calls and bytes asked for, counted in its slot while a window wants that. Nothing is recorded call by call;
+ * the drainer reads the counts (sources/alloc.c).
+ *
+ * The loader itself calls these, also while it looks up the real ones for us: what is asked for then comes out of a buffer, which free() knows.
+ * In here nothing allocates, locks or fails; the real function, whoever's it is, does all else. Allocators that a program is linked with behave as if
+ * called directly: what they define is what comes next after us. glibc's reallocarray() calls realloc(), ours, and so is counted there.
+ */
+#include "hooks.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+REAL_FUNCTION(void *, malloc, (size_t))
+REAL_FUNCTION(void *, calloc, (size_t, size_t))
+REAL_FUNCTION(void *, realloc, (void *, size_t))
+REAL_FUNCTION(void, free, (void *))
+REAL_FUNCTION(int, posix_memalign, (void **, size_t, size_t))
+REAL_FUNCTION(void *, aligned_alloc, (size_t, size_t))
+REAL_FUNCTION(void *, memalign, (size_t, size_t))
+REAL_FUNCTION(void *, valloc, (size_t))
+REAL_FUNCTION(void *, pvalloc, (size_t))
+
+/* ---- Until the real ones are known ---- */
+
+/* The loader's own needs while it looks up a name: some hundred bytes. */
+#define BOOT_BYTES 65536u
+static _Alignas(16) char boot[BOOT_BYTES];
+static uint32_t boot_used;
+
+/* This thread looks up a real function, so that what asks for memory is the loader on its behalf. */
+static __thread uint32_t looking __attribute__((tls_model("initial-exec")));
+
+static bool is_boot(const void *p)
+{
+    return (const char *)p >= boot && (const char *)p < boot + BOOT_BYTES;
+}
+
+/* Zeroed, aligned to 16, never given back. */
+static void *boot_alloc(size_t bytes)
+{
+    if (bytes > BOOT_BYTES)
+        return NULL;
+    uint32_t rounded = (uint32_t)(bytes + 15) & ~15u;
+    uint32_t at = __atomic_fetch_add(&boot_used, rounded, __ATOMIC_RELAXED);
+    return at <= BOOT_BYTES - rounded ? boot + at : NULL;
+}
+
+/* Known: all of them, which are looked up together at the first call of any. */
+static void *known(void **function, struct ttap__real *real)
+{
+    void *found = ttap__load(function);
+    if (ttap__likely(found != NULL))
+        return found;
+    if (looking)
+        return NULL;
+    looking = 1;
+    found = ttap__real_find(real);
+    looking = 0;
+    return found;
+}
+#define KNOWN(name) ((name##_function)known(&name##_entry.function, &name##_entry))
+
+/* ---- Counting ---- */
+
+/* One instruction, where a handler of this thread may count as well. */
+static inline void add(uint64_t *count, uint64_t value)
+{
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+    __asm__ volatile("addq %1, %0" : "+m"(*count) : "r"(value));
+#else
+    __atomic_fetch_add(count, value, __ATOMIC_RELAXED);
+#endif
+}
+
+static struct ttap__slot *slot_here(void)
+{
+    struct ttap__slot *slot = ttap__tls->slot;
+    return ttap__likely(slot != NULL) ? slot : ttap__call_slot();
+}
+
+static __attribute__((noinline)) void *counted(void *p, size_t bytes)
+{
+    struct ttap__slot *slot = p ? slot_here() : NULL;
+    if (!slot)
+        return p;
+    add(&slot->alloc_calls, 1);
+    add(&slot->alloc_bytes, bytes);
+    return p;
+}
+
+static __attribute__((noinline)) void count_free(void)
+{
+    struct ttap__slot *slot = slot_here();
+    if (slot)
+        add(&slot->alloc_frees, 1);
+}
+
+#define WANTED TTAP_ENABLED(TTAP_GROUP_ALLOC)
+
+/* ---- The hooks ---- */
+
+HOOK void *malloc(size_t bytes)
+{
+    malloc_function real = KNOWN(malloc);
+    if (ttap__unlikely(!real))
+        return boot_alloc(bytes);
+    if (!WANTED)
+        return real(bytes);
+    return counted(real(bytes), bytes);
+}
+
+HOOK void *calloc(size_t count, size_t each)
+{
+    calloc_function real = KNOWN(calloc);
+    size_t bytes;
+    if (ttap__unlikely(!real))
+        return __builtin_mul_overflow(count, each, &bytes) ? NULL : boot_alloc(bytes);
+    if (!WANTED)
+        return real(count, each);
+    return counted(real(count, each), count * each);
+}
+
+/* Memory out of the buffer stays there; what it held goes along. */
+static void *leave_boot(const char *p, size_t bytes)
+{
+    void *moved = malloc(bytes);
+    size_t had = (size_t)(boot + BOOT_BYTES - p); /* at most */
+    if (moved)
+        memcpy(moved, p, had < bytes ? had : bytes);
+    return moved;
+}
+
+HOOK void *realloc(void *p, size_t bytes)
+{
+    if (ttap__unlikely(is_boot(p)))
+        return leave_boot(p, bytes);
+    realloc_function real = KNOWN(realloc);
+    if (ttap__unlikely(!real))
+        return p ? NULL : boot_alloc(bytes);
+    if (!WANTED)
+        return real(p, bytes);
+    return counted(real(p, bytes), bytes);
+}
+
+HOOK void free(void *p)
+{
+    if (ttap__unlikely(is_boot(p)))
+        return;
+    free_function real = KNOWN(free);
+    if (ttap__unlikely(!real))
+        return; /* the loader's, and from nowhere else */
+    if (p && WANTED)
+        count_free();
+    real(p);
+}
+
+HOOK int posix_memalign(void **out, size_t alignment, size_t bytes)
+{
+    posix_memalign_function real = KNOWN(posix_memalign);
+    if (ttap__unlikely(!real))
+        return ENOMEM;
+    int error = real(out, alignment, bytes);
+    if (!error && WANTED)
+        counted(*out, bytes);
+    return error;
+}
+
+#define HOOKED_ALLOC(name, parameters, arguments)                                                                                   \
+    HOOK void *name parameters; /* some have no prototype */                                                                        \
+    HOOK void *name parameters                                                                                                      \
+    {                                                                                                                               \
+        name##_function real = KNOWN(name);                                                                                         \
+        if (ttap__unlikely(!real))                                                                                                  \
+            return NULL;                                                                                                            \
+        if (!WANTED)                                                                                                                \
+            return real arguments;                                                                                                  \
+        return counted(real arguments, bytes);                                                                                      \
+    }
+
+HOOKED_ALLOC(aligned_alloc, (size_t alignment, size_t bytes), (alignment, bytes))
+HOOKED_ALLOC(memalign, (size_t alignment, size_t bytes), (alignment, bytes))
+HOOKED_ALLOC(valloc, (size_t bytes), (bytes))
+HOOKED_ALLOC(pvalloc, (size_t bytes), (bytes))
