@@ -1,10 +1,13 @@
 /* test_packer.c - cells in, what a reader is told out: each kind, each reason to leave an event out, each way in which a run ends. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "emit.h"
 #include "packed.h"
 #include "packer.h"
+#include "stacks.h"
+#include "stacktable.h"
 #include "statements.h"
 
 enum { CELL_WORDS = 2, T0 = 1000 };
@@ -158,10 +161,12 @@ static void every_kind_says_what_its_cells_say(void)
     put_3(TTAP__QUEUE_WAIT_END, UINT64_C(3) << 32 | 70, 2);
     put_log(11, "seventeen letters");
     put_log(11, "");
+    put_3(TTAP__GC_STOPPED, 4711, 0);
+    put_3(TTAP__GC_RESUMED, 4711, 0);
     RUN("1000 instant name=5; 1010 gc_begin phase=6; 1020 gc_end phase=6; 1030 counter name=9 value=-12; "
         "1040 queue_enqueue queue=70 name=3 depth=2; 1050 queue_dequeue queue=70 name=3 depth=1; "
         "1060 queue_wait_begin queue=70 name=3 why=1; 1070 queue_wait_end queue=70 name=3 why=2; "
-        "1080 log category=11 'seventeen letters'; 1090 log category=11 ''",
+        "1080 log category=11 'seventeen letters'; 1090 log category=11 ''; 1100 gc_stopped tid=4711; 1110 gc_resumed tid=4711",
         0);
 }
 
@@ -186,6 +191,64 @@ static void every_kind_of_hooked_call_says_what_its_cells_say(void)
         "1020 file_call op=22 start=993 object=139637976732212 result=-11; 1030 sleep_call op=23 start=993 object=139637976732212 result=-11; "
         "1040 lock_wake op=24 object=139637976732212; 1050 net_object object=65545 '/sixteen/letters'; 1060 file_object object=65545 '/sixteen/letters'",
         0);
+}
+
+/* Everything up to a cell that makes no sense is kept. */
+static void stops_at_damage(void)
+{
+    CU_ASSERT_EQUAL(pack_from(0), 1);
+    CU_ASSERT_TRUE(run.damaged);
+    CU_ASSERT_EQUAL(run.last_ticks, T0);
+    SAYS("1000 instant name=5");
+}
+
+/* Of so many addresses, of which the first tells stacks apart. */
+static void put_stack(unsigned kind, uint64_t first_word, unsigned frames, uint64_t innermost, uint64_t cut)
+{
+    uint64_t *w = event(kind, (3 + frames + 1) / 2);
+    w[1] = first_word;
+    w[2] = (uint64_t)getpid() << 32 | cut | frames;
+    for (unsigned i = 0; i < frames; i++)
+        w[3 + i] = i ? 0x1000 + i : innermost;
+}
+
+static void stacks_are_told_by_number_each_once_the_same(void)
+{
+    ttap__stacks_forget();
+    afresh();
+    put_stack(TTAP__SAMPLE, 10101010, 3, 0x900, 0);
+    put_stack(TTAP__CALL_STACK, T0 - 7, 4, 0x900, TTAP__STACK_CUT);
+    put_stack(TTAP__SAMPLE, 5, 3, 0x900, 0);
+    put_stack(TTAP__SAMPLE, 6, 3, 0x900, TTAP__STACK_CUT); /* the same but for its outer end */
+    put_1(TTAP__INSTANT, 5);
+    RUN("1000 sample cpu_ns=10101010 stack=1; 1010 call_stack start=993 stack=2; 1020 sample cpu_ns=5 stack=1; 1030 sample cpu_ns=6 stack=3; "
+        "1040 instant name=5",
+        0);
+    const uint64_t *frames = NULL;
+    const struct ttap__stack_entry *stack = ttap__stack_at(2, &frames);
+    CU_ASSERT(ttap__stacks_made() == 3 && stack && stack->count == 4 && stack->cut && TTAP__FRAME_OFFSET(frames[0]) == 0x900);
+    view.groups = TTAP_GROUPS_ALL & ~TTAP_GROUP_SAMPLE;
+    RUN("1040 instant name=5", 4);
+    ttap__stacks_forget();
+}
+
+static void a_stack_longer_than_any_or_than_its_chunk_is_damage(void)
+{
+    for (unsigned frames = 0; frames <= TTAP__STACK_FRAMES_MAX + 1; frames++)
+        for (unsigned missing = 0; missing <= 2; missing++) {
+            unsigned whole = (3 + frames + 1) / 2;
+            if (missing >= whole)
+                continue;
+            afresh();
+            put_1(TTAP__INSTANT, 5);
+            put_stack(TTAP__SAMPLE, 1, frames, 0x900, 0);
+            used -= missing;
+            if (missing || frames > TTAP__STACK_FRAMES_MAX)
+                stops_at_damage();
+            else
+                CU_ASSERT(pack_from(0) == 1 + whole && !run.damaged);
+        }
+    ttap__stacks_forget();
 }
 
 static void every_kind_about_tasks_says_what_its_cells_say(void)
@@ -634,15 +697,6 @@ static void a_mark_of_nested_losses_ends_the_run_behind_it(void)
     SAYS("1020 instant name=6");
 }
 
-/* Everything up to a cell that makes no sense is kept. */
-static void stops_at_damage(void)
-{
-    CU_ASSERT_EQUAL(pack_from(0), 1);
-    CU_ASSERT_TRUE(run.damaged);
-    CU_ASSERT_EQUAL(run.last_ticks, T0);
-    SAYS("1000 instant name=5");
-}
-
 /* Emitters note the task at the start of a signal handler's chunk: no event, but the next head tells it. */
 static void a_noted_task_ends_the_run_and_is_in_the_next_head(void)
 {
@@ -823,6 +877,8 @@ static CU_TestInfo statements[] = {
     {"a name that does not exist is damage", a_name_that_does_not_exist_is_damage},
     {"a mark of nested losses ends the run behind it", a_mark_of_nested_losses_ends_the_run_behind_it},
     {"a noted task ends the run and is in the next head", a_noted_task_ends_the_run_and_is_in_the_next_head},
+    {"stacks are told by number, each once the same", stacks_are_told_by_number_each_once_the_same},
+    {"a stack longer than any, or than its chunk, is damage", a_stack_longer_than_any_or_than_its_chunk_is_damage},
     {"no cells are an empty run", no_cells_are_an_empty_run},
     {"a kind that is none is damage", a_kind_that_is_none_is_damage},
     {"an event that ends beyond its chunk is damage", an_event_that_ends_beyond_its_chunk_is_damage},

@@ -925,6 +925,20 @@ static void whole_capture(void)
     wire_block_close(&wire);
 }
 
+static void a_stack_of_more_frames_than_its_block_has_is_damage(void)
+{
+    for (uint64_t frames = 0; frames < 5; frames++) {
+        plain_header();
+        wire_block_open(&wire, 13);
+        NUMBERS(U(1), U(131), U(0), frames, U(1), U(2), U(3), U(4));
+        if (frames < 2)
+            wire.len -= 2 * (2 - frames);
+        wire_block_close(&wire);
+        CU_ASSERT_EQUAL(read_all(), frames <= 2 ? 0 : -EBADMSG);
+        CU_ASSERT_EQUAL(strstr(said, "stack 131") != NULL, frames <= 2);
+    }
+}
+
 static void nobody_needs_to_listen(void)
 {
     static const struct ttap__read_calls none = {.block = NULL};
@@ -1035,6 +1049,7 @@ static CU_TestInfo statements[] = {
     {"a preamble has a magic and a version", a_preamble_has_a_magic_and_a_version},
     {"where a capture is cut is told", where_a_capture_is_cut_is_told},
     {"a block has its letters and at most a mebibyte", a_block_has_its_letters_and_at_most_a_mebibyte},
+    {"a stack of more frames than its block has is damage", a_stack_of_more_frames_than_its_block_has_is_damage},
     {"nobody needs to listen", nobody_needs_to_listen},
     {"whoever refuses hears nothing more", whoever_refuses_hears_nothing_more},
     {"whoever refuses a note hears no second one", whoever_refuses_a_note_hears_no_second_one},
