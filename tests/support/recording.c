@@ -10,6 +10,7 @@
 
 /* Programs that count their own events to the last one link no sources: this stands in for trace/sources/register.c. */
 struct ttap__source;
+#ifndef RECORDING_WITH_SOURCES
 extern const struct ttap__source *const ttap__sources_linked[];
 const struct ttap__source *const ttap__sources_linked[] = {NULL};
 

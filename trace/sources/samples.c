@@ -34,9 +34,14 @@
 #define BUCKETS 1024u
 #define NONE UINT32_MAX
 
-#ifndef SIGEV_THREAD_ID
-#define SIGEV_THREAD_ID 4
-#endif
+/* As the kernel has it: C libraries differ in what they call the thread's number. */
+struct signal_event {
+    uintptr_t value;
+    int32_t number, notify, tid;
+    char unused[44];
+};
+_Static_assert(sizeof(struct signal_event) == 64, "the size of the kernel's struct sigevent");
+#define NOTIFY_THREAD 4 /* SIGEV_THREAD_ID */
 
 struct timed {
     int32_t tid, timer;
@@ -169,9 +174,8 @@ static uint64_t phase_of(int tid, uint64_t period_ns)
 /* A thread that is new has used no CPU time that somebody else counted: its time counts from its birth. */
 static void set_timer(struct timed *timed, bool is_new)
 {
-    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF, .sigev_value.sival_ptr = (void *)(uintptr_t)samples.period_ns};
+    struct signal_event event = {.value = (uintptr_t)samples.period_ns, .number = SIGPROF, .notify = NOTIFY_THREAD, .tid = timed->tid};
     int timer = -1;
-    event._sigev_un._tid = timed->tid;
     long error = ttap__syscall6(SYS_timer_create, clock_of(timed->tid), (long)&event, (long)&timer, 0, 0, 0);
     if (error == -EAGAIN || error == -ENOMEM) /* else it has ended */
         ttap__store(&told_untimed, told_untimed + 1);
