@@ -13,6 +13,7 @@ struct ttap__source;
 #ifndef RECORDING_WITH_SOURCES
 extern const struct ttap__source *const ttap__sources_linked[];
 const struct ttap__source *const ttap__sources_linked[] = {NULL};
+#endif
 
 static void *grown(void *items, size_t count, size_t item_bytes)
 {
