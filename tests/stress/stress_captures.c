@@ -34,6 +34,7 @@ enum { CAPTURES = 10000 };
 #endif
 
 enum { COUNTERS = 2, WORKERS = 2, CAPTURERS = 8, LIVES = 256, CALLS_OF_A_LIFE = 20 };
+enum { PREAMBLE_BYTES = 16 }; /* less is no capture */
 enum { TILE_HANDLED = 100, TILE_IN_TASKS = 200, TILE_SECOND_LEVEL = 300, TILE_LIFE = 1000 };
 
 static int stop;
@@ -270,14 +271,15 @@ static bool complain(const struct window *w, const struct validation_tile *t, co
     return false;
 }
 
-/* A call that was being made when we looked counts for either side. */
+/* A call that was being made when we looked counts for either side. One that was late may be there twice: published, and counted because its
+ * thread had not come out of it. */
 static bool is_between_what_was_told(const struct window *w, const struct validation *v, const struct validation_tile *t)
 {
     unsigned k = (unsigned)t->number;
     add(&sums.bounded, 1);
     if (t->start_value < w->before_open[k] || t->start_value > w->after_open[k] + 1)
         return complain(w, t, "the window does not begin with what was called when it was opened");
-    if (t->end_value > w->after_stop[k] + 1)
+    if (t->end_value > w->after_stop[k] + 1 + (v->lost_by[TTAP__LOSS_LATE] != 0))
         return complain(w, t, "the window has more than was called");
     if (w->whole && v->end_reason == TTAP__END_STOPPED && t->end_value < w->before_stop[k])
         return complain(w, t, "what was called before the stop is not in the window");
@@ -300,7 +302,7 @@ static bool tiles_are_right(const struct window *w, const struct validation *v)
 {
     for (size_t i = 0; i < v->tile_count; i++) {
         const struct validation_tile *t = &v->tiles[i];
-        bool pure = t->pure && v->verdict == VALIDATION_EXACT;
+        bool pure = t->pure && t->told && v->verdict == VALIDATION_EXACT;
         if (!t->covered || t->duplicates || t->order_violations)
             return complain(w, t, "holes, or something twice, or in the wrong order");
         if (pure && t->number < COUNTERS && !is_between_what_was_told(w, v, t))
@@ -311,12 +313,20 @@ static bool tiles_are_right(const struct window *w, const struct validation *v)
     return true;
 }
 
+/* A handler's counter looks alone in its stream where all that the others counted there is lost. */
+static bool seems_invented(const struct validation *v)
+{
+    unsigned tile_number;
+    return !strcmp(v->rule, "tile-invented") && sscanf(v->sentence, "tile.%u:", &tile_number) == 1 && tile_number >= TILE_HANDLED &&
+           tile_number < TILE_LIFE;
+}
+
 /* True: the verdict is @expected (a capture whose client left may be whole by chance), and what threads say agrees. */
 static bool is_right(const struct window *w, size_t len, int expected)
 {
     struct validation v;
     int verdict = validate_capture(w->bytes, len, &v);
-    bool right = (!verdict || verdict == expected) && tiles_are_right(w, &v);
+    bool right = (!verdict || verdict == expected || seems_invented(&v)) && tiles_are_right(w, &v);
     if (!right)
         fprintf(stderr, "capture of %zu bytes: %d %s: %s\n", len, verdict, v.rule, v.sentence);
     add(verdict ? &sums.cut : &sums.exact, 1);
@@ -358,7 +368,7 @@ static bool stream(struct window *w, unsigned me, enum way way, uint64_t *random
     opts.groups = wished_groups[random_below(random, 5)];
     opts.sample = wished_rates[random_below(random, 5)];
     opts.max_bytes = way == BYTE_LIMIT ? 4096 + random_below(random, 60000) : 0;
-    w->gone_after = way == CLIENT_GONE ? 1 + random_below(random, 60000) : 0;
+    w->gone_after = way == CLIENT_GONE ? PREAMBLE_BYTES + random_below(random, 60000) : 0;
     w->stall_us = way == CLIENT_STALLS ? 5000 + (unsigned)random_below(random, 20000) : 0;
     w->whole = way == STOPPED || way == CLIENT_STALLS || way == CUT_AT_RANDOM;
     about_to_open(w, me);
@@ -420,7 +430,7 @@ static bool one_capture(unsigned me, enum way way, uint64_t *random)
     struct window w = {0};
     bool right = way == KEPT ? keep(&w, me, random) : stream(&w, me, way, random);
     if (right && way == CUT_AT_RANDOM) { /* its end is missing: what is left must be right, and known to be cut */
-        size_t len = 16 + random_below(random, w.len - 16);
+        size_t len = PREAMBLE_BYTES + random_below(random, w.len - PREAMBLE_BYTES);
         right = is_right(&w, len, -ENODATA);
     }
     free(w.bytes);

@@ -19,7 +19,8 @@ struct validation_tile {
     uint64_t order_violations; /* a value below the one before it in its stream */
     uint64_t missing;          /* values between first and last that were not delivered */
     bool covered;              /* every hole between neighbours has as many lost, filtered or sampled-out events */
-    bool pure;                 /* its stream has nothing else, so value - sequence number is one constant, and then: */
+    bool told;                 /* the account of its (last) stream was told by itself, not merged with others */
+    bool pure;                 /* its stream has nothing else, so value - sequence number is one constant, and then, if told: */
     int64_t start_value; /* the value of the window's first sequence number; below 0: something else was lost first */
     int64_t end_value;   /* one past the value of the window's last sequence number */
 };

@@ -234,6 +234,7 @@ static void check_tile(struct check *c, struct validation_tile *tile, struct sig
     compare_neighbours(c, tile, seen, count);
     tile->pure =
         streams == 1 && books[0].tiles == books[0].delivered && books[0].delivered == count && !books[0].hidden;
+    tile->told = books[streams - 1].row != NULL;
     if (tile->pure && !tile->order_violations && !tile->duplicates)
         compare_pure(c, tile, &books[0], seen, count);
     if (streams == 2) { /* a neighbour may be in the other stream: only the totals say something */

@@ -7,6 +7,10 @@
  * Sequence numbers are given here, when a stream's next event, or a loss, is seen for the first time. What makes that exact: a stream's
  * loss counters are read before its position, so every loss they tell lies before the next chunk, whose head tells the count it began with.
  *
+ * A newcomer's window begins behind the gate that lets in what it wants: first the gate opens for it, then all is drained for those who were there
+ * before, and what comes after that is the newcomer's too. The other way round a thread that was preempted between an older gate and publishing
+ * would have its event in the window, and nobody would count the calls that it makes next, until the gate opens.
+ *
  * A session is the time from the first listener to the last. Between sessions the gate is closed and no chunk is with any
  * thread, except with those that were preempted in the middle of an event when it closed.
  */
@@ -85,6 +89,8 @@ static void forget_regions(void)
 static void lease_ran_out(void)
 {
     for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next) {
+        if (!sub->begun)
+            continue;
         pthread_mutex_lock(&sub->mutex);
         if (sub->why != TTAP__END_BYTES && sub->why != TTAP__END_WINDOW)
             sub->why = TTAP__END_LEASE; /* also when it was stopped: the gate may have been closed before that */
@@ -93,19 +99,36 @@ static void lease_ran_out(void)
     }
 }
 
-static void set_gate(uint64_t groups)
+static void drain_threads(void);
+
+/* The same, found out where the gate is about to be set: if it opens, what comes behind the hole must not get into them. */
+static void end_at_the_hole(bool opens)
+{
+    drain_threads();
+    lease_ran_out();
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
+        sub->full |= opens && sub->begun;
+}
+
+/* False: an emitter has closed the gate meanwhile, and set again it will be: nobody changes one that is closed. */
+static bool try_to_set_gate(uint64_t groups)
 {
     uint64_t gate = ttap__load(&ttap_gate);
     uint64_t epoch = ((gate >> TTAP__GATE_EPOCH_SHIFT) + 1) & UINT32_MAX;
+    if (engine.gate_open && !(gate & TTAP__GATE_GROUPS))
+        end_at_the_hole(groups != 0);
     if ((groups & TTAP_GROUP_REGION) && !(gate & TTAP_GROUP_REGION)) {
         ttap__store(&ttap__arena_base->clean_epoch, (uint32_t)epoch);
         forget_regions();
     }
     /* Dekker: partner of the load in ttap__emission_open(). Also publishes the sampling table and the session. */
-    if (!__atomic_compare_exchange_n(&ttap_gate, &gate, epoch << TTAP__GATE_EPOCH_SHIFT | groups, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-        __atomic_store_n(&ttap_gate, (epoch + 1) << TTAP__GATE_EPOCH_SHIFT | groups, __ATOMIC_SEQ_CST); /* the lease ran out meanwhile */
-    if (engine.gate_open && !(gate & TTAP__GATE_GROUPS))
-        lease_ran_out();
+    return __atomic_compare_exchange_n(&ttap_gate, &gate, epoch << TTAP__GATE_EPOCH_SHIFT | groups, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+static void set_gate(uint64_t groups)
+{
+    while (!try_to_set_gate(groups))
+        ;
     engine.gate_open = groups != 0;
 }
 
@@ -552,7 +575,6 @@ static void forget_slot(struct ttap__slot *slot)
 static void bury(uint32_t index)
 {
     struct ttap__slot *slot = &ttap__arena_base->slot[index];
-    ttap__sources_slot_over(index);
     for (uint32_t level = 0; level < 2; level++) {
         struct ttap__stream_id id = {index, level, ttap__load(&slot->uid)};
         for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
@@ -576,10 +598,9 @@ static void drain_norecord(void)
     engine.norecord_seen = count;
 }
 
-static void drain(void)
+static void drain_threads(void)
 {
     struct ttap__arena *arena = ttap__arena_base;
-    engine.fulls = 0;
     uint32_t ended = ttap__ended_slots_take(); /* first: what these threads recorded is all published */
     drain_full_chunks();
     uint32_t made = ttap__load_acquire(&arena->slots_made);
@@ -595,6 +616,12 @@ static void drain(void)
         ended = next;
     }
     drain_norecord();
+}
+
+static void drain(void)
+{
+    engine.fulls = 0;
+    drain_threads();
     ttap__sources_drain();
 }
 
@@ -745,6 +772,15 @@ static void end_session(void)
     engine.idle_since_ns = ttap__mono_ns();
 }
 
+/* A session of whose only window there was no memory for the beginning. */
+static void abandon_session(void)
+{
+    close_gate();
+    drain();
+    count_late();
+    end_session();
+}
+
 /* One second after the last listener: everything back to the system. */
 static void give_memory_back(void)
 {
@@ -801,6 +837,42 @@ static uint64_t groups_wanted(void)
     return groups;
 }
 
+/* Out of the list of open windows. */
+static void remove_sub(struct ttap__sub *sub)
+{
+    struct ttap__sub **at = &engine.subs;
+    while (*at != sub)
+        at = &(*at)->next;
+    *at = sub->next;
+    number_views();
+}
+
+/* Its wishes count from now on; it is told nothing yet. */
+static void add_sub(struct ttap__sub *sub)
+{
+    sub->next = engine.subs;
+    engine.subs = sub;
+    number_views();
+}
+
+/* The window of a newcomer, for whom the gate is open. */
+static void begin_window(struct ttap__sub *sub)
+{
+    if (!ttap__sub_begin(sub, ttap__thread_cpu_ns())) {
+        remove_sub(sub);
+        if (engine.subs)
+            open_gate();
+        else
+            abandon_session();
+        ttap__sources_stop_beyond(groups_wanted());
+        announce(sub, -ENOMEM);
+        return;
+    }
+    sub->begun = true;
+    ttap__sources_edge(sub->start.mono_ns);
+    announce(sub, 0);
+}
+
 static void join(struct ttap__sub *sub)
 {
     int error = engine.in_session ? 0 : start_session();
@@ -810,19 +882,14 @@ static void join(struct ttap__sub *sub)
     }
     ttap__sources_start(sub->opts.groups);
     ttap__sources_look(); /* both before time 0, so that all of the window is recorded */
-    if (!ttap__sub_begin(sub, ttap__thread_cpu_ns())) {
-        if (!engine.subs)
-            end_session(); /* the gate never opened */
-        ttap__sources_stop_beyond(groups_wanted());
-        announce(sub, -ENOMEM);
-        return;
-    }
-    sub->next = engine.subs;
-    engine.subs = sub;
-    number_views();
+    bool regions_begin = !(ttap__load(&ttap_gate) & TTAP_GROUP_REGION);
+    add_sub(sub);
     open_gate();
-    ttap__sources_edge(sub->start.mono_ns);
-    announce(sub, 0);
+    barrier_everywhere(); /* whose event the drain does not see sees the gate in what it calls next */
+    drain_threads();
+    if (regions_begin)
+        forget_regions(); /* again: what came in since may have been let in by an older gate */
+    begin_window(sub);
 }
 
 static void accept_joins(void)
@@ -831,10 +898,8 @@ static void accept_joins(void)
     struct ttap__sub *sub = engine.joining;
     engine.joining = NULL;
     pthread_mutex_unlock(&engine.mutex);
-    if (!sub)
-        return;
-    if (engine.in_session)
-        drain(); /* what is recorded up to here is not the newcomers' */
+    if (sub && engine.in_session)
+        drain(); /* also of sources: what is recorded up to here is not the newcomers' */
     while (sub) {
         struct ttap__sub *next = sub->next;
         join(sub);
@@ -874,6 +939,8 @@ static bool lease_is_over(void)
 static void end_windows(uint64_t now_ns)
 {
     bool all = true, any = false;
+    if (lease_is_over())
+        lease_ran_out(); /* before those whose time is over as well: it was over without us */
     for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
         look_whether_over(sub, now_ns);
     if (lease_is_over())

@@ -65,6 +65,7 @@ struct ttap__sub {
     bool joined;               /* under engine.mutex: the window is open, or join_error says why not */
     bool released;             /* under engine.mutex: the drainer will not touch it again */
     /* Drainer only. */
+    bool begun;                /* what is drained is for it */
     bool over;                 /* its window ends in this tick */
     bool full;                 /* max_bytes was reached: the window of every stream ends where it is now */
     unsigned view_index;       /* subscribers that ask for the same share one packing */

@@ -455,7 +455,7 @@ static bool send_events(struct ttap__sub *sub, struct ttap__stream_id id, const 
 
 void ttap__sub_events(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t first_seq, const struct ttap__run *run)
 {
-    if (sub->full || (!run->count && !run->filtered))
+    if (!sub->begun || sub->full || (!run->count && !run->filtered))
         return;
     struct ttap__account *a = account_of(sub, id, first_seq);
     if (!a) {
@@ -476,7 +476,7 @@ void ttap__sub_events(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t
 
 void ttap__sub_lost(struct ttap__sub *sub, struct ttap__stream_id id, enum ttap__loss why, uint64_t first_seq, uint64_t lost, uint64_t from_ticks, uint64_t to_ticks)
 {
-    if (sub->full)
+    if (!sub->begun || sub->full)
         return;
     show(sub, 0, 0, lost, 0);
     if (!id.uid) { /* threads without a record: no stream of their own */
@@ -503,7 +503,7 @@ void ttap__sub_sampled_out(struct ttap__sub *sub, struct ttap__stream_id id, uin
     struct ttap__accounts *accounts;
     uint32_t at = account_place(sub, id, &accounts);
     bool known = at < accounts->room && accounts->row[at].uid == id.uid;
-    if (sub->full && !known) /* but just after the byte limit: these are told after the events that they fell between */
+    if (!sub->begun || (sub->full && !known)) /* but just after the byte limit: these are told after the events that they fell between */
         return;
     struct ttap__account *a = account_of(sub, id, next_seq);
     (a ? a : &sub->merged)->sampled_out += events;
