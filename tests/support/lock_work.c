@@ -1,6 +1,7 @@
 /* lock_work.c - threads that fight for a lock and write down who had it when; they know nothing of being recorded.
  *
  * lock_work crowd N: N threads, each takes one mutex and holds it 1 ms. lock_work one: one thread holds it 5 ms, again and again, and another waits for it.
+ * lock_work sleepers N: N threads that sleep 50 ms again and again, until it is killed.
  * At the end one line for each time that it was held: tid, from, to (ns since 1970; taken inside of the lock).
  */
 #define _GNU_SOURCE
@@ -69,19 +70,32 @@ static void *waiter(void *unused)
     return unused;
 }
 
+static void *sleeper(void *unused)
+{
+    pthread_barrier_wait(&together);
+    for (struct timespec nap = {0, 50000000};;)
+        nanosleep(&nap, NULL);
+    return unused;
+}
+
 int main(int argc, char **argv)
 {
     static pthread_t threads[THREADS_MAX];
-    int crowd = argc > 2 && !strcmp(argv[1], "crowd"), count = crowd ? atoi(argv[2]) : 2;
+    int crowd = argc > 2 && !strcmp(argv[1], "crowd"), sleepers = argc > 2 && !strcmp(argv[1], "sleepers"), count = argc > 2 ? atoi(argv[2]) : 2;
     pthread_attr_t attr;
     if (count < 1 || count > THREADS_MAX)
         return 2;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, 256 << 10);
-    pthread_barrier_init(&together, NULL, (unsigned)count);
+    pthread_barrier_init(&together, NULL, (unsigned)count + (unsigned)sleepers);
     for (int i = 0; i < count; i++)
-        if (pthread_create(&threads[i], &attr, crowd ? one_of_the_crowd : i ? waiter : holder, NULL))
+        if (pthread_create(&threads[i], &attr, sleepers ? sleeper : crowd ? one_of_the_crowd : i ? waiter : holder, NULL))
             return 3;
+    if (sleepers) {
+        pthread_barrier_wait(&together);
+        puts("ready");
+        fflush(stdout);
+    }
     for (int i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
     for (unsigned i = 0; i < held_count; i++)
