@@ -13,15 +13,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-REAL_FUNCTION(void *, malloc, (size_t))
-REAL_FUNCTION(void *, calloc, (size_t, size_t))
-REAL_FUNCTION(void *, realloc, (void *, size_t))
-REAL_FUNCTION(void, free, (void *))
-REAL_FUNCTION(int, posix_memalign, (void **, size_t, size_t))
-REAL_FUNCTION(void *, aligned_alloc, (size_t, size_t))
-REAL_FUNCTION(void *, memalign, (size_t, size_t))
-REAL_FUNCTION(void *, valloc, (size_t))
-REAL_FUNCTION(void *, pvalloc, (size_t))
+/* As REAL_FUNCTION, but for how it is found. */
+#define REAL_ALLOC(ret, name, parameters)                                                                                           \
+    typedef ret(*name##_function) parameters;                                                                                       \
+    static struct ttap__real name##_entry __attribute__((section("ttap_reals"), used, aligned(8))) = {#name, NULL, NULL};
+
+REAL_ALLOC(void *, malloc, (size_t))
+REAL_ALLOC(void *, calloc, (size_t, size_t))
+REAL_ALLOC(void *, realloc, (void *, size_t))
+REAL_ALLOC(void, free, (void *))
+REAL_ALLOC(int, posix_memalign, (void **, size_t, size_t))
+REAL_ALLOC(void *, aligned_alloc, (size_t, size_t))
+REAL_ALLOC(void *, memalign, (size_t, size_t))
+REAL_ALLOC(void *, valloc, (size_t))
+REAL_ALLOC(void *, pvalloc, (size_t))
 
 /* ---- Until the real ones are known ---- */
 
@@ -48,7 +53,7 @@ static void *boot_alloc(size_t bytes)
     return at <= BOOT_BYTES - rounded ? boot + at : NULL;
 }
 
-/* Known: all of them, which are looked up together at the first call of any. */
+/* NULL: it is being looked up, or there is none. */
 static void *known(void **function, struct ttap__real *real)
 {
     void *found = ttap__load(function);
