@@ -9,6 +9,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -200,14 +201,20 @@ def without_descriptors_connections_wait_and_are_served_later(s):
         assert client.result()["recording"] is False
 
 
-@alone
-def without_threads_a_conversion_is_refused_and_all_else_goes_on():
-    if os.getuid() != 0 or not shutil.which("setpriv"):
+def as_another_user(*limits):
+    """The words before a program that has no user's rights and these limits; other tests' processes must not count, so the user is of this one's own."""
+    if os.getuid() != 0 or not shutil.which("setpriv") or not shutil.which("prlimit"):
         raise Skip("only root can start the service as a user with a limit of its own")
-    user = ("setpriv", "--reuid=64999", "--regid=64999", "--clear-groups", "--")
+    user = ("setpriv", f"--reuid={65000 + os.getpid() % 500}", "--regid=64999", "--clear-groups", "--")
     if subprocess.run([*user, "test", "-x", service.PROGRAM]).returncode != 0:
         raise Skip("another user may not run the program here")
-    s = service.Service(*user[1:], service.PROGRAM, "--threads", "2", program=user[0])
+    return user, user[1:] + (("prlimit", *limits, "--") if limits else ())
+
+
+@alone
+def without_threads_a_conversion_is_refused_and_all_else_goes_on():
+    user, words = as_another_user()
+    s = service.Service(*words, service.PROGRAM, "--threads", "2", program=user[0])
     s.get("/debug/trace?seconds=0.05&format=json").expect(200)
     service.wait_until(lambda: s.status()["cost"]["conversions"] == 0, "the first conversion to end")
     def limit_threads(soft):
@@ -220,6 +227,86 @@ def without_threads_a_conversion_is_refused_and_all_else_goes_on():
     limit_threads(1000)
     s.get("/debug/trace?seconds=0.05&format=json").expect(200)
     s.end()
+
+
+@alone
+def without_threads_the_endpoint_does_not_start_and_says_so():
+    """From the service's first thread alone up to as many as it needs."""
+    if SANITIZED:
+        raise Skip("the sanitizers start threads of their own")
+    outcomes = []
+    for most in range(1, 12):
+        _, words = as_another_user(f"--nproc={most}:{most}")
+        s = service.Service(*words, service.PROGRAM, "--threads", "0", program="setpriv", expect_port=False)
+        verdict = service.wait_until(lambda: next((line for line in s.lines if line.startswith(("port ", "error "))), None), "a word whether it serves")
+        if verdict.startswith("port "):
+            try:  # the service wants threads of its own behind that
+                s.process.wait(0.5)
+                outcomes.append("served until the service itself ended")
+                continue
+            except subprocess.TimeoutExpired:
+                pass
+            s.port = int(verdict.split()[1])
+            outcomes.append("served")
+            s.status()
+            s.end()
+            break
+        assert "did not start" in verdict and "temporarily unavailable" in verdict, s.lines
+        assert s.process.wait(20) == 1
+        outcomes.append("refused")
+    print(outcomes)
+    assert outcomes.count("refused") >= 2 and outcomes[-1] == "served", outcomes
+
+
+@alone
+def without_threads_a_capture_is_refused_and_leaves_nothing():
+    """The drainer's thread cannot be made."""
+    if SANITIZED:
+        raise Skip("the sanitizers start threads and open files of their own")
+    user, words = as_another_user()
+    s = service.Service(*words, service.PROGRAM, "--threads", "2", program="setpriv")
+    folder = f"/proc/{s.process.pid}"
+    holdings = lambda: (len(os.listdir(f"{folder}/fd")), len(os.listdir(f"{folder}/task")))  # noqa: E731
+    before = holdings()
+    s.get("/debug/trace?seconds=0.05").expect(200)
+    service.wait_until(lambda: holdings() <= before, "the first capture's thread to end")
+    def limit_threads(soft):
+        subprocess.run([*user, "prlimit", "--pid", str(s.process.pid), f"--nproc={soft}:"], check=True)
+    limit_threads(1)
+    changes = len(s.gates)
+    refused = 0
+    for _ in range(20):
+        refused += s.get("/debug/trace?seconds=0.05").status == 503
+        refused += s.post("/debug/trace/captures", {"seconds": 0.05}).status == 503
+    assert refused == 40, refused
+    s.get("/debug/trace?seconds=0.05").expect_error(503, "no_memory")
+    assert len(s.gates) == changes, "something was recorded"
+    assert s.status()["captures_active"] == 0
+    service.wait_until(lambda: holdings() <= before, f"descriptors and threads {before} again, are {holdings()}")
+    limit_threads(1000)
+    native = s.get("/debug/trace?seconds=0.1").expect(200).body
+    assert service.validate(native) == "exact"
+    s.end()
+
+
+@with_options("--requests-per-s", "500", "--threads", "2")
+def a_capture_during_which_the_process_is_stopped_ends_and_is_exact(s):
+    """Longer than the lease of 3 s: the gate may close by itself, what is lost is counted, and the window ends when the process goes on."""
+    capture = service.Background(lambda: s.get("/debug/trace?seconds=2"))
+    service.wait_until(s.is_recording, "the capture")
+    time.sleep(0.3)
+    os.kill(s.process.pid, signal.SIGSTOP)
+    stopped = service.now_ns()
+    time.sleep(4)
+    os.kill(s.process.pid, signal.SIGCONT)
+    native = capture.result().expect(200).body
+    assert service.validate(native) == "exact"
+    assert not service.reader.Capture(native).truncated
+    off_ns = s.wait_off()
+    print(f"recording was off {(off_ns - stopped) / 1e9 - 4:.3f} s after the process went on, at the earliest")
+    native = s.get("/debug/trace?seconds=0.2").expect(200).body
+    assert service.validate(native) == "exact"
+    assert len(service.reader.Capture(native).runs) > 0  # the gate opened again
 
 
 if __name__ == "__main__":
