@@ -402,7 +402,91 @@ static void a_task_of_no_parent_is_a_root_and_a_remote_one_may_have_half_an_id(v
     CU_ASSERT(root.parent == 0 && root.root_kind == root.kind);
     CU_ASSERT_EQUAL(ttap_task_begin_remote(&remote, &name, "00-00000000000000010000000000000000-0000000000000002-01"), 1);
     CU_ASSERT(remote.trace_id[0] == 1 && remote.trace_id[1] == 0 && remote.parent == 0);
+    const uint64_t *w = last_cells(0, 6); /* its begin, and whose trace it continues */
+    CU_ASSERT(w[1] == remote.id && w[4] == remote.root_kind && w[6 + 1] == remote.id && w[6 + 3] == 1 && w[6 + 4] == 0 && w[6 + 5] == 2);
+    char text[TTAP_TRACEPARENT_BYTES];
+    unsigned used = TTAP__PUB_USED(stream(0)->published);
+    ttap_task_traceparent(&remote, text); /* half an id is one */
+    CU_ASSERT_EQUAL(memcmp(text, "00-00000000000000010000000000000000-", 36), 0);
+    CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(0)->published), used);
+    ttap_task_traceparent(&root, text); /* gets one, of this process */
+    CU_ASSERT(root.trace_id[0] == (arena->trace_seed[0] ^ root.id) && root.trace_id[1] != 0 && root.trace_id[1] != root.trace_id[0]);
+    w = last_cells(0, 3);
+    CU_ASSERT_EQUAL(w[0] & 0xff, TTAP__TASK_TRACE);
+    CU_ASSERT(w[1] == root.id && w[3] == root.trace_id[0] && w[4] == root.trace_id[1] && w[5] == 0);
     close_gate();
+}
+
+static void text_about_a_task_takes_the_cells_it_needs(void)
+{
+    char text[TTAP_LOG_BYTES_MAX + 10];
+    memset(text, 't', sizeof text);
+    for (size_t len = 0; len < sizeof text - 1; len += len < 40 || len > 500 ? 1 : 59) {
+        size_t kept = len < TTAP_LOG_BYTES_MAX ? len : TTAP_LOG_BYTES_MAX;
+        unsigned cells = 3 + (unsigned)(kept + 15) / 16;
+        afresh(2, true);
+        say_instant();
+        text[len] = 0;
+        ttap__task_attr_str(&task, &name, text);
+        text[len] = 't';
+        CU_ASSERT_EQUAL_FATAL(TTAP__PUB_USED(stream(0)->published), 1 + cells);
+        const uint64_t *w = last_cells(0, cells);
+        CU_ASSERT_EQUAL(w[3], (uint64_t)kept << 32 | name.id);
+        CU_ASSERT_EQUAL(memcmp(w + 6, text, kept), 0);
+        close_gate();
+    }
+}
+
+/* From a task that nobody keeps to another there is nothing to tell; and nothing is left open. */
+static void between_tasks_that_nobody_keeps_nothing_is_told(void)
+{
+    struct ttap_task before, other = task;
+    other.id++;
+    for (int light = 0; light < 2; light++) {
+        afresh(2, light);
+        say_instant();
+        keep_below(1000);
+        ttap_task_enter(&task, &before);
+        uint64_t published = stream(0)->published, sampled = stream(0)->sampled_out;
+        ttap_task_enter(&other, NULL);
+        CU_ASSERT(stream(0)->published == published && stream(0)->busy == 0 && stream(0)->sampled_out == sampled + 1);
+        ttap_task_leave(&before);
+        CU_ASSERT(stream(0)->busy == 0 && ttap__tls->entering == 0);
+        close_gate();
+    }
+}
+
+static void only_rules_in_force_count(void)
+{
+    static struct ttap__keep keep = {.otherwise = 500, .rules = 1, .rule = {{.kind = 5, .below = 100}, {.kind = 6, .below = 1000}}};
+    CU_ASSERT(ttap__keep_matches(&keep, 99, 5) && !ttap__keep_matches(&keep, 100, 5));
+    CU_ASSERT(ttap__keep_matches(&keep, 499, 6) && !ttap__keep_matches(&keep, 500, 6)); /* the second is not */
+    keep.rules = 2;
+    CU_ASSERT(ttap__keep_matches(&keep, 999, 6) && !ttap__keep_matches(&keep, 1000, 6));
+}
+
+static void *begins_tasks(void *arg)
+{
+    static struct ttap_name kind = TTAP_NAME_INIT("kind of a counted task");
+    struct ttap_task first, second;
+    CU_ASSERT_FATAL(ttap__attach());
+    ttap_task_begin(&first, &kind, NULL);
+    ttap_task_begin(&second, &kind, &first);
+    uint64_t uid = ttap__tls->slot->uid;
+    CU_ASSERT(first.id == (uid << 32 | 1) && second.id == (uid << 32 | 2) && second.parent == first.id);
+    CU_ASSERT(kind.id != 0 && kind.id == first.kind && kind.id == ttap_name(kind.text));
+    uint32_t version = ttap__tls->slot->name_version;
+    ttap_thread_name("a thread's name");
+    CU_ASSERT_STRING_EQUAL(ttap__tls->slot->name, "a thread's name");
+    CU_ASSERT_EQUAL(ttap__tls->slot->name_version, version + 2);
+    return arg;
+}
+
+static void a_threads_tasks_are_numbered_and_its_name_is_in_its_slot(void)
+{
+    afresh(2, true);
+    close_gate();
+    in_a_thread(begins_tasks);
 }
 
 /* ---- Chunks ---- */
@@ -615,7 +699,9 @@ static void *says_everything_without_a_slot(void *arg)
     struct ttap_task mine, before = {.id = 5}, now = {.id = 5};
     ttap_task_begin(&mine, &name, NULL);
     CU_ASSERT(mine.id >> 63 && mine.start_ticks && mine.kind == mine.root_kind && mine.kind);
+    uint64_t before_entering = arena->lost_norecord;
     ttap_task_enter(&mine, &before);
+    CU_ASSERT_EQUAL(arena->lost_norecord, before_entering + 1);
     ttap_task_current(&now);
     CU_ASSERT(before.id == 0 && now.id == 0);
     ttap_task_leave(&before);
@@ -624,6 +710,7 @@ static void *says_everything_without_a_slot(void *arg)
     close_gate();
     uint64_t lost = arena->lost_norecord;
     ttap__instant(&name); /* past the macro's test */
+    ttap_task_enter(&mine, &before);
     CU_ASSERT_EQUAL(arena->lost_norecord, lost);
     return arg;
 }
@@ -997,6 +1084,10 @@ static CU_TestInfo statements[] = {
     {"a handler's first event says which task it is in", a_handlers_first_event_says_which_task_it_is_in},
     {"queues are numbered once each", queues_are_numbered_once_each},
     {"a task of no parent is a root, and a remote one may have half an id", a_task_of_no_parent_is_a_root_and_a_remote_one_may_have_half_an_id},
+    {"text about a task takes the cells it needs", text_about_a_task_takes_the_cells_it_needs},
+    {"between tasks that nobody keeps nothing is told", between_tasks_that_nobody_keeps_nothing_is_told},
+    {"only rules in force count", only_rules_in_force_count},
+    {"a thread's tasks are numbered, and its name is in its slot", a_threads_tasks_are_numbered_and_its_name_is_in_its_slot},
     {"a chunk says how things stand when it is taken", a_chunk_says_how_things_stand_when_it_is_taken},
     {"behind a gap a chunk tells the least depth in between", behind_a_gap_a_chunk_tells_the_least_depth_in_between},
     {"full chunks come oldest first, and free ones newest first", full_chunks_come_oldest_first_and_free_ones_newest_first},
