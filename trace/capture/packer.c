@@ -581,6 +581,11 @@ void ttap__pack(struct ttap__run *run, struct ttap__follow *follow, const struct
             done += 3;
             break;
         }
+        if (ttap__unlikely((w[0] & 0xff) == TTAP__CELL_DEPTH)) {
+            ttap__follow_gap(follow, w[1] < UINT32_MAX ? (uint32_t)w[1] : UINT32_MAX); /* as above */
+            done++;
+            break;
+        }
         if (ttap__unlikely((w[0] & 0xff) == TTAP__CELL_LOST_NESTED)) {
             run->lost_nested = w[1];
             done++;

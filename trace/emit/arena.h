@@ -136,7 +136,9 @@ struct ttap__stream {
     uint64_t publish;       /* the value to store into shared->published, for everything written so far */
     uint64_t epoch;         /* high half of the gate when ttap__refresh() last ran */
     uint32_t depth;         /* open regions */
-    uint32_t low_depth;     /* the least depth since the last cell was written; kept only while cells are being lost */
+    uint32_t low_depth;     /* to which regions ended that no cell told of: they were lost, or of a task that nobody keeps */
+#define TTAP__LOW_DEPTH_NONE UINT32_MAX
+    uint32_t told_depth;    /* regions that were open when a task that nobody keeps was entered; else UINT32_MAX */
     uint32_t serial;        /* of the chunk at hand */
     uint32_t session;
     uint32_t level;
@@ -244,6 +246,7 @@ struct ttap__arena {
     uint64_t drainer_ticks;    /* when the drainer last ticked */
     uint64_t lease_ticks;      /* how old that may be */
     uint64_t lease_expired;    /* how often it was older */
+    uint64_t lease_over_ticks; /* when an emitter found it so last; told before the gate is closed, and so perhaps a bit too early */
     uint64_t sample_period_ns; /* of CPU time; 0: nobody wants samples */
     uint64_t long_wait_ticks;  /* a hooked call that takes as long is told with its stack, while somebody wants samples */
     uint64_t free_slots;       /* tag << 32 | index + 1 */

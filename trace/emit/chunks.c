@@ -90,8 +90,10 @@ static void check_lease(struct ttap__arena *arena, uint64_t now_ticks)
     if (ttap__likely(age < (int64_t)ttap__load(&arena->lease_ticks)))
         return;
     uint64_t closed = ((gate >> TTAP__GATE_EPOCH_SHIFT) + 1) << TTAP__GATE_EPOCH_SHIFT;
-    if ((gate & TTAP__GATE_GROUPS) &&
-        __atomic_compare_exchange_n(&ttap_gate, &gate, closed, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+    if (!(gate & TTAP__GATE_GROUPS))
+        return;
+    ttap__store(&arena->lease_over_ticks, now_ticks); /* the swap shows it: was_whole() in drainer.c */
+    if (__atomic_compare_exchange_n(&ttap_gate, &gate, closed, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
         __atomic_fetch_add(&arena->lease_expired, 1, __ATOMIC_RELAXED);
 }
 
@@ -108,7 +110,6 @@ static void hand_over(struct ttap__arena *arena, struct ttap__emission *e)
     ttap__store_release(&e->shared->published, s->publish); /* before the list has it: else both might give it back */
     list_push(&arena->full_chunks, index);
     s->cell = s->end = NULL;
-    s->low_depth = s->depth;
 }
 
 bool ttap__take_chunk(struct ttap__emission *e)
@@ -139,6 +140,7 @@ bool ttap__take_chunk(struct ttap__emission *e)
     ttap__store(&chunk->lost_before, shared->lost_full);
     ttap__store(&chunk->sampled_before, shared->sampled_out);
     ttap__store(&chunk->depth, s->low_depth < s->depth ? s->low_depth : s->depth);
+    s->low_depth = TTAP__LOW_DEPTH_NONE; /* for who is about to mark it: ttap__emission_mark() has read it */
     struct ttap_task task = {0};
     if (e->rec->muted) /* a task that nobody keeps is not told, as nothing would tell of its end; if somebody keeps it later, a mark does */
         e->s->task_marked = TTAP__TASK_MARKED_NONE;

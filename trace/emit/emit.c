@@ -156,6 +156,14 @@ static void mark_task(struct ttap__stream *s, uint64_t *cell, const struct ttap_
     s->cell = cell + 6;
 }
 
+static uint64_t *mark_depth(struct ttap__stream *s, uint64_t *cell, uint32_t depth)
+{
+    ttap__emission_write_head(cell, TTAP__CELL_DEPTH, depth);
+    s->low_depth = TTAP__LOW_DEPTH_NONE;
+    s->publish += 1;
+    return s->cell = cell + 2;
+}
+
 /* We are in a handler that interrupted entering a task. */
 static bool is_entering(struct ttap__record *rec)
 {
@@ -181,7 +189,8 @@ bool ttap__emission_mark(struct ttap__emission *e)
         if (s->marks)
             task = s->task_marked; /* the event of entering will tell, not we before it */
     }
-    if (ttap__likely(lost == s->nested_marked && task == s->task_marked))
+    uint32_t low_depth = s->low_depth;
+    if (ttap__likely(lost == s->nested_marked && task == s->task_marked && low_depth == TTAP__LOW_DEPTH_NONE))
         return true;
     uint64_t *cell = s->cell;
     if (s->end - cell < 2 * TTAP__MARK_CELLS_MAX && (!ttap__take_chunk(e) || !(cell = s->cell))) {
@@ -190,6 +199,8 @@ bool ttap__emission_mark(struct ttap__emission *e)
     }
     if (lost != s->nested_marked)
         cell = mark_lost(s, cell, lost);
+    if (low_depth != TTAP__LOW_DEPTH_NONE)
+        cell = mark_depth(s, cell, low_depth);
     if (task != s->task_marked) {
         struct ttap_task current = task ? ttap__slot_task(slot) : (struct ttap_task)TTAP_TASK_NONE;
         mark_task(s, cell, &current);
@@ -250,6 +261,13 @@ static inline void go_up(struct ttap__stream *s)
     s->depth -= ttap__likely(s->depth);
 }
 
+static inline void go_up_untold(struct ttap__stream *s)
+{
+    go_up(s);
+    if (s->depth < s->told_depth && s->depth < s->low_depth)
+        s->low_depth = s->depth;
+}
+
 static __attribute__((noinline)) void region_end_unusual(struct ttap_name *name)
 {
     uint64_t id = name_id(name);
@@ -257,20 +275,19 @@ static __attribute__((noinline)) void region_end_unusual(struct ttap_name *name)
     if (!ttap__emission_stream(&e))
         return;
     if (ttap__emission_passes_by(&e)) {
-        go_up(e.s);
+        go_up_untold(e.s);
         return;
     }
     if (!ttap__emission_start(&e, TTAP_GROUP_REGION))
         return;
     if (ttap__emission_muted(&e)) {
-        go_up(e.s);
+        go_up_untold(e.s);
         return;
     }
     uint64_t *cell = ttap__emission_reserve(&e, 1);
     uint64_t arg = ending(e.s, id);
     if (!cell) {
-        go_up(e.s);
-        e.s->low_depth = e.s->depth < e.s->low_depth ? e.s->depth : e.s->low_depth;
+        go_up_untold(e.s);
         return;
     }
     ttap__emission_write_head(cell, TTAP__REGION_END, arg);
@@ -286,7 +303,7 @@ void ttap__region_end(struct ttap_name *name)
     uint64_t id = ttap__load(&name->id);
     if (ttap__unlikely(!id || !ttap__fast_open(&f, rec, TTAP_GROUP_REGION, 1))) {
         if (ttap__fast_passes_by(rec))
-            go_up(&rec->stream[0]);
+            go_up_untold(&rec->stream[0]);
         else
             region_end_unusual(name);
         return;

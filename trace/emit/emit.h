@@ -17,7 +17,9 @@
 #define TTAP__CELL_LOST_NESTED 255
 /* Another one, of three cells like an entered task: from here on the stream belongs to this task, which its thread had entered untold. */
 #define TTAP__CELL_TASK 254
-#define TTAP__MARK_CELLS_MAX 4 /* both */
+/* And a third: only this many regions (word 1) of those that were open still are; the ends of the others were not told. */
+#define TTAP__CELL_DEPTH 253
+#define TTAP__MARK_CELLS_MAX 5 /* all of them */
 
 /* Region end cells: the thread had no open region, so this one began before recording did. */
 #define TTAP__END_UNMATCHED (UINT64_C(1) << 63)
@@ -102,6 +104,15 @@ static inline bool ttap__is_still_muted(const struct ttap__record *rec)
 {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     return rec->muted;
+}
+
+/* The current task is kept by nobody, or not so any more; ends of its own regions need not be made up for, see mark_depth() in emit.c. */
+static inline void ttap__set_muted(struct ttap__record *rec, bool muted)
+{
+    struct ttap__stream *s = &rec->stream[0];
+    if (muted != (s->told_depth != UINT32_MAX))
+        s->told_depth = muted ? s->depth : UINT32_MAX;
+    rec->muted = muted;
 }
 
 /* The current task is kept by nobody, and nothing has changed since that was decided: count, and be done without the barrier. */

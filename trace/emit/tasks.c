@@ -169,11 +169,14 @@ static __attribute__((noinline)) void record_enter(struct ttap__record *rec, con
 {
     uint64_t kept_before = rec->muted ? 0 : id_before;
     bool muted = task->id && !ttap__kept_by_any(task->draw, task->root_kind);
-    rec->muted = muted;
+    ttap__set_muted(rec, muted);
+    if (!muted && rec->stream[0].low_depth != TTAP__LOW_DEPTH_NONE)
+        rec->stream[0].marks = 1;
     ttap__fast_choose(rec);
     struct ttap__emission e;
     if (!TTAP_ENABLED(TTAP_GROUP_TASK) || !ttap__emission_stream(&e) || !ttap__emission_start(&e, TTAP_GROUP_TASK))
         return;
+    muted = rec->muted; /* since we decided, other rates may have come into force with a new epoch */
     if (muted)
         ttap__emission_count_muted(&e);
     bool told_before = kept_before || rec->enter_epoch != e.s->epoch; /* by other rates, perhaps: then tell in any case */

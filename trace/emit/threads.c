@@ -175,6 +175,8 @@ static void record_init(struct ttap__record *rec, uint32_t index, struct ttap__s
         rec->stream[level].epoch = UINT64_MAX; /* no epoch yet: refresh first */
         rec->stream[level].nested_marked = ttap__load(&slot->stream[level].lost_nested);
         rec->stream[level].marks = level == 1;
+        rec->stream[level].low_depth = TTAP__LOW_DEPTH_NONE;
+        rec->stream[level].told_depth = UINT32_MAX;
         rec->stream[level].shared = &slot->stream[level];
     }
 }
@@ -232,18 +234,22 @@ void ttap__refresh(struct ttap__emission *e, uint64_t gate)
         s->cell = s->end = NULL;
         s->publish = 0;
         s->serial = 0;
-        s->depth = s->low_depth = 0;
+        s->depth = 0;
+        s->low_depth = TTAP__LOW_DEPTH_NONE;
+        s->told_depth = UINT32_MAX;
         s->task_marked = ttap__load(&slot->task[0]); /* as the first chunk's head will have it */
         ttap__store_release(&e->shared->dirty, session); /* acquire: in_this_session() in drainer.c; after the chunk was given back */
     } else if (s->epoch < ttap__load(&arena->clean_epoch)) {
-        s->depth = s->low_depth = 0; /* regions were not followed for a while */
+        s->depth = 0; /* regions were not followed for a while */
+        s->low_depth = TTAP__LOW_DEPTH_NONE;
+        s->told_depth = UINT32_MAX;
     }
     s->epoch = epoch;
     struct ttap_task task = ttap__slot_task(slot);
-    e->rec->muted = task.id && !ttap__kept_by_any(task.draw, task.root_kind);
+    ttap__set_muted(e->rec, task.id && !ttap__kept_by_any(task.draw, task.root_kind));
     if (s == &e->rec->stream[0]) {
         e->rec->fast_gate = gate;
-        s->marks = !e->rec->muted && task.id != s->task_marked;
+        s->marks = !e->rec->muted && (task.id != s->task_marked || s->low_depth != TTAP__LOW_DEPTH_NONE);
     }
     ttap__fast_choose(e->rec);
 }
