@@ -330,7 +330,10 @@ static bool send_thread(struct ttap__sub *sub, struct ttap__stream_id id, struct
         len = strnlen(slot->comm, sizeof(slot->comm));
         memcpy(name, slot->comm, len);
     }
-    if (!put_thread(sub, number_of(id), ttap__load(&slot->pid), ttap__load(&slot->tid), name, len))
+    int pid = ttap__load_acquire(&slot->pid), tid = ttap__load_acquire(&slot->tid);
+    if (ttap__load(&slot->uid) != id.uid) /* the slot is another thread's by now: of this one there is nothing to tell any more */
+        return account->name_version != 0;
+    if (!put_thread(sub, number_of(id), pid, tid, name, len))
         return false;
     account->name_version = version;
     return true;
