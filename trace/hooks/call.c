@@ -11,6 +11,7 @@
 #include <sys/un.h>
 
 #include "init.h"
+#include "share.h"
 #include "stacks.h"
 #include "sys.h"
 
@@ -261,6 +262,8 @@ static inline __attribute__((always_inline)) void tell_where(const struct ttap__
 {
     if (ttap__likely(!TTAP_ENABLED(TTAP_GROUP_SAMPLE)) || !ttap__arena_base || ttap__tls_silent)
         return;
+    if (ttap__share_role == TTAP__SHARE_MEMBER)
+        ttap__samples_wanted();
     if (call->start_ticks && ttap__ticks() - call->start_ticks >= ttap__load(&ttap__arena_base->long_wait_ticks))
         ttap__stack_of_call(call->start_ticks, __builtin_frame_address(0));
 }

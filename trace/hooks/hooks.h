@@ -106,6 +106,8 @@ void ttap__lock_call_record(const struct ttap__call *call, uint32_t holder);
 /* Calls on descriptors; by what the descriptor is. @result: what it returned, or a negative errno. */
 void ttap__fd_call_record(const struct ttap__call *call, int64_t result);
 void ttap__sleep_call_record(const struct ttap__call *call, int64_t result);
+/* Somebody wants samples of CPU time; under `tracetap run` it is for us to make the timers. */
+void ttap__samples_wanted(void);
 /* Somebody may be waiting for @object, and we have just seen to it. */
 void ttap__wake_record(unsigned op, const void *object);
 

@@ -12,11 +12,9 @@
  * A source without a stream: samples are events of the thread that took them (level 0, or 1 where it was interrupted in the middle of another).
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "arena.h"
@@ -24,24 +22,15 @@
 #include "clock.h"
 #include "proc.h"
 #include "share.h"
+#include "sigprof.h"
 #include "source_samples.h"
 #include "stacks.h"
-#include "sys.h"
 
 #define SCAN_SHARE 100u       /* looking for new threads takes at most a hundredth of a CPU */
 #define SCAN_MIN_NS 20000000u /* two samples at 100 Hz */
 #define SCAN_MAX_NS 1000000000u
 #define BUCKETS 1024u
 #define NONE UINT32_MAX
-
-/* As the kernel has it: C libraries differ in what they call the thread's number. */
-struct signal_event {
-    uintptr_t value;
-    int32_t number, notify, tid;
-    char unused[44];
-};
-_Static_assert(sizeof(struct signal_event) == 64, "the size of the kernel's struct sigevent");
-#define NOTIFY_THREAD 4 /* SIGEV_THREAD_ID */
 
 struct timed {
     int32_t tid, timer;
@@ -51,7 +40,6 @@ struct timed {
 /* Drainer only. */
 static struct {
     bool running;
-    struct sigaction before;
     uint64_t period_ns;     /* of the timers there are */
     bool first_scan_done;
     uint32_t scan;
@@ -62,68 +50,9 @@ static struct {
 } samples;
 
 /* For the status, which any thread may ask for. */
-enum why { WHY_NONE, WHY_HANDLER, WHY_IGNORED, WHY_MEMBERS, WHY_REFUSED, WHY_OTHERS };
+enum why { WHY_NONE = TTAP__SIGPROF_FREE, WHY_HANDLER = TTAP__SIGPROF_HANDLED, WHY_IGNORED = TTAP__SIGPROF_IGNORED, WHY_REFUSED = TTAP__SIGPROF_REFUSED, WHY_OTHERS };
 static uint32_t told_why, told_untimed;
 static uint32_t told_ours; /* SIGPROF is ours now */
-
-/* ---- The signal ---- */
-
-static void on_sigprof(int number, siginfo_t *info, void *context)
-{
-    int saved_errno = errno;
-    uint64_t period_ns = (uintptr_t)info->si_value.sival_ptr;
-    (void)number;
-    if (info->si_code == SI_TIMER && period_ns && !ttap__tls_silent && TTAP_ENABLED(TTAP_GROUP_SAMPLE))
-        ttap__stack_sample(context, period_ns * (1 + (info->si_overrun > 0 ? (uint64_t)info->si_overrun : 0)));
-    errno = saved_errno;
-}
-
-static bool is_ours(const struct sigaction *action)
-{
-    return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_sigprof;
-}
-
-static enum why whose(const struct sigaction *action)
-{
-    if (is_ours(action) || (!(action->sa_flags & SA_SIGINFO) && action->sa_handler == SIG_DFL))
-        return WHY_NONE;
-    return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == SIG_IGN ? WHY_IGNORED : WHY_HANDLER;
-}
-
-static bool still_ours(void)
-{
-    struct sigaction now;
-    return sigaction(SIGPROF, NULL, &now) == 0 && is_ours(&now);
-}
-
-static enum why take_signal(void)
-{
-    struct sigaction ours = {.sa_sigaction = on_sigprof, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT};
-    if (sigaction(SIGPROF, NULL, &samples.before) != 0)
-        return WHY_REFUSED;
-    enum why why = whose(&samples.before);
-    if (why != WHY_NONE)
-        return why;
-    sigfillset(&ours.sa_mask); /* no handler of the host inside ours */
-    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
-        sigdelset(&ours.sa_mask, faults[i]);
-    if (sigaction(SIGPROF, &ours, NULL) != 0)
-        return WHY_REFUSED;
-    ttap__store(&told_ours, 1);
-    return WHY_NONE;
-}
-
-/* Signals may still be pending, and their default would end the process: ignoring the signal drops them. */
-static void give_signal_back(void)
-{
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    ttap__store(&told_ours, 0);
-    if (!still_ours())
-        return;
-    sigaction(SIGPROF, &ignore, NULL);
-    sigaction(SIGPROF, &samples.before, NULL);
-}
 
 /* ---- Timers ---- */
 
@@ -159,41 +88,17 @@ static struct timed *timed_new(int tid)
     return &samples.timed[index];
 }
 
-/* The clock of a thread's CPU time, as the kernel numbers it. */
-static long clock_of(int tid)
-{
-    return (int)(~(unsigned)tid << 3 | 6u);
-}
-
-/* Threads do not begin their periods together: what is shorter than one would be seen by all or by none. */
-static uint64_t phase_of(int tid, uint64_t period_ns)
-{
-    return period_ns * ((uint32_t)tid * 2654435761u >> 16) / 65536 + 1;
-}
-
-/* A thread that is new has used no CPU time that somebody else counted: its time counts from its birth. */
 static void set_timer(struct timed *timed, bool is_new)
 {
-    struct signal_event event = {.value = (uintptr_t)samples.period_ns, .number = SIGPROF, .notify = NOTIFY_THREAD, .tid = timed->tid};
-    int timer = -1;
-    long error = ttap__syscall6(SYS_timer_create, clock_of(timed->tid), (long)&event, (long)&timer, 0, 0, 0);
-    if (error == -EAGAIN || error == -ENOMEM) /* else it has ended */
+    timed->timer = ttap__sample_timer_set(timed->tid, samples.period_ns, is_new);
+    if (timed->timer == -EAGAIN || timed->timer == -ENOMEM) /* else it has ended */
         ttap__store(&told_untimed, told_untimed + 1);
-    if (error < 0)
-        return;
-    uint64_t phase_ns = phase_of(timed->tid, samples.period_ns);
-    struct itimerspec spec = {
-        .it_interval = {(time_t)(samples.period_ns / 1000000000u), (long)(samples.period_ns % 1000000000u)},
-        .it_value = {(time_t)(phase_ns / 1000000000u), (long)(phase_ns % 1000000000u)},
-    };
-    ttap__syscall6(SYS_timer_settime, timer, is_new ? TIMER_ABSTIME : 0, (long)&spec, 0, 0, 0);
-    timed->timer = timer;
 }
 
 static void delete_timer(struct timed *timed)
 {
     if (timed->timer >= 0)
-        ttap__syscall6(SYS_timer_delete, timed->timer, 0, 0, 0, 0, 0);
+        ttap__sample_timer_delete(timed->timer);
     timed->timer = -1;
 }
 
@@ -258,6 +163,12 @@ static void forget_timers(bool ours)
         samples.bucket[b] = NONE;
 }
 
+static void give_signal_back(void)
+{
+    ttap__store(&told_ours, 0);
+    ttap__sigprof_give_back();
+}
+
 /* ---- For the engine ---- */
 
 static void stop(void)
@@ -273,10 +184,12 @@ static void start(void)
 {
     forget_timers(false);
     samples.period_ns = 0;
-    enum why why = ttap__share_role == TTAP__SHARE_KEEPER ? WHY_MEMBERS : take_signal();
-    ttap__store(&told_why, why);
     ttap__store(&told_untimed, 0);
-    if (why != WHY_NONE)
+    if (ttap__share_role == TTAP__SHARE_KEEPER)
+        return; /* members make their own timers: trace/hooks/samples.c */
+    ttap__store(&told_why, (uint32_t)ttap__sigprof_take());
+    ttap__store(&told_ours, ttap__load(&told_why) == WHY_NONE);
+    if (!ttap__load(&told_ours))
         return;
     ttap__stacks_warm_up();
     samples.running = true;
@@ -287,7 +200,7 @@ static void drain(void)
     uint64_t now_ns = ttap__mono_ns(), period_ns = ttap__load(&ttap__arena_base->sample_period_ns);
     if (!samples.running)
         return;
-    if (!still_ours()) {
+    if (!ttap__sigprof_is_ours()) {
         stop();
         ttap__store(&told_why, WHY_OTHERS);
         return;
@@ -339,20 +252,19 @@ static void status(bool *on, char *why, char *enable, size_t size)
     static const char *const reasons[] = {
         [WHY_HANDLER] = "the program has its own handler for SIGPROF",
         [WHY_IGNORED] = "the program ignores SIGPROF",
-        [WHY_MEMBERS] = "not for programs under tracetap run",
         [WHY_REFUSED] = "SIGPROF cannot be handled here",
         [WHY_OTHERS] = "the program has installed its own handler for SIGPROF",
     };
-    struct sigaction now;
-    enum why reason = ttap__share_role == TTAP__SHARE_KEEPER ? WHY_MEMBERS : WHY_NONE;
-    if (reason == WHY_NONE)
-        reason = sigaction(SIGPROF, NULL, &now) == 0 ? whose(&now) : WHY_REFUSED;
+    bool keeper = ttap__share_role == TTAP__SHARE_KEEPER;
+    enum why reason = keeper ? WHY_NONE : (enum why)ttap__sigprof_whose();
     if (reason == WHY_HANDLER && ttap__load(&told_why) == WHY_OTHERS)
         reason = WHY_OTHERS;
     *on = reason == WHY_NONE;
     *enable = 0;
     if (reason != WHY_NONE)
         snprintf(why, size, "%s", reasons[reason]);
+    else if (keeper)
+        snprintf(why, size, "when asked for with samples=HZ: of processes without a handler for SIGPROF, from their next hooked call on");
     else if (!ttap__load(&told_ours))
         snprintf(why, size, "when asked for with samples=HZ");
     else if (!ttap__stacks_unwind())
