@@ -15,7 +15,7 @@ from cli_run import Server, preloadable
 
 BEGIN = """
 import ctypes, os, sys, threading, time
-def busy():
+def busy(*_):
     while True:
         [bytearray(i * 100) for i in range(50)]
         time.sleep(0.001)
