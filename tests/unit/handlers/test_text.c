@@ -73,8 +73,11 @@ static void counts_stop_where_javascript_stops_being_exact(void)
 
 static void groups_without_a_name_are_not_shown(void)
 {
+    size_t names = 0;
+    while (ttap__group_names[names])
+        names++;
     json_t *json = ttap__groups_json(UINT64_MAX);
-    CU_ASSERT_EQUAL(json_array_size(json), 11);
+    CU_ASSERT(names >= 12 && json_array_size(json) == names);
     json_decref(json);
     json = ttap__groups_json(TTAP_GROUP_LOG);
     CU_ASSERT_STRING_EQUAL(json_string_value(json_array_get(json, 0)), "log");
