@@ -186,8 +186,8 @@ bool ttap__emission_mark(struct ttap__emission *e)
     if (s == &e->rec->stream[0]) {
         s->marks = is_entering(e->rec);
         ttap__fast_choose(e->rec);
-        if (s->marks)
-            task = s->task_marked; /* the event of entering will tell, not we before it */
+        if (s->marks || e->rec->muted)
+            task = s->task_marked; /* the event of entering will tell, not we before it; and nobody, of a task that nobody keeps */
     }
     uint32_t low_depth = s->low_depth;
     if (ttap__likely(lost == s->nested_marked && task == s->task_marked && low_depth == TTAP__LOW_DEPTH_NONE))
