@@ -43,7 +43,8 @@ static void give_up(const char *what)
 
 static int connect_to(unsigned port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
         give_up("connect");
@@ -133,7 +134,8 @@ int main(int argc, char **argv)
         run_saturated();
     uint64_t took_ns = now_ns() - begin_ns;
     qsort(latencies, done, sizeof *latencies, by_size);
-    printf("%zu %llu %llu %llu\n", done, (unsigned long long)took_ns, (unsigned long long)latencies[done / 2], (unsigned long long)latencies[done * 99 / 100]);
+    printf("%zu %llu %llu %llu\n", done, (unsigned long long)took_ns, (unsigned long long)latencies[done / 2],
+           (unsigned long long)latencies[done * 99 / 100]);
     free(latencies);
     return 0;
 }
