@@ -245,5 +245,19 @@ def starting_and_leaving_again_and_again_leaves_nothing_behind(s):
     service.wait_until(lambda: fds() <= before[0] and threads() <= before[1], f"descriptors and threads {before} again, are {fds(), threads()}")
 
 
+@with_options("--budget", 32 << 20, "--threads", "1", "--requests-per-s", "100")
+def a_conversion_that_the_budget_has_no_room_for_is_refused(s):
+    """Each is charged 4 MiB, of the part that chunks, queues and kept captures leave: one fits, a second beside it does not."""
+    first = service.RawClient(s, "/debug/trace?seconds=60&format=json")
+    assert first.head().startswith(b"HTTP/1.1 200"), "the first conversion"
+    assert s.status()["cost"]["conversions"] == 1
+    for _ in range(10):
+        s.get("/debug/trace?seconds=0.05&format=json").expect_error(503, "no_memory", "budget")
+    assert service.validate(s.get("/debug/trace?seconds=0.05").expect(200).body) == "exact"
+    first.reset()
+    service.wait_until(lambda: s.status()["cost"]["conversions"] == 0, "the first conversion to end")
+    service.wait_until(lambda: s.get("/debug/trace?seconds=0.05&format=json").status == 200, "a conversion again")
+
+
 if __name__ == "__main__":
     service.main(__file__)
