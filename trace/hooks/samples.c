@@ -144,15 +144,15 @@ static void make_timers(uint64_t wanted_ns)
         return; /* a child of vfork(), in its parent's memory */
     if (pid != owner_pid)
         forget_parent(pid);
-    bool first = wanted_ns != period_ns;
     ttap__sigprof_unwanted = unwanted;
     if (ttap__sigprof_take() != TTAP__SIGPROF_FREE)
-        return;
-    if (first)
-        for (int at = 0; at < TIMED_MAX; at++)
-            drop(at);
+        wanted_ns = 0; /* the program has its own handler, perhaps since a moment ago */
+    bool first = wanted_ns != period_ns;
+    for (int at = 0; first && at < TIMED_MAX; at++)
+        drop(at);
     period_ns = wanted_ns;
-    scan(first);
+    if (wanted_ns)
+        scan(first);
 }
 
 void ttap__samples_wanted(void)
