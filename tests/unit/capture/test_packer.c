@@ -202,6 +202,24 @@ static void stops_at_damage(void)
     SAYS("1000 instant name=5");
 }
 
+/* Ends that were not told: of the regions that were open so many still are. */
+static void a_noted_depth_ends_the_run_and_the_next_head_has_what_is_left(void)
+{
+    static const char *const next[] = {"1030 instant name=9", "0:5@1000 | 1030 instant name=9", "0:5@1000 1:6@1010 | 1030 instant name=9"};
+    for (uint32_t depth = 0; depth < 4; depth++) {
+        afresh();
+        begin(0, 5);
+        begin(1, 6);
+        put_1(TTAP__CELL_DEPTH, depth < 3 ? depth : UINT64_MAX);
+        put_1(TTAP__INSTANT, 9);
+        CU_ASSERT_EQUAL(pack_from(0), 3);
+        CU_ASSERT_FALSE(run.damaged);
+        CU_ASSERT_EQUAL(follow.regions, depth < 2 ? depth : 2);
+        CU_ASSERT_EQUAL(pack_from(3), 1);
+        SAYS(next[depth < 2 ? depth : 2]);
+    }
+}
+
 /* Of so many addresses, of which the first tells stacks apart. */
 static void put_stack(unsigned kind, uint64_t first_word, unsigned frames, uint64_t innermost, uint64_t cut)
 {
@@ -877,6 +895,7 @@ static CU_TestInfo statements[] = {
     {"a name that does not exist is damage", a_name_that_does_not_exist_is_damage},
     {"a mark of nested losses ends the run behind it", a_mark_of_nested_losses_ends_the_run_behind_it},
     {"a noted task ends the run and is in the next head", a_noted_task_ends_the_run_and_is_in_the_next_head},
+    {"a noted depth ends the run, and the next head has what is left", a_noted_depth_ends_the_run_and_the_next_head_has_what_is_left},
     {"stacks are told by number, each once the same", stacks_are_told_by_number_each_once_the_same},
     {"a stack longer than any, or than its chunk, is damage", a_stack_longer_than_any_or_than_its_chunk_is_damage},
     {"no cells are an empty run", no_cells_are_an_empty_run},

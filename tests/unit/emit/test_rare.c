@@ -456,6 +456,40 @@ static void between_tasks_that_nobody_keeps_nothing_is_told(void)
     }
 }
 
+/* Inside a task that nobody keeps two regions end that were open before it, and one of its own. Its first told event after says what is left. */
+static void regions_that_ended_untold_are_made_up_for_once(void)
+{
+    for (int light = 0; light < 2; light++)
+        for (int of_before = 0; of_before < 2; of_before++) {
+            struct ttap_task before;
+            afresh(2, light);
+            say_begin();
+            say_begin();
+            say_begin();
+            keep_below(1000);
+            ttap_task_enter(&task, &before);
+            say_begin();
+            say_end();
+            if (of_before) {
+                say_end();
+                say_end();
+            }
+            say_begin();
+            unsigned used = TTAP__PUB_USED(stream(0)->published), marks = 0;
+            ttap_task_leave(&before);
+            say_instant();
+            say_instant();
+            for (unsigned at = used; at < TTAP__PUB_USED(stream(0)->published); at++)
+                if ((cell_of(&pool[0], at)[0] & 0xff) == TTAP__CELL_DEPTH) {
+                    CU_ASSERT_EQUAL(cell_of(&pool[0], at)[1], 1);
+                    marks++;
+                }
+            CU_ASSERT_EQUAL(marks, of_before);
+            CU_ASSERT_EQUAL(ttap__tls->stream[0].depth, of_before ? 2 : 4);
+            close_gate();
+        }
+}
+
 static void only_rules_in_force_count(void)
 {
     static struct ttap__keep keep = {.otherwise = 500, .rules = 1, .rule = {{.kind = 5, .below = 100}, {.kind = 6, .below = 1000}}};
@@ -1086,6 +1120,7 @@ static CU_TestInfo statements[] = {
     {"a task of no parent is a root, and a remote one may have half an id", a_task_of_no_parent_is_a_root_and_a_remote_one_may_have_half_an_id},
     {"text about a task takes the cells it needs", text_about_a_task_takes_the_cells_it_needs},
     {"between tasks that nobody keeps nothing is told", between_tasks_that_nobody_keeps_nothing_is_told},
+    {"regions that ended untold are made up for, once", regions_that_ended_untold_are_made_up_for_once},
     {"only rules in force count", only_rules_in_force_count},
     {"a thread's tasks are numbered, and its name is in its slot", a_threads_tasks_are_numbered_and_its_name_is_in_its_slot},
     {"a chunk says how things stand when it is taken", a_chunk_says_how_things_stand_when_it_is_taken},
