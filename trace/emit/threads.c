@@ -303,9 +303,12 @@ void ttap__slots_end_of_gone_threads(void)
     for (uint32_t i = 0; i < made; i++) {
         struct ttap__slot *slot = &arena->slot[i];
         uint32_t live = ttap__load_acquire(&slot->state);
+        uint64_t uid = ttap__load_acquire(&slot->uid);
         if (live != TTAP__SLOT_LIVE || ttap__load(&slot->pid) != pid ||
             ttap__syscall6(SYS_tgkill, pid, ttap__load(&slot->tid), 0, 0, 0, 0) != -ESRCH)
             continue;
+        if (ttap__load_acquire(&slot->uid) != uid)
+            continue; /* it ended as it should, and the slot may be another one's by now */
         if (__atomic_compare_exchange_n(&slot->state, &live, TTAP__SLOT_ENDED, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
             slot_end(i);
     }
