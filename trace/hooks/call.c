@@ -61,26 +61,20 @@ struct ttap__slot *ttap__call_slot(void)
     return ttap__attach() ? ttap__tls->slot : NULL;
 }
 
-/* The stack grows down: a note from further down is one that was left by longjmp or cancellation. */
-void ttap__call_begin_inside(struct ttap__call *call, uint64_t frame)
+struct ttap__note ttap__note_take(struct ttap__slot *slot)
 {
-    struct ttap__slot *slot = call->slot;
-    call->frame_before = ttap__load(&slot->call_frame);
-    call->nested = call->frame_before > frame;
-    call->note_before = ttap__load(&slot->call);
-    call->object_before = ttap__load(&slot->call_object);
-    call->start_before = ttap__load(&slot->call_start);
+    struct ttap__note note = {ttap__load(&slot->call), ttap__load(&slot->call_object), ttap__load(&slot->call_frame), ttap__load(&slot->call_start)};
     ttap__store_release(&slot->call, 0); /* its words change */
+    return note;
 }
 
-void ttap__call_end_inside(const struct ttap__call *call)
+void ttap__note_put(struct ttap__slot *slot, struct ttap__note note)
 {
-    struct ttap__slot *slot = call->slot;
     ttap__store_release(&slot->call, 0);
-    ttap__store(&slot->call_object, call->object_before);
-    ttap__store(&slot->call_frame, call->frame_before);
-    ttap__store(&slot->call_start, call->start_before);
-    ttap__store_release(&slot->call, call->note_before);
+    ttap__store(&slot->call_object, note.object);
+    ttap__store(&slot->call_frame, note.frame);
+    ttap__store(&slot->call_start, note.start);
+    ttap__store_release(&slot->call, note.op);
 }
 
 /* ---- Descriptors ---- */

@@ -56,20 +56,26 @@ enum ttap__op {
 };
 #undef TTAP_OP
 
+/* A note that another call of this thread has made. */
+struct ttap__note {
+    uint64_t op, object, frame, start;
+};
+
+/* Its address goes nowhere on the way of each call, so that it is registers there. */
 struct ttap__call {
     struct ttap__slot *slot;       /* NULL: nothing to do at the end */
     uint64_t start_ticks;          /* 0: nobody recorded when it was made; told all the same if somebody does when it returns */
     uint64_t object;
     uint32_t op;
-    bool nested;                   /* in another call of this thread, as its handler: that one's note is kept in: */
-    uint64_t note_before, object_before, frame_before, start_before;
+    bool nested;                   /* in another call of this thread, as its handler, whose note this is: */
+    struct ttap__note before;
 };
 
 /* The slot of the calling thread; NULL: it has none and gets none. */
 struct ttap__slot *ttap__call_slot(void);
-/* There is a note already: is it one of a call that goes on? */
-void ttap__call_begin_inside(struct ttap__call *call, uint64_t frame);
-void ttap__call_end_inside(const struct ttap__call *call);
+/* Take the slot's note, and put it back. */
+struct ttap__note ttap__note_take(struct ttap__slot *slot);
+void ttap__note_put(struct ttap__slot *slot, struct ttap__note note);
 
 static inline __attribute__((always_inline)) void ttap__call_begin(struct ttap__call *call, unsigned op, uint64_t object, uint64_t groups)
 {
@@ -84,8 +90,10 @@ static inline __attribute__((always_inline)) void ttap__call_begin(struct ttap__
     call->object = object;
     call->nested = false;
     uint64_t frame = (uintptr_t)__builtin_frame_address(0); /* the same for all hooks called from one place, whatever they keep on the stack */
-    if (ttap__unlikely(ttap__load(&slot->call) != 0))
-        ttap__call_begin_inside(call, frame);
+    if (ttap__unlikely(ttap__load(&slot->call) != 0)) {
+        call->before = ttap__note_take(slot);
+        call->nested = call->before.frame > frame; /* the stack grows down: else it was left by longjmp or cancellation */
+    }
     ttap__store(&slot->call_object, object);
     ttap__store(&slot->call_frame, frame);
     call->start_ticks = TTAP_ENABLED(groups) ? ttap__ticks() : 0;
@@ -96,7 +104,7 @@ static inline __attribute__((always_inline)) void ttap__call_begin(struct ttap__
 static inline __attribute__((always_inline)) void ttap__call_note_back(const struct ttap__call *call)
 {
     if (ttap__unlikely(call->nested))
-        ttap__call_end_inside(call);
+        ttap__note_put(call->slot, call->before);
     else
         ttap__store_release(&call->slot->call, 0);
 }
@@ -117,7 +125,7 @@ static inline void ttap__fd_call_end(const struct ttap__call *call, int64_t resu
         return;
     ttap__call_note_back(call);
     if (ttap__unlikely(call->start_ticks || TTAP_ENABLED(TTAP__FD_GROUPS)))
-        ttap__fd_call_record(call, result);
+        ttap__fd_call_record(&(struct ttap__call){call->slot, call->start_ticks, call->object, call->op, false, {0, 0, 0, 0}}, result);
 }
 
 static inline void ttap__sleep_call_end(const struct ttap__call *call, int64_t result)
@@ -126,7 +134,7 @@ static inline void ttap__sleep_call_end(const struct ttap__call *call, int64_t r
         return;
     ttap__call_note_back(call);
     if (ttap__unlikely(call->start_ticks || TTAP_ENABLED(TTAP_GROUP_SLEEP)))
-        ttap__sleep_call_record(call, result);
+        ttap__sleep_call_record(&(struct ttap__call){call->slot, call->start_ticks, call->object, call->op, false, {0, 0, 0, 0}}, result);
 }
 
 static inline void ttap__lock_call_end(const struct ttap__call *call, uint32_t holder)
@@ -135,7 +143,7 @@ static inline void ttap__lock_call_end(const struct ttap__call *call, uint32_t h
         return;
     ttap__call_note_back(call);
     if (ttap__unlikely(call->start_ticks || TTAP_ENABLED(TTAP_GROUP_LOCK)))
-        ttap__lock_call_record(call, holder);
+        ttap__lock_call_record(&(struct ttap__call){call->slot, call->start_ticks, call->object, call->op, false, {0, 0, 0, 0}}, holder);
 }
 
 /* ---- Descriptors ---- */

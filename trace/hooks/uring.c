@@ -36,7 +36,7 @@ static void *find(struct ttap__real *real)
 /* In another of these calls, which tells of both. */
 static inline bool is_inner(const struct ttap__call *call)
 {
-    return call->slot && call->nested && (call->note_before == OP_URING_WAIT || call->note_before == OP_URING_SUBMIT);
+    return call->slot && call->nested && (call->before.op == OP_URING_WAIT || call->before.op == OP_URING_SUBMIT);
 }
 
 /* A call of liburing on the descriptor @descriptor; it returns a negative errno itself. */
