@@ -490,6 +490,27 @@ static void regions_that_ended_untold_are_made_up_for_once(void)
         }
 }
 
+/* The same where the task is not left, but kept by somebody from the next epoch on. */
+static void regions_that_ended_untold_are_made_up_for_when_the_task_is_kept_after_all(void)
+{
+    struct ttap_task before;
+    afresh(2, true);
+    say_begin();
+    keep_below(1000);
+    ttap_task_enter(&task, &before);
+    say_end();
+    keep_below(1001);
+    open_gate(TTAP_GROUPS_ALL);
+    say_instant();
+    const uint64_t *w = last_cells(0, 5); /* which regions are left, which task it is, and the event */
+    CU_ASSERT((w[0] & 0xff) == TTAP__CELL_DEPTH && w[1] == 0 && (w[2] & 0xff) == TTAP__CELL_TASK && w[3] == 77);
+    CU_ASSERT_EQUAL(w[8] & 0xff, TTAP__INSTANT);
+    say_instant();
+    CU_ASSERT_EQUAL(last_cells(0, 2)[0] & 0xff, TTAP__INSTANT); /* once */
+    ttap_task_leave(&before);
+    close_gate();
+}
+
 static void only_rules_in_force_count(void)
 {
     static struct ttap__keep keep = {.otherwise = 500, .rules = 1, .rule = {{.kind = 5, .below = 100}, {.kind = 6, .below = 1000}}};
@@ -1121,6 +1142,8 @@ static CU_TestInfo statements[] = {
     {"text about a task takes the cells it needs", text_about_a_task_takes_the_cells_it_needs},
     {"between tasks that nobody keeps nothing is told", between_tasks_that_nobody_keeps_nothing_is_told},
     {"regions that ended untold are made up for, once", regions_that_ended_untold_are_made_up_for_once},
+    {"regions that ended untold are made up for when the task is kept after all",
+     regions_that_ended_untold_are_made_up_for_when_the_task_is_kept_after_all},
     {"only rules in force count", only_rules_in_force_count},
     {"a thread's tasks are numbered, and its name is in its slot", a_threads_tasks_are_numbered_and_its_name_is_in_its_slot},
     {"a chunk says how things stand when it is taken", a_chunk_says_how_things_stand_when_it_is_taken},
