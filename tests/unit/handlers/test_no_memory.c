@@ -146,7 +146,7 @@ static void every_failed_allocation_of_the_setting_is_told(void)
 static void every_failed_allocation_of_a_new_capture_is_told(void)
 {
     const struct ttap__request post = {.method = TTAP__POST,
-                                       .body = "{\"seconds\":0.001,\"events\":[\"task\"],\"sample\":0.5}"};
+                                       .body = "{\"seconds\":60,\"events\":[\"task\"],\"sample\":0.5}"};
     check_each_failure(&ttap__route_captures, &post, 202);
 }
 
