@@ -149,7 +149,7 @@ struct ttap__stream {
 };
 
 struct ttap__record {
-    /* stream[0].shared while an event may take the fast path of emit.h, else NULL; and the gate as stream 0 saw it last. In the cache
+    /* stream[0].shared while an event may take the fast path of emit.h, else NULL; and the gate that stream 0 saw last, else 0. In the cache
      * line of what the fast path uses of stream 0. */
     struct ttap__slot_stream *fast;
     uint64_t fast_gate;
@@ -158,6 +158,7 @@ struct ttap__record {
     uint64_t next_task_id;
     uint32_t slot_index;
     uint32_t muted;          /* the current task is kept by nobody */
+    uint64_t seen_gate;      /* as stream 0 saw it last */
     uint64_t enter_epoch;    /* when a task was entered last while somebody listened */
     uint32_t exit_rounds;
     uint32_t nested;         /* events met inside others, for was_left() */
@@ -169,6 +170,7 @@ _Static_assert(offsetof(struct ttap__record, stream[0].depth) + sizeof(uint32_t)
 static inline void ttap__fast_choose(struct ttap__record *rec)
 {
     rec->fast = rec->muted || rec->stream[0].marks || !ttap__load(&ttap__light_busy) ? NULL : rec->stream[0].shared;
+    rec->fast_gate = rec->fast ? rec->seen_gate : 0; /* also for who has read fast before a handler came here: a closed gate is never the one */
 }
 
 /* Where on its stack this thread is. */

@@ -196,7 +196,7 @@ static inline void ttap__emission_publish(struct ttap__emission *e, unsigned cel
 static inline __attribute__((always_inline)) bool ttap__fast_passes_by(struct ttap__record *rec)
 {
     struct ttap__slot_stream *shared = rec->stream[0].shared;
-    if (ttap__unlikely(!rec->muted || !shared || ttap__load(&shared->busy) || ttap__load(&ttap_gate) != rec->fast_gate ||
+    if (ttap__unlikely(!rec->muted || !shared || ttap__load(&shared->busy) || ttap__load(&ttap_gate) != rec->seen_gate ||
                        !ttap__is_still_muted(rec)))
         return false;
     ttap__count_one(&shared->sampled_out);

@@ -248,7 +248,7 @@ void ttap__refresh(struct ttap__emission *e, uint64_t gate)
     struct ttap_task task = ttap__slot_task(slot);
     ttap__set_muted(e->rec, task.id && !ttap__kept_by_any(task.draw, task.root_kind));
     if (s == &e->rec->stream[0]) {
-        e->rec->fast_gate = gate;
+        e->rec->seen_gate = gate;
         s->marks = !e->rec->muted && (task.id != s->task_marked || s->low_depth != TTAP__LOW_DEPTH_NONE);
     }
     ttap__fast_choose(e->rec);
