@@ -89,6 +89,14 @@ static void forget_regions(void)
             ttap__follow_gap(engine.follow[i], 0);
 }
 
+/* The window was over when the gate was closed to it. A millisecond for how well the counter's speed is known. */
+static bool was_whole(const struct ttap__sub *sub)
+{
+    uint64_t open_ticks = ttap__load(&ttap__arena_base->lease_over_ticks) - sub->start.ticks;
+    uint64_t open_ns = (uint64_t)((unsigned __int128)open_ticks * 1000000000u / ttap__clock_ticks_per_second());
+    return (int64_t)open_ticks > 0 && open_ns > sub->opts.duration_ns + 1000000u;
+}
+
 /* An emitter has closed the gate since we set it last. Windows that are still open have a hole from there on: they end, and say why. */
 static void lease_ran_out(void)
 {
@@ -96,7 +104,7 @@ static void lease_ran_out(void)
         if (!sub->begun)
             continue;
         pthread_mutex_lock(&sub->mutex);
-        if (sub->why != TTAP__END_BYTES && sub->why != TTAP__END_WINDOW)
+        if (sub->why != TTAP__END_BYTES && !(sub->why == TTAP__END_WINDOW && was_whole(sub)))
             sub->why = TTAP__END_LEASE; /* also when it was stopped: the gate may have been closed before that */
         pthread_mutex_unlock(&sub->mutex);
         sub->over = true;
