@@ -324,11 +324,21 @@ static void opened(struct window *w, int error)
     w->open_ret_ns = world_now_ns;
 }
 
-static void told(struct window *w)
+/* Around whatever ends a window. */
+static uint64_t tells(struct window *w)
 {
-    if (world_now_ns < w->told_ns)
+    if (world_now_ns < w->told_ns) {
         w->told_ns = world_now_ns;
+        w->teller = world_fiber->tid;
+    }
     world_trace("capture %u: told to end", w->number);
+    return world_fiber->frozen_ns;
+}
+
+static void told(struct window *w, uint64_t frozen_ns)
+{
+    if (w->teller == world_fiber->tid && w->teller_frozen_ns == UINT64_MAX)
+        w->teller_frozen_ns = world_fiber->frozen_ns - frozen_ns;
 }
 
 static void over(struct window *w, bool whole)
@@ -436,8 +446,9 @@ static void capture_to_callback(void)
         world_sleep_until(world_now_ns + world_log_between(1000, day.window_max_ns));
     else
         world_sleep_until(w->open_ret_ns + w->duration_ns + world_log_between(1000, 10 * WORLD_MS));
-    told(w);
+    uint64_t frozen_ns = tells(w);
     error = ttap_capture_stop(capture);
+    told(w, frozen_ns);
     over(w, error == 0);
     if (error && error != -EPIPE && error != -ENOMEM)
         world_fail("capture %u: stopping it gave %d", w->number, error);
@@ -475,8 +486,9 @@ static bool read_some(struct window *w, struct reading *r)
 {
     unsigned char piece[8192];
     if (world_now_ns >= r->stop_ns) {
-        told(w);
+        uint64_t frozen_ns = tells(w);
         ttap__sub_stop(r->sub, TTAP__END_STOPPED);
+        told(w, frozen_ns);
         r->stop_ns = UINT64_MAX;
     }
     if (world_now_ns >= r->vanish_ns)
@@ -523,15 +535,15 @@ static void capture_as_endpoint(void)
         if (day.closing && r.stop_ns > world_now_ns)
             r.stop_ns = w->told_ns == UINT64_MAX ? world_now_ns : UINT64_MAX;
         if (day.closing && w->told_ns != UINT64_MAX)
-            world_yield();
+            world_sleep_until(world_now_ns + WORLD_MS); /* the drainer may be away for another 6 s */
     }
     struct ttap__sub_info info;
     ttap__sub_info(r.sub, &info);
     if (w->whole && (info.bytes != w->len || info.queued_bytes))
         world_fail("capture %u: %zu bytes were read, but it says %llu", w->number, w->len, (unsigned long long)info.bytes);
-    if (!w->whole)
-        told(w);
+    uint64_t frozen_ns = w->whole ? 0 : tells(w);
     ttap__sub_close(r.sub);
+    told(w, frozen_ns);
     over(w, w->whole);
 }
 
@@ -592,8 +604,9 @@ static void use_kept(uint64_t id)
     if (!kept)
         return;
     if (world_below(4) == 0) {
-        told(w);
+        uint64_t frozen_ns = tells(w);
         ttap__sub_stop(ttap__kept_sub(kept), TTAP__END_STOPPED);
+        told(w, frozen_ns);
     }
     if (world_below(2))
         world_sleep_until(world_now_ns + world_log_between(1000, day.window_max_ns));
@@ -606,8 +619,9 @@ static void delete_kept(uint64_t id)
     struct window *w = kept_window(id);
     if (!w)
         return;
-    told(w);
+    uint64_t frozen_ns = tells(w);
     ttap__kept_delete(id);
+    told(w, frozen_ns);
 }
 
 static void something_with_kept(void)

@@ -238,7 +238,7 @@ int sim_cond_wake(pthread_cond_t *cond, bool all)
 
 /* ---- Memory ---- */
 
-bool world_was_short_of_memory;
+bool world_was_short_of_memory, world_was_short_of_mappings;
 
 void *sim_realloc(void *old, size_t bytes)
 {
@@ -268,8 +268,10 @@ void sim_free(void *memory)
 void *ttap__map(size_t bytes)
 {
     world_point();
-    if (world_chance(world_faults.no_mapping))
+    if (world_chance(world_faults.no_mapping)) {
+        world_was_short_of_mappings = true;
         return NULL;
+    }
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         world_fail("the simulation itself is out of memory");

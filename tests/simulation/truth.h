@@ -58,7 +58,9 @@ struct window {
     uint64_t groups, duration_ns, max_bytes;
     const struct rule *rule;    /* NULL: the process-wide one, told by the header */
     uint64_t open_call_ns, open_ret_ns;
-    uint64_t told_ns;           /* when somebody told it to end; UINT64_MAX */
+    uint64_t told_ns;           /* when somebody began to tell it to end; UINT64_MAX */
+    int teller;                 /* who that was */
+    uint64_t teller_frozen_ns;  /* until it had done so it was kept from running for so long; UINT64_MAX: it has not returned */
     uint64_t over_ns;           /* when it was surely over for a capture that was not read to its end */
     bool opened, keep;
     bool whole;                 /* read to its end */

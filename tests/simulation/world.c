@@ -352,6 +352,7 @@ void world_interrupted(void)
     if (world_chance(f->is_drainer ? world_faults.drainer_freeze : world_faults.freeze)) {
         uint64_t length_ns = world_log_between(1000, f->is_drainer ? world_faults.drainer_freeze_max_ns : world_faults.freeze_max_ns);
         f->wake_ns = world_now_ns + length_ns;
+        f->frozen_ns += length_ns;
         f->state = FIBER_FROZEN;
         world_trace("is not scheduled for %.6f s", (double)length_ns / 1e9);
     } else {

@@ -47,6 +47,7 @@ struct fiber {
     unsigned handlers;     /* signal handlers it is in */
     uint64_t ran_ns, on_ns, off_ns; /* CPU time; when it was switched to and from last */
     uint64_t idle_from_ns;
+    uint64_t frozen_ns;    /* how long it was frozen, in all */
     void *(*main)(void *);
     void *arg;
     void *actor;           /* of who made it */
@@ -99,6 +100,7 @@ struct world_faults {
 };
 extern struct world_faults world_faults;
 extern bool world_was_short_of_memory; /* an allocation failed */
+extern bool world_was_short_of_mappings;
 /* From now on nothing goes wrong. */
 void world_heal(void);
 /* The process has a signal handler; it may call whatever is signal-safe. */
