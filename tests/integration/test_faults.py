@@ -241,7 +241,7 @@ def without_threads_the_endpoint_does_not_start_and_says_so():
         verdict = service.wait_until(lambda: next((line for line in s.lines if line.startswith(("port ", "error "))), None), "a word whether it serves")
         if verdict.startswith("port "):
             try:  # the service wants threads of its own behind that
-                s.process.wait(0.5)
+                s.process.wait(3)
                 outcomes.append("served until the service itself ended")
                 continue
             except subprocess.TimeoutExpired:
