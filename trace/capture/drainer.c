@@ -1003,11 +1003,11 @@ static bool end_windows(uint64_t now_ns)
         sub->next = over;
         over = sub;
     }
+    number_views(); /* before the gate: setting it may drain */
     if (all)
         end_session();
     else
         open_gate();
-    number_views();
     while (over) {
         struct ttap__sub *next = over->next;
         release(over);
