@@ -123,6 +123,7 @@ def doctor_of_what_is_no_endpoint_says_so():
 
 def doctor_of_a_process_under_run_names_the_port_that_answers():
     with Server("sleep", "60") as server:
+        cli.wait_until(lambda: open(f"/proc/{server.process.pid}/comm").read() == "sleep\n", "the program to be executed")
         port = server.url.rsplit(":", 1)[1]
         checks, said, _ = doctor(server.process.pid)
         assert said["recordable"] and checks["program"]["state"] == "ok" and f"tracetap doctor :{port} " in checks["tracetap"]["what"], checks
