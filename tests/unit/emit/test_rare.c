@@ -484,13 +484,32 @@ static void regions_that_ended_untold_are_made_up_for_once(void)
                     CU_ASSERT_EQUAL(cell_of(&pool[0], at)[1], 1);
                     marks++;
                 }
-            CU_ASSERT_EQUAL(marks, of_before);
+            CU_ASSERT_EQUAL(marks, (unsigned)of_before);
             CU_ASSERT_EQUAL(ttap__tls->stream[0].depth, of_before ? 2 : 4);
             close_gate();
         }
 }
 
-/* The same where the task is not left, but kept by somebody from the next epoch on. */
+/* What is said of another task, which is kept, says nothing of the one that is not. */
+static void a_task_that_nobody_keeps_is_not_told_by_what_is_said_of_another(void)
+{
+    struct ttap_task before, kept = task;
+    kept.id++;
+    kept.draw = 5;
+    afresh(2, true);
+    say_instant();
+    keep_below(1000);
+    ttap_task_enter(&task, &before);
+    unsigned used = TTAP__PUB_USED(stream(0)->published);
+    ttap__tls->stream[0].marks = 1;
+    ttap__task_attr_int(&kept, &name, 5);
+    CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(0)->published), used + 3);
+    CU_ASSERT_EQUAL(last_cells(0, 3)[1], kept.id);
+    ttap_task_leave(&before);
+    close_gate();
+}
+
+/* As above, where the task is not left, but kept by somebody from the next epoch on. */
 static void regions_that_ended_untold_are_made_up_for_when_the_task_is_kept_after_all(void)
 {
     struct ttap_task before;
@@ -1142,6 +1161,7 @@ static CU_TestInfo statements[] = {
     {"text about a task takes the cells it needs", text_about_a_task_takes_the_cells_it_needs},
     {"between tasks that nobody keeps nothing is told", between_tasks_that_nobody_keeps_nothing_is_told},
     {"regions that ended untold are made up for, once", regions_that_ended_untold_are_made_up_for_once},
+    {"a task that nobody keeps is not told by what is said of another", a_task_that_nobody_keeps_is_not_told_by_what_is_said_of_another},
     {"regions that ended untold are made up for when the task is kept after all",
      regions_that_ended_untold_are_made_up_for_when_the_task_is_kept_after_all},
     {"only rules in force count", only_rules_in_force_count},
