@@ -38,9 +38,9 @@ static uint32_t boot_used;
 /* This thread looks up a real function, so that what asks for memory is the loader on its behalf. */
 static __thread uint32_t looking __attribute__((tls_model("initial-exec")));
 
-static bool is_boot(const void *p)
+static inline bool is_boot(const void *p)
 {
-    return (const char *)p >= boot && (const char *)p < boot + BOOT_BYTES;
+    return (uintptr_t)p - (uintptr_t)boot < BOOT_BYTES;
 }
 
 /* Zeroed, aligned to 16, never given back. */
@@ -54,21 +54,26 @@ static void *boot_alloc(size_t bytes)
 }
 
 /* NULL: it is being looked up, or there is none. */
-static void *known(void **function, struct ttap__real *real)
+static __attribute__((noinline, cold)) void *look_up(struct ttap__real *real)
 {
-    void *found = ttap__load(function);
-    if (ttap__likely(found != NULL))
-        return found;
     if (looking)
         return NULL;
     looking = 1;
-    found = ttap__real_find(real);
+    void *found = ttap__real_find(real);
     looking = 0;
     return found;
 }
-#define KNOWN(name) ((name##_function)known(&name##_entry.function, &name##_entry))
+
+static inline __attribute__((always_inline)) void *known(struct ttap__real *real)
+{
+    void *found = ttap__load(&real->function);
+    return ttap__likely(found != NULL) ? found : look_up(real);
+}
+#define KNOWN(name) ((name##_function)known(&name##_entry))
 
 /* ---- Counting ---- */
+
+#define WANTED TTAP_ENABLED(TTAP_GROUP_ALLOC)
 
 /* One instruction, where a handler of this thread may count as well. */
 static inline void add(uint64_t *count, uint64_t value)
@@ -88,7 +93,7 @@ static struct ttap__slot *slot_here(void)
 
 static __attribute__((noinline)) void *counted(void *p, size_t bytes)
 {
-    struct ttap__slot *slot = p ? slot_here() : NULL;
+    struct ttap__slot *slot = p && WANTED ? slot_here() : NULL;
     if (!slot)
         return p;
     add(&slot->alloc_calls, 1);
@@ -98,34 +103,41 @@ static __attribute__((noinline)) void *counted(void *p, size_t bytes)
 
 static __attribute__((noinline)) void count_free(void)
 {
-    struct ttap__slot *slot = slot_here();
+    struct ttap__slot *slot = WANTED ? slot_here() : NULL;
     if (slot)
         add(&slot->alloc_frees, 1);
 }
 
-#define WANTED TTAP_ENABLED(TTAP_GROUP_ALLOC)
-
 /* ---- The hooks ---- */
+
+/* What is usual needs no stack frame: the real one is known, and nobody wants to know. All else is out of line. */
+#define USUAL(name) ttap__likely(ttap__load(&name##_entry.function) != NULL && !WANTED)
+#define USUAL_CALL(name) ((name##_function)ttap__load(&name##_entry.function))
+#define RARE static __attribute__((noinline))
+
+RARE void *malloc_rare(size_t bytes)
+{
+    malloc_function real = KNOWN(malloc);
+    return real ? counted(real(bytes), bytes) : boot_alloc(bytes);
+}
 
 HOOK void *malloc(size_t bytes)
 {
-    malloc_function real = KNOWN(malloc);
-    if (ttap__unlikely(!real))
-        return boot_alloc(bytes);
-    if (!WANTED)
-        return real(bytes);
-    return counted(real(bytes), bytes);
+    return USUAL(malloc) ? USUAL_CALL(malloc)(bytes) : malloc_rare(bytes);
+}
+
+RARE void *calloc_rare(size_t count, size_t each)
+{
+    calloc_function real = KNOWN(calloc);
+    size_t bytes;
+    if (!real)
+        return __builtin_mul_overflow(count, each, &bytes) ? NULL : boot_alloc(bytes);
+    return counted(real(count, each), count * each);
 }
 
 HOOK void *calloc(size_t count, size_t each)
 {
-    calloc_function real = KNOWN(calloc);
-    size_t bytes;
-    if (ttap__unlikely(!real))
-        return __builtin_mul_overflow(count, each, &bytes) ? NULL : boot_alloc(bytes);
-    if (!WANTED)
-        return real(count, each);
-    return counted(real(count, each), count * each);
+    return USUAL(calloc) ? USUAL_CALL(calloc)(count, each) : calloc_rare(count, each);
 }
 
 /* Memory out of the buffer stays there; what it held goes along. */
@@ -138,28 +150,37 @@ static void *leave_boot(const char *p, size_t bytes)
     return moved;
 }
 
-HOOK void *realloc(void *p, size_t bytes)
+RARE void *realloc_rare(void *p, size_t bytes)
 {
-    if (ttap__unlikely(is_boot(p)))
+    if (is_boot(p))
         return leave_boot(p, bytes);
     realloc_function real = KNOWN(realloc);
-    if (ttap__unlikely(!real))
+    if (!real)
         return p ? NULL : boot_alloc(bytes);
-    if (!WANTED)
-        return real(p, bytes);
     return counted(real(p, bytes), bytes);
+}
+
+HOOK void *realloc(void *p, size_t bytes)
+{
+    return USUAL(realloc) && !is_boot(p) ? USUAL_CALL(realloc)(p, bytes) : realloc_rare(p, bytes);
+}
+
+RARE void free_rare(void *p)
+{
+    free_function real = is_boot(p) ? NULL : KNOWN(free);
+    if (!real)
+        return; /* the loader's, and from nowhere else */
+    if (p)
+        count_free();
+    real(p);
 }
 
 HOOK void free(void *p)
 {
-    if (ttap__unlikely(is_boot(p)))
-        return;
-    free_function real = KNOWN(free);
-    if (ttap__unlikely(!real))
-        return; /* the loader's, and from nowhere else */
-    if (p && WANTED)
-        count_free();
-    real(p);
+    if (USUAL(free) && !is_boot(p))
+        USUAL_CALL(free)(p);
+    else
+        free_rare(p);
 }
 
 HOOK int posix_memalign(void **out, size_t alignment, size_t bytes)
