@@ -135,20 +135,19 @@ struct figures {
 
 static struct figures alternate(void (*hooked)(void), void (*own)(void))
 {
-    enum { SHORT_MEDIANS = 3 };
     double ratios[MEDIANS], hooks[MEDIANS], floors[MEDIANS];
-    size_t medians = bench_is_short() ? SHORT_MEDIANS : MEDIANS;
+    size_t medians = bench_is_short() ? 1 : MEDIANS, alternations = bench_is_short() ? 10 : ALTERNATIONS;
     for (size_t m = 0; m < medians; m++) {
         double ratio[ALTERNATIONS], hook[ALTERNATIONS], floor[ALTERNATIONS];
-        for (int i = 0; i < ALTERNATIONS; i++) {
+        for (size_t i = 0; i < alternations; i++) {
             floor[i] = ns_a_call(run_floor);
             double with = ns_a_call(hooked);
             hook[i] = with - ns_a_call(own);
             ratio[i] = hook[i] / floor[i];
         }
-        ratios[m] = bench_median(ratio, ALTERNATIONS);
-        hooks[m] = bench_median(hook, ALTERNATIONS);
-        floors[m] = bench_median(floor, ALTERNATIONS);
+        ratios[m] = bench_median(ratio, alternations);
+        hooks[m] = bench_median(hook, alternations);
+        floors[m] = bench_median(floor, alternations);
     }
     return (struct figures){bench_median(hooks, medians), bench_median(floors, medians), bench_median(ratios, medians)};
 }
