@@ -236,6 +236,8 @@ static uint32_t number_of(const uint64_t *frame, unsigned count, bool cut)
 
 uint32_t ttap__stack_number(int pid, const uint64_t *pc, unsigned count, bool cut)
 {
+    if (!count)
+        return 0; /* not known */
     uint64_t frame[TTAP__STACK_FRAMES_MAX], now_ns = ttap__mono_ns();
     struct process *process = process_of(pid);
     uint32_t number = 0;

@@ -238,15 +238,16 @@ static void stacks_are_told_by_number_each_once_the_same(void)
     put_stack(TTAP__CALL_STACK, T0 - 7, 4, 0x900, TTAP__STACK_CUT);
     put_stack(TTAP__SAMPLE, 5, 3, 0x900, 0);
     put_stack(TTAP__SAMPLE, 6, 3, 0x900, TTAP__STACK_CUT); /* the same but for its outer end */
+    put_stack(TTAP__SAMPLE, 7, 0, 0, 0); /* nothing is known of it */
     put_1(TTAP__INSTANT, 5);
     RUN("1000 sample cpu_ns=10101010 stack=1; 1010 call_stack start=993 stack=2; 1020 sample cpu_ns=5 stack=1; 1030 sample cpu_ns=6 stack=3; "
-        "1040 instant name=5",
+        "1040 sample cpu_ns=7 stack=0; 1050 instant name=5",
         0);
     const uint64_t *frames = NULL;
     const struct ttap__stack_entry *stack = ttap__stack_at(2, &frames);
     CU_ASSERT(ttap__stacks_made() == 3 && stack && stack->count == 4 && stack->cut && TTAP__FRAME_OFFSET(frames[0]) == 0x900);
     view.groups = TTAP_GROUPS_ALL & ~TTAP_GROUP_SAMPLE;
-    RUN("1040 instant name=5", 4);
+    RUN("1050 instant name=5", 5);
     ttap__stacks_forget();
 }
 

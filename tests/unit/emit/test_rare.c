@@ -528,6 +528,20 @@ static void regions_that_ended_untold_are_made_up_for_when_the_task_is_kept_afte
     CU_ASSERT_EQUAL(last_cells(0, 2)[0] & 0xff, TTAP__INSTANT); /* once */
     ttap_task_leave(&before);
     close_gate();
+    afresh(2, true); /* and where the task had been told already */
+    say_begin();
+    ttap_task_enter(&task, &before);
+    keep_below(1000);
+    open_gate(TTAP_GROUPS_ALL);
+    say_end();
+    unsigned used = TTAP__PUB_USED(stream(0)->published);
+    keep_below(1001);
+    open_gate(TTAP_GROUPS_ALL);
+    say_instant();
+    CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(0)->published), used + 2);
+    CU_ASSERT((last_cells(0, 2)[0] & 0xff) == TTAP__CELL_DEPTH && last_cells(0, 2)[1] == 0);
+    ttap_task_leave(&before);
+    close_gate();
 }
 
 static void only_rules_in_force_count(void)
