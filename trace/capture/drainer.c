@@ -608,6 +608,7 @@ static void forget_slot(struct ttap__slot *slot)
 static void bury(uint32_t index)
 {
     struct ttap__slot *slot = &ttap__arena_base->slot[index];
+    ttap__sources_slot_over(index);
     for (uint32_t level = 0; level < 2; level++) {
         struct ttap__stream_id id = {index, level, ttap__load(&slot->uid)};
         for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
