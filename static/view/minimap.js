@@ -1,6 +1,7 @@
 // minimap.js - all of the capture in one strip: how many lanes were busy when, where the search found something, and what is in view.
 
 import { PixelLine, paintRow } from '../calc/lod.js';
+import { HUE } from '../data/hues.js';
 import { context, h, sizeCanvas } from '../dom.js';
 import { palette } from './palette.js';
 
@@ -42,7 +43,7 @@ export class Minimap {
         this.changed();
     }
 
-    /** Sums the outermost row of each lane. @param {import('../data/model.js').Model} model @param {number} width */
+    /** Sums what tells best that a lane is busy: its tasks; its regions; that it runs or could. @param {import('../data/model.js').Model} model @param {number} width */
     measure(model, width) {
         const [a, b] = this.view.bounds();
         const key = `${model.version} ${width} ${a} ${b}`;
@@ -51,7 +52,7 @@ export class Minimap {
         const px = (b - a) / width;
         const sum = new Float32Array(width);
         const line = new PixelLine(width);
-        const rows = [...model.lanes.values()].map((l) => l.rows.find((r) => r.table === 'work') ?? l.rows.find((r) => r.table === 'region')).filter((r) => r !== undefined);
+        const rows = [...model.lanes.values()].map((l) => l.rows.find((r) => r.table === 'work') ?? l.rows.find((r) => r.table === 'region') ?? l.rows.find((r) => r.table === 'state')).filter((r) => r !== undefined);
         const turn = (/** @type {number} */ from) => {
             if (this.madeFor !== key) return;
             const until = performance.now() + TURN_MS;
@@ -59,7 +60,8 @@ export class Minimap {
             for (; k < rows.length && performance.now() < until; k++) {
                 line.clear();
                 paintRow(line, rows[k].segs, a, px);
-                for (let x = 0; x < width; x++) sum[x] += Math.min(1, line.cover[x]);
+                const all = rows[k].table !== 'state';
+                for (let x = 0; x < width; x++) if (all || line.hue[x] === HUE.running || line.hue[x] === HUE.runnable) sum[x] += Math.min(1, line.cover[x]);
             }
             this.turns++;
             if (k < rows.length) setTimeout(() => turn(k), 0);

@@ -196,6 +196,17 @@ async function openStates() {
     await b.page.evaluate((rows) => { document.documentElement.dataset.rows = JSON.stringify(rows); }, { 'worker-1': thread, 'worker-2': thread, 'CPU 0': [['cpu', 0]], 'CPU 1': [['cpu', 0]], collector: [['state', 0]] });
 }
 
+test('the overview counts a thread without tasks and regions where it runs', async () => {
+    await openStates();
+    const panel = (await colours()).hex('panel');
+    const overview = (/** @type {number} */ ms) => b.page.evaluate((part) => {
+        const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector('.tl-mini'));
+        return [...canvas.getContext('2d').getImageData(Math.round(part * canvas.width), Math.round(canvas.height * 0.8), 1, 1).data].slice(0, 3);
+    }, (ms / 1000 + 0.02) / 1.04);
+    assert.ok(!near(await overview(875), panel), 'the collector runs');
+    assert.ok(near(await overview(950), panel), 'it sleeps, and nobody else works');
+});
+
 /** How many of a row's pixels down a column have its colour. @param {number} ms @returns {Promise<number>} share of the row's height */
 async function filled(lane, ms, colour) {
     const { cx, cy } = await place(lane, 'state', 0, ms * MS);
