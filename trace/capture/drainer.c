@@ -974,8 +974,6 @@ static bool lease_is_over(void)
 static bool end_windows(uint64_t now_ns)
 {
     bool all = true, any = false;
-    if (lease_is_over())
-        lease_ran_out(); /* before those whose time is over as well: it was over without us */
     for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
         look_whether_over(sub, now_ns);
     if (lease_is_over())
