@@ -160,6 +160,7 @@ static struct window *windows[4096];
 static unsigned windows_count;
 static struct {
     uint64_t call_ns, ret_ns;
+    uint64_t frozen_ns; /* of its caller: when it called; and when it has returned, in between */
     int caller;
 } *shutdowns;
 static unsigned shutdowns_count;
@@ -198,14 +199,17 @@ void truth_shutdown_called(void)
     shutdowns = one_more(shutdowns, shutdowns_count, sizeof(*shutdowns));
     shutdowns[shutdowns_count].call_ns = world_now_ns;
     shutdowns[shutdowns_count].caller = world_fiber->tid;
+    shutdowns[shutdowns_count].frozen_ns = world_fiber->frozen_ns;
     shutdowns[shutdowns_count++].ret_ns = UINT64_MAX;
 }
 
 void truth_shutdown_returned(void)
 {
     for (unsigned i = 0; i < shutdowns_count; i++)
-        if (shutdowns[i].ret_ns == UINT64_MAX && shutdowns[i].caller == world_fiber->tid)
+        if (shutdowns[i].ret_ns == UINT64_MAX && shutdowns[i].caller == world_fiber->tid) {
             shutdowns[i].ret_ns = world_now_ns;
+            shutdowns[i].frozen_ns = world_fiber->frozen_ns - shutdowns[i].frozen_ns;
+        }
 }
 
 unsigned truth_windows(void)
@@ -558,13 +562,13 @@ static uint64_t shutdown_after(uint64_t ns)
     return first;
 }
 
-/* The first that surely met it. */
+/* When the first that surely met it had been called, by somebody who may have been kept from it. */
 static uint64_t shutdown_called_after(uint64_t ns)
 {
     uint64_t first = UINT64_MAX;
     for (unsigned i = 0; i < shutdowns_count; i++)
-        if (shutdowns[i].call_ns >= ns && shutdowns[i].call_ns < first)
-            first = shutdowns[i].call_ns;
+        if (shutdowns[i].call_ns >= ns && shutdowns[i].ret_ns != UINT64_MAX && shutdowns[i].call_ns + shutdowns[i].frozen_ns < first)
+            first = shutdowns[i].call_ns + shutdowns[i].frozen_ns;
     return first;
 }
 
