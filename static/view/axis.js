@@ -36,5 +36,10 @@ export function drawAxis(g, view, width, height, colours) {
     }
     g.stroke();
     g.fillStyle = colours.muted;
-    for (const t of ticks(view.t0, view.t1, step)) g.fillText(instant(t, step), ((t - view.t0) / view.span) * width + 4, 10);
+    for (const t of ticks(view.t0, view.t1, step)) {
+        const text = instant(t, step);
+        const x = ((t - view.t0) / view.span) * width + 4;
+        const long = g.measureText(text).width;
+        g.fillText(text, x + long <= width ? x : x - long - 8, 10); /* at the right edge, on the other side of its tick */
+    }
 }
