@@ -1,5 +1,6 @@
 // service.mjs - the viewer against a real service: node service.mjs PROGRAM. Starts it, runs those tests of the pages against it that depend on the
-// service, then captures and looks for what the service is known to do. TTAP_SHOTS=FOLDER leaves two pictures there; TTAP_ONLY_LOOK=1 runs no page tests.
+// service, then captures and looks for what the service is known to do. TTAP_SHOTS=FOLDER leaves four pictures there; TTAP_ONLY_LOOK=1 runs no
+// page tests; TTAP_PRELOAD is preloaded into it, so that waits have their causes.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +12,7 @@ import { openBrowser } from '../support/browser.mjs';
 const LIVE = ['first page tells', 'is started, watched, stopped', 'colour at a place', 'thread states have', 'a packed file opens', 'a capture that is gone', 'do not scroll sideways', 'one HTML file'];
 
 const program = process.argv[2];
-const service = spawn(program, ['--listen', '127.0.0.1:0', '--small-queue', '--alloc-pressure', '--seconds', '290'], { stdio: ['ignore', 'pipe', 'inherit'] });
+const service = spawn(program, ['--listen', '127.0.0.1:0', '--small-queue', '--alloc-pressure', '--seconds', '290'], { stdio: ['ignore', 'pipe', 'inherit'], env: process.env.TTAP_PRELOAD ? { ...process.env, LD_PRELOAD: process.env.TTAP_PRELOAD } : process.env });
 
 /** @returns {Promise<string>} */
 function address() {
