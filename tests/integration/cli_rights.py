@@ -10,6 +10,7 @@ import cli_support as cli
 from cli_doctor import AS_NOBODY, NOBODY, WITH_PERFMON, doctor, refuse_perf, root_or_skip
 from cli_programs import Recording, tree_of
 from cli_run import TARGET, preloadable, whole_figures
+from sched_tables import no_cpu_idle
 
 LOOK_POINTS = 6  # of 100: what may lie before the first and behind the last look at a thread, and the kernel's own lag of a tick
 BUSY_SWITCH_NS = 50_000  # where others want the processors, each switch changes address spaces and branch predictors too: seen 27 us
@@ -100,7 +101,8 @@ def check_switches(service):
 
 
 def check_wakes(service):
-    tier, recording, source = tier_of(service)
+    with no_cpu_idle():
+        tier, recording, source = tier_of(service)
     if "PID namespace" in source["why"]:
         raise cli.Skip(source["why"])
     assert tier == 2 and not source["enable"], source

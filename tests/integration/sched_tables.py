@@ -1,7 +1,24 @@
 """The tables of viewer JSON that the scheduler's tests look at: states, wakes, and the marks threads left of themselves."""
 
+import contextlib
 import json
+import os
+import subprocess
+import sys
 from collections import defaultdict
+
+
+@contextlib.contextmanager
+def no_cpu_idle():
+    """Something of low priority on each CPU: some virtual machines' kernels tell of no wake that an interrupt of an idle CPU makes (nor does perf)."""
+    spin = "import os, sys\nos.nice(19)\nos.sched_setaffinity(0, {int(sys.argv[1])})\nwhile os.getppid() == int(sys.argv[2]): pass"
+    spinners = [subprocess.Popen([sys.executable, "-c", spin, str(cpu), str(os.getpid())]) for cpu in os.sched_getaffinity(0)]
+    try:
+        yield
+    finally:
+        for spinner in spinners:
+            spinner.kill()
+            spinner.wait()
 
 
 class Lane:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 
-from sched_tables import Document
+from sched_tables import Document, no_cpu_idle
 
 PROGRAMS, SANITIZED = sys.argv[1], os.environ.get("TTAP_SANITIZE", "")
 WORK = sys.argv[2]
@@ -230,7 +230,8 @@ def record_wakes(mode):
     mount = "mount -t tracefs nodev /sys/kernel/tracing && exec \"$@\""
     if subprocess.run(["unshare", "-m", "sh", "-c", mount, "-", "true"], stderr=subprocess.DEVNULL).returncode:
         skip("tracefs cannot be mounted here")
-    document = record_switches(mode, before=["unshare", "-m", "sh", "-c", mount, "-"])
+    with no_cpu_idle():
+        document = record_switches(mode, before=["unshare", "-m", "sh", "-c", mount, "-"])
     if "who woke whom:" in document.source:
         skip(document.source)
     return document

@@ -45,13 +45,26 @@ struct book {
     struct ttap__sub_info info;
 };
 
+static void open_with(struct book *b, const struct ttap__sub_opts *opts)
+{
+    *b = (struct book){0};
+    check((uint64_t)-ttap__sub_open(opts, &b->sub), 0, "open");
+}
+
 static void open_book(struct book *b, uint64_t groups, const char *sample)
 {
     struct ttap__sub_opts opts = TTAP__SUB_OPTS_INIT;
-    *b = (struct book){0};
     opts.groups = groups;
     opts.sample = sample;
-    check((uint64_t)-ttap__sub_open(&opts, &b->sub), 0, "open");
+    open_with(b, &opts);
+}
+
+static void open_sampled_book(struct book *b)
+{
+    struct ttap__sub_opts opts = TTAP__SUB_OPTS_INIT;
+    opts.groups = TTAP_GROUPS_ALL;
+    opts.samples_hz = 99;
+    open_with(b, &opts);
 }
 
 /* Stop, read, validate. What the info shows must be what the bytes say. */
@@ -316,6 +329,14 @@ static void what_sampling_leaves_out_is_counted(void)
     free_book(&kept);
 }
 
+/* So that no more than 100 KB, of the 344 that all chunks hold, wait for a drainer that is late, and as many are in its hands. */
+static void until_full_chunks_are_taken(void)
+{
+    do
+        stress_nap_us(500);
+    while ((uint32_t)ttap__load(&ttap__arena_base->full_chunks));
+}
+
 /* Nobody reads until the end: the queue fills, and more threads come and go than may be told. */
 static void *log_a_lot(void *arg)
 {
@@ -323,7 +344,7 @@ static void *log_a_lot(void *arg)
     for (int i = 0; i < 300; i++) {
         TTAP_LOG("log", text, sizeof(text));
         if (i % 100 == 99)
-            stress_nap_us(8000);
+            until_full_chunks_are_taken();
     }
     for (int i = 0; i < 50; i++)
         TTAP_INSTANT("after");
@@ -350,6 +371,18 @@ static void *live_shortly(void *arg)
     return arg;
 }
 
+enum { LONG_LIFE = 10 };
+static int step;
+
+static void *live_long(void *arg)
+{
+    for (int i = 0; i < LONG_LIFE; i++)
+        TTAP_INSTANT("one");
+    while (__atomic_load_n(&step, __ATOMIC_SEQ_CST) != 2)
+        stress_nap_us(500);
+    return arg;
+}
+
 static void wait_for_events(struct book *b, uint64_t events)
 {
     do
@@ -362,26 +395,63 @@ static void threads_beside_a_stalled_reader_are_counted(void)
 {
     enum { LIVES = 3500 };
     struct book b, all;
+    pthread_t one_who_stays;
+    step = 0;
     open_book(&b, TTAP_GROUP_LOG, NULL);
     open_book(&all, TTAP_GROUPS_ALL, NULL);
+    pthread_create(&one_who_stays, NULL, live_long, NULL);
+    wait_for_events(&all, LONG_LIFE);
     for (int i = 0; i < 6; i++)
         on_a_thread(log_a_lot, NULL);
-    wait_for_events(&all, 6 * 350); /* their chunks are free again */
+    wait_for_events(&all, LONG_LIFE + 6 * 350); /* their chunks are free again */
     for (uint64_t i = 0; i < LIVES; i++) {
         on_a_thread(live_shortly, NULL);
         if (i % 15 == 14)
-            wait_for_events(&all, 6 * 350 + 2 * (i + 1)); /* they want a chunk each, and those before them may still have theirs: 30 of 43 */
+            wait_for_events(&all, LONG_LIFE + 6 * 350 + 2 * (i + 1)); /* they want a chunk each, and those before them may still have theirs: 30 of 43 */
     }
+    __atomic_store_n(&step, 2, __ATOMIC_SEQ_CST); /* its row, of events that were delivered, finds no room any more */
+    pthread_join(one_who_stays, NULL);
+    stress_nap_us(20000);
     close_book(&b);
     close_book(&all);
     check(b.v.streams < LIVES, 1, "threads told of in one row");
-    check(b.info.events, 6 * 350 + 2 * LIVES, "events of who wants one of two");
-    check(all.info.events, 6 * 350 + 2 * LIVES, "events of who wants all");
+    check(b.info.events, LONG_LIFE + 6 * 350 + 2 * LIVES, "events of who wants one of two");
+    check(all.info.events, LONG_LIFE + 6 * 350 + 2 * LIVES, "events of who wants all");
     check(all.info.filtered, 0, "filtered for who wants all");
     check(b.info.filtered, LIVES, "filtered for who does not");
     check(all.v.lost_by[TTAP__LOSS_FULL], 0, "lost for want of chunks");
     free_book(&all);
     check(b.v.rows_lost > b.v.lost, 1, "losses of theirs in that row");
+    free_book(&b);
+}
+
+/* A stack as trace/stacks records it, of one frame. */
+static void *take_samples(void *arg)
+{
+    for (int i = 0; i < (int)(uintptr_t)arg; i++) {
+        struct ttap__emission e;
+        if (!ttap__emission_stream(&e) || !ttap__emission_start(&e, TTAP_GROUP_SAMPLE))
+            continue;
+        uint64_t *cell = ttap__emission_reserve(&e, 2);
+        ttap__emission_write_head(cell, TTAP__SAMPLE, 1000);
+        ttap__store(&cell[2], 1);
+        ttap__store(&cell[3], (uint64_t)(uintptr_t)&take_samples);
+        ttap__emission_publish(&e, 2);
+    }
+    return NULL;
+}
+
+static void samples_that_nobody_asked_for_are_counted(void)
+{
+    struct book sampled, b;
+    open_sampled_book(&sampled);
+    open_book(&b, TTAP_GROUPS_ALL, NULL);
+    on_a_thread(take_samples, (void *)100);
+    close_book(&b);
+    close_book(&sampled);
+    check(sampled.v.delivered, 100, "delivered to who wants them");
+    check(b.v.filtered, 100, "filtered");
+    free_book(&sampled);
     free_book(&b);
 }
 
@@ -414,8 +484,6 @@ static void what_cannot_be_read_is_counted(void)
 }
 
 /* A thread that the window's end finds in the middle of an event, and that stays there. */
-static int step;
-
 static void *stay_in_an_event(void *arg)
 {
     for (int i = 0; i < 10; i++)
@@ -541,6 +609,7 @@ int main(void)
         {"what sampling leaves out is counted", what_sampling_leaves_out_is_counted},
         {"what a stalled reader misses is counted", what_a_stalled_reader_misses_is_counted},
         {"threads beside a stalled reader are counted", threads_beside_a_stalled_reader_are_counted},
+        {"samples that nobody asked for are counted", samples_that_nobody_asked_for_are_counted},
         {"what cannot be read is counted", what_cannot_be_read_is_counted},
         {"who comes too late is counted", who_comes_too_late_is_counted},
         {"who has no record is counted", who_has_no_record_is_counted},

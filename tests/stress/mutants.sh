@@ -69,10 +69,10 @@ archives=$*
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trace=$project/trace
-includes="-I$project/include -I$trace -I$trace/emit -I$trace/capture -I$trace/wire -I$project/tests/support"
+includes="-I$project/include -I$trace -I$trace/emit -I$trace/capture -I$trace/wire -I$trace/stacks -I$trace/elf -I$project/tests/support"
 mkdir "$work/base"
 cd "$work/base" || exit 2
-compile "$includes" "$trace"/emit/*.c "$trace"/capture/*.c "$trace"/wire/writer.c || exit 2
+compile "$includes" "$trace"/emit/*.c "$trace"/capture/*.c "$trace"/elf/*.c "$trace"/wire/writer.c || exit 2
 cd "$work" || exit 2
 compile "$includes" "$project/tests/stress/books.c" "$project/tests/stress/stress_captures.c" || exit 2
 mv stress_captures.o captures.o

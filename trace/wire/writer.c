@@ -51,22 +51,32 @@ void ttap__out_block_close(struct ttap__out *out, size_t opened)
     ttap__block_head(head, (enum ttap__block)head[0], ttap__out_bytes(out) - opened - TTAP__WIRE_BLOCK_HEAD_BYTES);
 }
 
-static const struct {
-    unsigned char number;
-    const char *name, *fields;
-} kind_table[] = {
-#define TTAP_KIND(number, NAME, name, GROUP, fields, doc) {number, name, fields},
+/* Text behind text: a table of pointers would be 80 relocations at each start of the program. */
+static const unsigned char kind_numbers[] = {
+#define TTAP_KIND(number, NAME, name, GROUP, fields, doc) number,
 #include "events.def"
 #undef TTAP_KIND
 };
+static const char kind_names_and_fields[] =
+#define TTAP_KIND(number, NAME, name, GROUP, fields, doc) name "\0" fields "\0"
+#include "events.def"
+#undef TTAP_KIND
+    ;
+
+static const char *out_text(struct ttap__out *out, const char *text)
+{
+    size_t len = strlen(text);
+    ttap__out_string(out, text, len);
+    return text + len + 1;
+}
 
 void ttap__out_kind_table(struct ttap__out *out)
 {
-    size_t count = sizeof(kind_table) / sizeof(kind_table[0]);
-    ttap__out_varint(out, count);
-    for (size_t i = 0; i < count; i++) {
-        ttap__out_varint(out, kind_table[i].number);
-        ttap__out_string(out, kind_table[i].name, strlen(kind_table[i].name));
-        ttap__out_string(out, kind_table[i].fields, strlen(kind_table[i].fields));
+    const char *at = kind_names_and_fields;
+    ttap__out_varint(out, sizeof(kind_numbers));
+    for (size_t i = 0; i < sizeof(kind_numbers); i++) {
+        ttap__out_varint(out, kind_numbers[i]);
+        at = out_text(out, at);
+        at = out_text(out, at);
     }
 }

@@ -10,13 +10,22 @@
 
 static struct trial trial;
 
+/* Returns when fork() has come back in the child too: only then has it let go of what it inherited. */
 static pid_t fork_a_sleeper(void)
 {
+    int awake[2];
+    char byte = 1;
+    CU_ASSERT_EQUAL_FATAL(pipe(awake), 0);
     pid_t pid = fork();
-    if (pid != 0)
-        return pid;
-    pause();
-    _exit(0);
+    if (pid == 0) {
+        if (write(awake[1], &byte, 1) == 1)
+            pause();
+        _exit(0);
+    }
+    CU_ASSERT_EQUAL(read(awake[0], &byte, 1), 1);
+    close(awake[0]);
+    close(awake[1]);
+    return pid;
 }
 
 static void end(pid_t pid)
