@@ -204,7 +204,7 @@ bool ttap__attach(void)
     uint32_t index = found - 1;
     struct ttap__slot *slot = &arena->slot[index];
     slot_init(slot, __atomic_add_fetch(&arena->next_uid, 1, __ATOMIC_RELAXED));
-    struct ttap__record *rec = &records[index];
+    struct ttap__record *rec = &ttap__load(&records)[index];
     record_init(rec, index, slot);
     /* One instruction: a signal handler may have attached this thread since we looked. */
     if (!__atomic_compare_exchange_n(&ttap__tls, &expected, rec, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
@@ -371,7 +371,7 @@ static uint32_t first_slot_after_fork(const struct ttap__arena *arena)
 {
     if (ttap__tls == &ttap__no_record)
         return 0;
-    uint32_t own = (uint32_t)(ttap__tls - records);
+    uint32_t own = (uint32_t)(ttap__tls - ttap__load(&records));
     const struct ttap__slot *slot = &arena->slot[own];
     return slot->stream[0].busy || slot->stream[1].busy ? own + 1 : 0;
 }
