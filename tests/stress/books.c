@@ -364,6 +364,35 @@ static void what_a_stalled_reader_misses_is_counted(void)
     free_book(&b);
 }
 
+/* Of each pair of events one is wanted by nobody who waits here. */
+static void *log_and_count(void *arg)
+{
+    static const char text[1000];
+    for (int i = 0; i < 300; i++) {
+        TTAP_LOG("log", text, sizeof(text));
+        TTAP_COUNTER("no tile", i);
+        if (i % 100 == 99)
+            until_full_chunks_are_taken();
+    }
+    return arg;
+}
+
+static void what_a_stalled_reader_did_not_ask_for_is_counted_apart(void)
+{
+    struct book b, counters;
+    open_book(&b, TTAP_GROUP_LOG, NULL);
+    open_book(&counters, TTAP_GROUP_COUNTER, NULL);
+    for (int i = 0; i < 6; i++)
+        on_a_thread(log_and_count, NULL);
+    close_book(&b);
+    close_book(&counters);
+    check(b.v.lost_by[TTAP__LOSS_QUEUE] > 0, 1, "lost to the queue");
+    check(b.v.delivered + b.v.lost_by[TTAP__LOSS_QUEUE], 6 * 300, "delivered and lost");
+    check(b.v.filtered, 6 * 300, "filtered, also in the losses");
+    free_book(&b);
+    free_book(&counters);
+}
+
 static void *live_shortly(void *arg)
 {
     TTAP_INSTANT("one");
@@ -608,6 +637,7 @@ int main(void)
         {"regions that nobody asked for are counted", regions_that_nobody_asked_for_are_counted},
         {"what sampling leaves out is counted", what_sampling_leaves_out_is_counted},
         {"what a stalled reader misses is counted", what_a_stalled_reader_misses_is_counted},
+        {"what a stalled reader did not ask for is counted apart", what_a_stalled_reader_did_not_ask_for_is_counted_apart},
         {"threads beside a stalled reader are counted", threads_beside_a_stalled_reader_are_counted},
         {"samples that nobody asked for are counted", samples_that_nobody_asked_for_are_counted},
         {"what cannot be read is counted", what_cannot_be_read_is_counted},
