@@ -334,7 +334,7 @@ static void until_full_chunks_are_taken(void)
 {
     do
         stress_nap_us(500);
-    while ((uint32_t)ttap__load(&ttap__arena_base->full_chunks));
+    while ((uint32_t)ttap__load(&ttap__arena_here()->full_chunks));
 }
 
 /* Nobody reads until the end: the queue fills, and more threads come and go than may be told. */

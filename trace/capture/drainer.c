@@ -83,7 +83,7 @@ uint64_t ttap__thread_cpu_ns(void)
 /* Regions were not recorded for a while: what was open before may be over. ttap__refresh() does the same for the emitters' side. */
 static void forget_regions(void)
 {
-    uint32_t made = ttap__load_acquire(&ttap__arena_base->slots_made);
+    uint32_t made = ttap__load_acquire(&ttap__arena_here()->slots_made);
     for (uint32_t i = 0; i < made * 2; i++)
         if (engine.follow[i])
             ttap__follow_gap(engine.follow[i], 0);
@@ -92,7 +92,7 @@ static void forget_regions(void)
 /* The window was over when the gate was closed to it. A millisecond for how well the counter's speed is known. */
 static bool was_whole(const struct ttap__sub *sub)
 {
-    uint64_t open_ticks = ttap__load(&ttap__arena_base->lease_over_ticks) - sub->start.ticks;
+    uint64_t open_ticks = ttap__load(&ttap__arena_here()->lease_over_ticks) - sub->start.ticks;
     uint64_t open_ns = (uint64_t)((unsigned __int128)open_ticks * 1000000000u / ttap__clock_ticks_per_second());
     return (int64_t)open_ticks > 0 && open_ns > sub->opts.duration_ns + 1000000u;
 }
@@ -130,7 +130,7 @@ static bool try_to_set_gate(uint64_t groups)
     if (engine.gate_open && !(gate & TTAP__GATE_GROUPS))
         end_at_the_hole(groups != 0);
     if ((groups & TTAP_GROUP_REGION) && !(gate & TTAP_GROUP_REGION)) {
-        ttap__store(&ttap__arena_base->clean_epoch, (uint32_t)epoch);
+        ttap__store(&ttap__arena_here()->clean_epoch, (uint32_t)epoch);
         forget_regions();
     }
     /* Dekker: partner of the load in ttap__emission_open(). Also publishes the sampling table and the session. */
@@ -155,14 +155,14 @@ static void set_sample_period(void)
     uint32_t hz = 0;
     for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
         hz = sub->opts.samples_hz > hz ? sub->opts.samples_hz : hz;
-    ttap__store(&ttap__arena_base->sample_period_ns, hz ? 1000000000u / hz : 0);
-    ttap__store(&ttap__arena_base->long_wait_ticks, ttap__clock_ticks_per_second() / 1000000u * TTAP__LONG_WAIT_US);
+    ttap__store(&ttap__arena_here()->sample_period_ns, hz ? 1000000000u / hz : 0);
+    ttap__store(&ttap__arena_here()->long_wait_ticks, ttap__clock_ticks_per_second() / 1000000u * TTAP__LONG_WAIT_US);
 }
 
 /* The gate and the sampling table from what the open windows want. */
 static void open_gate(void)
 {
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     const struct ttap__keep *tables[TTAP__SUBS_MAX];
     size_t count = 0;
     uint64_t groups = 0;
@@ -192,13 +192,13 @@ static void open_gate(void)
 /* The owner has been through ttap__refresh() since the session began: what it published before that is gone from the stream. */
 static bool in_this_session(const struct ttap__slot_stream *s)
 {
-    return ttap__load_acquire(&s->dirty) == ttap__load(&ttap__arena_base->session);
+    return ttap__load_acquire(&s->dirty) == ttap__load(&ttap__arena_here()->session);
 }
 
 /* A stream that an earlier session left busy is not waited for: its owner may have left the event for ever, by siglongjmp() out of a handler. */
 static bool any_busy(void)
 {
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     uint32_t made = ttap__load_acquire(&arena->slots_made);
     for (uint32_t i = 0; i < made; i++)
         for (int level = 0; level < 2; level++)
@@ -323,7 +323,7 @@ static void pack_for_view(struct ttap__stream_id id, unsigned view, const struct
 /* What was noted of a stream; its numbers begin at 0 with each thread, also when a slot changed hands without an account to close. */
 static struct ttap__slot_drained *drained_of(struct ttap__stream_id id)
 {
-    struct ttap__slot_drained *d = &ttap__arena_base->slot[id.slot].drained[id.level];
+    struct ttap__slot_drained *d = &ttap__arena_here()->slot[id.slot].drained[id.level];
     if (d->uid != id.uid) {
         d->uid = id.uid;
         d->next_seq = 0;
@@ -360,7 +360,7 @@ static void begin_chunk(struct ttap__stream_id id, struct ttap__slot_drained *d,
 
 static void drain_cells(struct ttap__stream_id id, struct ttap__chunk *chunk, unsigned from, unsigned to)
 {
-    struct ttap__slot_drained *d = &ttap__arena_base->slot[id.slot].drained[id.level];
+    struct ttap__slot_drained *d = &ttap__arena_here()->slot[id.slot].drained[id.level];
     uint64_t base_ticks = ttap__load(&chunk->base_ticks);
     struct ttap__follow *follow = follow_of(id.slot, id.level);
     if (!from)
@@ -389,7 +389,7 @@ static void drain_cells(struct ttap__stream_id id, struct ttap__chunk *chunk, un
 
 static bool is_current(const struct ttap__chunk *chunk, struct ttap__stream_id id)
 {
-    return ttap__load(&chunk->session) == ttap__load(&ttap__arena_base->session) && ttap__load(&chunk->slot) == id.slot &&
+    return ttap__load(&chunk->session) == ttap__load(&ttap__arena_here()->session) && ttap__load(&chunk->slot) == id.slot &&
            ttap__load(&chunk->level) == id.level && ttap__load(&chunk->uid) == id.uid;
 }
 
@@ -413,7 +413,7 @@ static void drain_whole(struct ttap__stream_id id, struct ttap__slot_drained *d,
  * stays out of use until the area is given back: 8 KiB for a jump out of a few instructions. */
 static void adopt(struct ttap__stream_id id, struct ttap__slot_drained *d)
 {
-    uint64_t *orphan = ttap__arena_base->slot[id.slot].orphan[id.level];
+    uint64_t *orphan = ttap__arena_here()->slot[id.slot].orphan[id.level];
     for (int i = 0; i < TTAP__ORPHANS_MAX; i++) {
         uint64_t published = ttap__load_acquire(&orphan[i]); /* release: leave_orphan() in emit.c */
         if (!published || ahead_of(d, TTAP__PUB_SERIAL(published)) > 1)
@@ -437,7 +437,7 @@ static void forget_orphans(struct ttap__slot *slot)
 static void drain_full_chunk(struct ttap__chunk *chunk)
 {
     struct ttap__stream_id id = {ttap__load(&chunk->slot), ttap__load(&chunk->level), ttap__load(&chunk->uid)};
-    if (id.slot >= TTAP__THREADS_MAX || id.level > 1 || !is_current(chunk, id) || ttap__load(&ttap__arena_base->slot[id.slot].uid) != id.uid)
+    if (id.slot >= TTAP__THREADS_MAX || id.level > 1 || !is_current(chunk, id) || ttap__load(&ttap__arena_here()->slot[id.slot].uid) != id.uid)
         return; /* of a session that is over: its account is closed */
     struct ttap__slot_drained *d = drained_of(id);
     if (ahead_of(d, ttap__load(&chunk->serial)) > 1)
@@ -446,12 +446,15 @@ static void drain_full_chunk(struct ttap__chunk *chunk)
         drain_whole(id, d, chunk);
 }
 
-static bool is_over(struct ttap__sub *sub, uint64_t now_ns)
+/* The reason is kept at the first look: who stops the capture behind that has not ended its window. */
+static bool has_reason_to_end(struct ttap__sub *sub, uint64_t now_ns)
 {
     pthread_mutex_lock(&sub->mutex);
-    bool over = sub->why || now_ns >= sub->end_mono_ns;
+    if (!sub->why && now_ns >= sub->end_mono_ns)
+        sub->why = TTAP__END_WINDOW;
+    bool has = sub->why != TTAP__END_NONE;
     pthread_mutex_unlock(&sub->mutex);
-    return over;
+    return has;
 }
 
 /* Who stops everything while emitters fill the budget must not wait until that is packed, nor have it filled once more behind it. */
@@ -459,7 +462,7 @@ static void close_gate_if_all_are_over(void)
 {
     uint64_t now_ns = ttap__mono_ns(), gate = ttap__load(&ttap_gate);
     for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
-        if (!is_over(sub, now_ns))
+        if (!has_reason_to_end(sub, now_ns))
             return;
     uint64_t closed = ((gate >> TTAP__GATE_EPOCH_SHIFT) + 1) << TTAP__GATE_EPOCH_SHIFT;
     if ((gate & TTAP__GATE_GROUPS) && __atomic_compare_exchange_n(&ttap_gate, &gate, closed, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
@@ -506,7 +509,7 @@ static void position_of(const struct ttap__slot_stream *s, uint64_t *position, u
 
 static void drain_stream(uint32_t slot_index, uint32_t level)
 {
-    struct ttap__slot *slot = &ttap__arena_base->slot[slot_index];
+    struct ttap__slot *slot = &ttap__arena_here()->slot[slot_index];
     struct ttap__slot_stream *s = &slot->stream[level];
     if (!in_this_session(s))
         return;
@@ -607,7 +610,7 @@ static void forget_slot(struct ttap__slot *slot)
 /* A thread is gone and all it left is drained. */
 static void bury(uint32_t index)
 {
-    struct ttap__slot *slot = &ttap__arena_base->slot[index];
+    struct ttap__slot *slot = &ttap__arena_here()->slot[index];
     ttap__sources_slot_over(index);
     for (uint32_t level = 0; level < 2; level++) {
         struct ttap__stream_id id = {index, level, ttap__load(&slot->uid)};
@@ -622,7 +625,7 @@ static void bury(uint32_t index)
 
 static void drain_norecord(void)
 {
-    uint64_t count = ttap__load(&ttap__arena_base->lost_norecord);
+    uint64_t count = ttap__load(&ttap__arena_here()->lost_norecord);
     if (count == engine.norecord_seen)
         return;
     uint64_t now_ticks = ttap__ticks();
@@ -634,7 +637,7 @@ static void drain_norecord(void)
 
 static void drain_threads(void)
 {
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     uint32_t ended = ttap__ended_slots_take(); /* first: what these threads recorded is all published */
     drain_full_chunks();
     uint32_t made = ttap__load_acquire(&arena->slots_made);
@@ -664,7 +667,7 @@ static void drain(void)
 /* By a stream; or by a thread that is inside an event, perhaps with a chunk that it has taken and not shown yet. */
 static bool chunks_are_held(void)
 {
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     uint32_t made = ttap__load_acquire(&arena->slots_made);
     for (uint32_t i = 0; i < made; i++)
         for (int level = 0; level < 2; level++)
@@ -682,7 +685,7 @@ static bool map_chunks(void)
     uint32_t wanted = ttap__budget_chunks();
     if (ttap__chunks && engine.chunks_mapped >= wanted)
         return true;
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     if (ttap__chunks && chunks_are_held())
         return true; /* somebody still holds a chunk of the smaller area: stay with it this time */
     void *area = ttap__map((size_t)wanted * sizeof(struct ttap__chunk));
@@ -701,7 +704,7 @@ static bool map_chunks(void)
  * over. The list must be empty before the area changes or is given back: its numbers mean nothing afterwards. */
 static void reclaim_left_chunks(void)
 {
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     uint32_t made = ttap__load_acquire(&arena->slots_made);
     for (uint32_t i = 0; i < made; i++)
         for (int level = 0; level < 2; level++)
@@ -769,7 +772,7 @@ static int start_session(void)
 /* Emitters that did not come back in time: at most one event each, which nobody will see. */
 static void count_late(void)
 {
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     uint32_t made = ttap__load_acquire(&arena->slots_made);
     for (uint32_t i = 0; i < made; i++) {
         struct ttap__slot *slot = &arena->slot[i];
@@ -787,7 +790,7 @@ static void count_late(void)
 /* The gate is closed, all is drained, the accounts are closed: take the chunks back. */
 static void end_session(void)
 {
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     uint32_t made = ttap__load_acquire(&arena->slots_made);
     for (uint32_t i = 0; i < made; i++) {
         struct ttap__slot *slot = &arena->slot[i];
@@ -818,7 +821,7 @@ static void abandon_session(void)
 /* One second after the last listener: everything back to the system. */
 static void give_memory_back(void)
 {
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     ttap__segments_trim();
     if (!arena || !ttap__chunks)
         return;
@@ -941,17 +944,6 @@ static void accept_joins(void)
     }
 }
 
-/* Asked once in a tick: what is drained after that belongs to the window. Who is stopped while we drain has events behind it, and ends with the
- * next tick. */
-static void look_whether_over(struct ttap__sub *sub, uint64_t now_ns)
-{
-    pthread_mutex_lock(&sub->mutex);
-    if (!sub->why && now_ns >= sub->end_mono_ns)
-        sub->why = TTAP__END_WINDOW;
-    sub->over = sub->why != TTAP__END_NONE;
-    pthread_mutex_unlock(&sub->mutex);
-}
-
 static void release(struct ttap__sub *sub)
 {
     ttap__sub_finish(sub, ttap__thread_cpu_ns());
@@ -974,8 +966,10 @@ static bool lease_is_over(void)
 static bool end_windows(uint64_t now_ns)
 {
     bool all = true, any = false;
+    /* Asked once in a tick: what is drained after that belongs to the window. Who is stopped while we drain has events behind it, and ends
+     * with the next tick. */
     for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
-        look_whether_over(sub, now_ns);
+        sub->over = has_reason_to_end(sub, now_ns);
     if (lease_is_over())
         lease_ran_out(); /* looked at behind the reasons: who ends for another one had an open gate until then */
     for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next) {
@@ -1026,7 +1020,7 @@ static void give_reason(struct ttap__sub *sub, enum ttap__end why)
 
 static void record_and_deliver(void)
 {
-    ttap__store(&ttap__arena_base->drainer_ticks, ttap__ticks());
+    ttap__store(&ttap__arena_here()->drainer_ticks, ttap__ticks());
     uint64_t now_ns = ttap__mono_ns();
     if (!end_windows(now_ns)) {
         engine.may_close = true;
@@ -1079,7 +1073,7 @@ static uint64_t next_wake_ns(void)
     uint64_t now_ns = ttap__mono_ns();
     if (!engine.in_session)
         return engine.idle_since_ns + TTAP__LINGER_MS * 1000000u;
-    if (engine.fulls * 4 > ttap__arena_base->chunks_limit)
+    if (engine.fulls * 4 > ttap__arena_here()->chunks_limit)
         return now_ns; /* a quarter of all chunks came in at once: do not sleep */
     uint64_t wake_ns = now_ns + TTAP__TICK_MS * 1000000u;
     if (engine.fulls > 128)

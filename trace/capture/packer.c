@@ -563,7 +563,7 @@ static bool pack_event(struct packer *p, uint64_t ticks, const uint64_t *w)
 /* After the cells were seen, so that their names are among them: an id is stored (release) after the number it raised. */
 static uint32_t known_names(void)
 {
-    const struct ttap__arena *arena = ttap__arena_base;
+    const struct ttap__arena *arena = ttap__arena_here();
     uint32_t made = arena ? ttap__load_acquire(&arena->names_made) : TTAP_NAMES_MAX;
     return made < TTAP_NAMES_MAX ? made : TTAP_NAMES_MAX;
 }

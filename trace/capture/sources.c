@@ -142,7 +142,7 @@ static bool any_running(void)
  * the first keeps the source's number. */
 static bool is_given_to_a_slot(uint64_t number)
 {
-    uint32_t made = ttap__load_acquire(&ttap__arena_base->slots_made);
+    uint32_t made = ttap__load_acquire(&ttap__arena_here()->slots_made);
     for (uint32_t i = 0; i < made; i++)
         if (numbered[i].uid && numbered[i].number == number)
             return true;
@@ -163,7 +163,7 @@ uint64_t ttap__slot_number(uint32_t slot, uint64_t uid)
 {
     if (numbered[slot].uid == uid)
         return numbered[slot].number;
-    const struct ttap__slot *s = &ttap__arena_base->slot[slot];
+    const struct ttap__slot *s = &ttap__arena_here()->slot[slot];
     uint64_t number = number_of_sources(ttap__load(&s->pid), ttap__load(&s->tid));
     if (number && is_given_to_a_slot(number))
         number = 0;
@@ -176,7 +176,7 @@ uint64_t ttap__slot_number(uint32_t slot, uint64_t uid)
 
 uint64_t ttap__source_number(int pid, int tid)
 {
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     uint32_t made = ttap__load_acquire(&arena->slots_made), found = made;
     uint64_t youngest = 0;
     for (uint32_t i = 0; i < made; i++) {

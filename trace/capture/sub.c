@@ -156,7 +156,7 @@ static bool send_name_block(struct ttap__sub *sub, const struct ttap__arena *are
 
 static bool send_names(struct ttap__sub *sub)
 {
-    const struct ttap__arena *arena = ttap__arena_base;
+    const struct ttap__arena *arena = ttap__arena_here();
     uint32_t made = ttap__load_acquire(&arena->names_made);
     if (made > TTAP_NAMES_MAX)
         made = TTAP_NAMES_MAX;
@@ -318,7 +318,7 @@ static bool send_thread(struct ttap__sub *sub, struct ttap__stream_id id, struct
 {
     if (id.level >= TTAP__LEVEL_SCHED)
         return send_source_thread(sub, id, account);
-    const struct ttap__slot *slot = &ttap__arena_base->slot[id.slot];
+    const struct ttap__slot *slot = &ttap__arena_here()->slot[id.slot];
     if (ttap__load(&slot->name_version) == account->name_version)
         return true;
     uint32_t version;
@@ -676,13 +676,13 @@ static bool write_current_task(struct ttap__sub *sub, struct ttap__out *out, con
     ttap__out_varint(out, task.parent);
     ttap__out_varint(out, task.kind);
     ttap__out_varint(out, task.start_ticks);
-    ttap__out_varint(out, ttap__slot_number((uint32_t)(slot - ttap__arena_base->slot), ttap__load(&slot->uid)));
+    ttap__out_varint(out, ttap__slot_number((uint32_t)(slot - ttap__arena_here()->slot), ttap__load(&slot->uid)));
     return true;
 }
 
 static void send_tasks(struct ttap__sub *sub)
 {
-    const struct ttap__arena *arena = ttap__arena_base;
+    const struct ttap__arena *arena = ttap__arena_here();
     uint32_t made = ttap__load(&arena->slots_made);
     for (uint32_t at = 0; at < made;) {
         unsigned char rows[BLOCK_BYTES], block[BLOCK_BYTES + 32];
@@ -743,7 +743,7 @@ static bool write_pending_call(struct ttap__out *out, uint32_t index, const stru
 
 static void send_pending_calls(struct ttap__sub *sub)
 {
-    const struct ttap__arena *arena = ttap__arena_base;
+    const struct ttap__arena *arena = ttap__arena_here();
     uint32_t made = ttap__load(&arena->slots_made);
     for (uint32_t at = 0; at < made;) {
         unsigned char rows[BLOCK_BYTES], block[BLOCK_BYTES + 32];

@@ -272,7 +272,7 @@ struct ttap__arena {
     struct ttap__slot slot[TTAP__THREADS_MAX];
 };
 
-extern struct ttap__arena *ttap__arena_base;       /* NULL until first needed */
+extern struct ttap__arena *ttap__arena_base;       /* NULL until first needed; set once, see ttap__arena() */
 extern struct ttap__chunk *ttap__chunks;            /* chunks_limit of them */
 
 /* This thread's record. Initial-exec: no lazy allocation at the first touch in a signal handler. Never NULL: points to
@@ -282,6 +282,13 @@ extern struct ttap__record ttap__no_record;
 
 /* Nothing this thread does is recorded: it is the tracer's own, or past its last breath. */
 extern __thread uint32_t ttap__tls_silent __attribute__((tls_model("initial-exec")));
+
+/* For who knows that it is there, or asks whether it is. Not a plain load: of two threads that map it at once the second fails to swap, and
+ * that counts as a write for ThreadSanitizer, which others then read beside. */
+static inline struct ttap__arena *ttap__arena_here(void)
+{
+    return ttap__load(&ttap__arena_base);
+}
 
 /* Map the arena if need be. NULL: no memory. Signal-safe, any number of threads at once. */
 struct ttap__arena *ttap__arena(void);

@@ -21,7 +21,7 @@ static uint64_t interval_of(const struct ttap__limits *limits, uint32_t kind)
 
 bool ttap__limit_allows(uint32_t kind, uint64_t now_ticks)
 {
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     const struct ttap__limits *limits = &arena->limits[ttap__load_acquire(&arena->limits_index) & 1];
     uint64_t interval_ticks = ttap__load(&limits->any) ? interval_of(limits, kind) : 0;
     if (!interval_ticks)
@@ -43,7 +43,7 @@ bool ttap__limit_allows(uint32_t kind, uint64_t now_ticks)
 /* Into the table that is not in force, as with rates: open_gate() in drainer.c. */
 void ttap__limits_apply(const struct ttap__limits *from)
 {
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     uint32_t next = (ttap__load(&arena->limits_index) + 1) & 1;
     struct ttap__limits *to = &arena->limits[next];
     ttap__store(&to->otherwise_ticks, from->otherwise_ticks);

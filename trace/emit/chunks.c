@@ -39,7 +39,7 @@ static uint32_t list_pop(uint64_t *head)
 
 void ttap__chunk_release(uint32_t index)
 {
-    list_push(&ttap__arena_base->free_chunks, index);
+    list_push(&ttap__arena_here()->free_chunks, index);
 }
 
 void ttap__chunk_give_back(uint64_t published)
@@ -50,7 +50,7 @@ void ttap__chunk_give_back(uint64_t published)
 
 uint32_t ttap__full_chunks_take(void)
 {
-    uint64_t *head = &ttap__arena_base->full_chunks;
+    uint64_t *head = &ttap__arena_here()->full_chunks;
     uint64_t old = ttap__load(head);
     if (!(uint32_t)old)
         return 0;
@@ -114,7 +114,7 @@ static void hand_over(struct ttap__arena *arena, struct ttap__emission *e)
 
 bool ttap__take_chunk(struct ttap__emission *e)
 {
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     struct ttap__stream *s = e->s;
     struct ttap__slot_stream *shared = e->shared;
     struct ttap__slot *slot = ttap__emission_slot(e);

@@ -108,7 +108,7 @@ static bool mend(struct ttap__stream *s, struct ttap__slot_stream *shared, uint3
     s->epoch = UINT64_MAX;         /* refresh */
     s->nested_marked = UINT64_MAX; /* tell again */
     s->task_marked = level ? UINT64_MAX : ttap__load(&slot->task[0]); /* a change of task that was left half-way is not told */
-    uint32_t session = ttap__load(&ttap__arena_base->session);
+    uint32_t session = ttap__load(&ttap__arena_here()->session);
     if (s->session == session)
         ttap__store_release(&shared->dirty, session); /* as in ttap__refresh() */
     return true;

@@ -61,7 +61,7 @@ static bool kernel_has_global_barriers(void)
 /* Everything is mapped or nothing is; the gate comes last, because that cannot be undone. */
 static int map_all(int fd, size_t chunk_bytes)
 {
-    if (ttap__load(&ttap__arena_base) || !gate_fills_its_page())
+    if (ttap__arena_here() || !gate_fills_its_page())
         return -EBUSY;
     if (!ttap__records_map())
         return -ENOMEM;
@@ -99,7 +99,7 @@ int ttap__share_create(uint32_t chunks)
         return (int)error;
     }
     ttap__clock_init();
-    ttap__arena_init(ttap__arena_base);
+    ttap__arena_init(ttap__arena_here());
     card->arena_bytes = sizeof(struct ttap__arena);
     card->chunk_bytes = chunk_bytes;
     card->chunks = chunks;

@@ -46,7 +46,11 @@ static inline void *ttap__map(size_t bytes)
 
 static inline void ttap__unmap(void *p, size_t bytes)
 {
+#if defined(__SANITIZE_THREAD__)
+    munmap(p, bytes); /* which tells it that what is mapped there next is another thing */
+#else
     ttap__syscall6(SYS_munmap, (long)p, (long)bytes, 0, 0, 0, 0);
+#endif
 }
 
 static inline long ttap__advise(void *p, size_t bytes, int advice)

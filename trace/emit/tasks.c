@@ -41,7 +41,7 @@ bool ttap__keep_matches(const struct ttap__keep *keep, uint32_t draw, uint32_t r
 
 bool ttap__kept_by_any(uint32_t draw, uint32_t root_kind)
 {
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     return ttap__keep_matches(&arena->keep[ttap__load_acquire(&arena->keep_index) & 1], draw, root_kind);
 }
 

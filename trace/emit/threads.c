@@ -76,7 +76,7 @@ struct ttap__arena *ttap__arena(void)
 
 static void slot_push(uint64_t *head, uint32_t index)
 {
-    struct ttap__slot *slot = &ttap__arena_base->slot[index];
+    struct ttap__slot *slot = &ttap__arena_here()->slot[index];
     uint64_t old = ttap__load(head);
     uint64_t fresh;
     do {
@@ -93,14 +93,14 @@ static uint32_t slot_pop(uint64_t *head)
     do {
         if (!(uint32_t)old)
             return 0;
-        fresh = (((old >> 32) + 1) << 32) | ttap__load(&ttap__arena_base->slot[(uint32_t)old - 1].next);
+        fresh = (((old >> 32) + 1) << 32) | ttap__load(&ttap__arena_here()->slot[(uint32_t)old - 1].next);
     } while (!__atomic_compare_exchange_n(head, &old, fresh, 1, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE));
     return (uint32_t)old;
 }
 
 uint32_t ttap__ended_slots_take(void)
 {
-    uint64_t *head = &ttap__arena_base->ended_slots;
+    uint64_t *head = &ttap__arena_here()->ended_slots;
     uint64_t old = ttap__load(head);
     if (!(uint32_t)old)
         return 0;
@@ -112,10 +112,10 @@ uint32_t ttap__ended_slots_take(void)
 
 void ttap__slot_release(uint32_t index)
 {
-    struct ttap__slot *slot = &ttap__arena_base->slot[index];
+    struct ttap__slot *slot = &ttap__arena_here()->slot[index];
     ttap__store(&slot->uid, 0);
     ttap__store_release(&slot->state, TTAP__SLOT_FREE);
-    slot_push(&ttap__arena_base->free_slots, index);
+    slot_push(&ttap__arena_here()->free_slots, index);
 }
 
 static uint32_t slot_find(struct ttap__arena *arena)
@@ -183,7 +183,7 @@ static void record_init(struct ttap__record *rec, uint32_t index, struct ttap__s
 
 void ttap__count_without_record(void)
 {
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     if (arena && ttap__tls_silent != SILENT_OWN && ttap__tls_silent != SILENT_CLONED && (ttap__load(&ttap_gate) & TTAP__GATE_GROUPS))
         __atomic_fetch_add(&arena->lost_norecord, 1, __ATOMIC_RELAXED);
 }
@@ -221,7 +221,7 @@ void ttap__refresh(struct ttap__emission *e, uint64_t gate)
     const struct ttap__slot *slot = ttap__emission_slot(e);
     if (!(gate & TTAP__GATE_GROUPS))
         return; /* closed: look again when it is open */
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     uint64_t epoch = gate >> TTAP__GATE_EPOCH_SHIFT;
     uint32_t session = ttap__load(&arena->session);
     if (s->session != session) {
@@ -266,7 +266,7 @@ static bool has_something_to_drain(const struct ttap__slot *slot)
  * inside it. */
 static void slot_end(uint32_t index)
 {
-    struct ttap__slot *slot = &ttap__arena_base->slot[index];
+    struct ttap__slot *slot = &ttap__arena_here()->slot[index];
     ttap__store_release(&slot->stream[0].busy, 0);
     ttap__store_release(&slot->stream[1].busy, 0);
     if (!has_something_to_drain(slot)) {
@@ -274,7 +274,7 @@ static void slot_end(uint32_t index)
         return;
     }
     ttap__store_release(&slot->state, TTAP__SLOT_ENDED);
-    slot_push(&ttap__arena_base->ended_slots, index);
+    slot_push(&ttap__arena_here()->ended_slots, index);
 }
 
 /* The thread-exit destructor. Rounds: other destructors may record after ours ran, so come back as often as the system allows. */
@@ -297,7 +297,7 @@ void ttap__thread_exit(void *record)
 /* A thread can end without its destructors: by a raw exit, or because the key came too late to be usable (init.c). The kernel knows. */
 void ttap__slots_end_of_gone_threads(void)
 {
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     int32_t pid = ttap__getpid();
     uint32_t made = ttap__load_acquire(&arena->slots_made);
     for (uint32_t i = 0; i < made; i++) {
@@ -317,7 +317,7 @@ void ttap__slots_end_of_gone_threads(void)
 /* Threads of a process that is no more, or is another program since. Nobody emits into their slots. */
 void ttap__slots_end_of(int32_t pid)
 {
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     uint32_t made = ttap__load_acquire(&arena->slots_made);
     for (uint32_t i = 0; i < made; i++) {
         struct ttap__slot *slot = &arena->slot[i];
@@ -382,12 +382,12 @@ void ttap__emit_after_fork(void)
 {
     ttap__store(&ttap_gate, 0);
     ttap__owner_is_this_process();
-    uint32_t first_slot = ttap__arena_base ? first_slot_after_fork(ttap__arena_base) : 0;
+    uint32_t first_slot = ttap__arena_here() ? first_slot_after_fork(ttap__arena_here()) : 0;
     ttap__tls = &ttap__no_record;
     ttap__tls_silent = 0;
     for (int i = 0; i < OWN_MAX; i++)
         ttap__store(&own_tid[i], 0);
-    struct ttap__arena *arena = ttap__arena_base;
+    struct ttap__arena *arena = ttap__arena_here();
     if (!arena)
         return;
     uint32_t made = arena->slots_made;

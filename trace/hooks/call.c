@@ -56,7 +56,7 @@ static inline uint64_t op_word(unsigned op, uint32_t arg)
 struct ttap__slot *ttap__call_slot(void)
 {
     /* Only where there is an arena already: a program that nobody can record shall not get one by reading a file. */
-    if (!ttap__load(&ttap__arena_base) || ttap__tls_silent)
+    if (!ttap__arena_here() || ttap__tls_silent)
         return NULL;
     return ttap__attach() ? ttap__tls->slot : NULL;
 }
@@ -254,11 +254,11 @@ static void tell_object(int fd, enum fd_kind kind, uint64_t object)
 /* The stack is the same after the call as before it, so only those that turned out to be long pay for it. Told before the call itself. */
 static inline __attribute__((always_inline)) void tell_where(const struct ttap__call *call)
 {
-    if (ttap__likely(!TTAP_ENABLED(TTAP_GROUP_SAMPLE)) || !ttap__arena_base || ttap__tls_silent)
+    if (ttap__likely(!TTAP_ENABLED(TTAP_GROUP_SAMPLE)) || !ttap__arena_here() || ttap__tls_silent)
         return;
     if (ttap__share_role == TTAP__SHARE_MEMBER)
         ttap__samples_wanted();
-    if (call->start_ticks && ttap__ticks() - call->start_ticks >= ttap__load(&ttap__arena_base->long_wait_ticks))
+    if (call->start_ticks && ttap__ticks() - call->start_ticks >= ttap__load(&ttap__arena_here()->long_wait_ticks))
         ttap__stack_of_call(call->start_ticks, __builtin_frame_address(0));
 }
 

@@ -157,11 +157,11 @@ static void make_timers(uint64_t wanted_ns)
 
 void ttap__samples_wanted(void)
 {
-    uint64_t now = ttap__ticks(), wanted_ns = ttap__load(&ttap__arena_base->sample_period_ns);
+    uint64_t now = ttap__ticks(), wanted_ns = ttap__load(&ttap__arena_here()->sample_period_ns);
     if (!wanted_ns || (int64_t)(now - ttap__load(&next_scan_ticks)) < 0 || __atomic_exchange_n(&working, 1, __ATOMIC_ACQUIRE))
         return;
     int saved_errno = errno;
-    ttap__store(&next_scan_ticks, now + ttap__load(&ttap__arena_base->long_wait_ticks) * (1000 / SCANS_A_SECOND)); /* which are of 1 ms */
+    ttap__store(&next_scan_ticks, now + ttap__load(&ttap__arena_here()->long_wait_ticks) * (1000 / SCANS_A_SECOND)); /* which are of 1 ms */
     make_timers(wanted_ns);
     errno = saved_errno;
     __atomic_store_n(&working, 0, __ATOMIC_RELEASE);

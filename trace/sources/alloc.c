@@ -62,7 +62,7 @@ static void tell(uint32_t index, const struct counts *now, uint64_t ns, uint64_t
 
 static void look_at(uint32_t index, uint64_t ns, uint64_t ticks)
 {
-    const struct ttap__slot *slot = &ttap__arena_base->slot[index];
+    const struct ttap__slot *slot = &ttap__arena_here()->slot[index];
     struct told *t = &told[index];
     uint64_t uid = ttap__load(&slot->uid);
     if (!uid)
@@ -84,7 +84,7 @@ static void look_at_all(uint64_t ns)
     uint64_t ticks = now.ticks;
     if (ns < now.mono_ns) /* an edge, just past */
         ticks -= (now.mono_ns - ns) * (ttap__clock_ticks_per_second() / 1000000) / 1000;
-    uint32_t made = ttap__load_acquire(&ttap__arena_base->slots_made);
+    uint32_t made = ttap__load_acquire(&ttap__arena_here()->slots_made);
     for (uint32_t i = 0; i < made; i++)
         look_at(i, ns, ticks);
     alloc.next_ns = now.mono_ns + PERIOD_NS;
@@ -95,9 +95,9 @@ static void look_at_all(uint64_t ns)
 /* Counts go on from window to window; what nobody listened to is nobody's. */
 static void start(void)
 {
-    uint32_t made = ttap__load_acquire(&ttap__arena_base->slots_made);
+    uint32_t made = ttap__load_acquire(&ttap__arena_here()->slots_made);
     for (uint32_t i = 0; i < made; i++)
-        told[i] = (struct told){.uid = ttap__load(&ttap__arena_base->slot[i].uid), .counts = counts_of(&ttap__arena_base->slot[i])};
+        told[i] = (struct told){.uid = ttap__load(&ttap__arena_here()->slot[i].uid), .counts = counts_of(&ttap__arena_here()->slot[i])};
     alloc.running = true;
     alloc.next_ns = 0;
 }
@@ -149,7 +149,7 @@ static uint64_t number_of(int pid, int tid)
 
 static struct ttap__source_thread thread_at(uint32_t index)
 {
-    const struct ttap__slot *slot = &ttap__arena_base->slot[index];
+    const struct ttap__slot *slot = &ttap__arena_here()->slot[index];
     return (struct ttap__source_thread){ttap__load(&slot->pid), ttap__load(&slot->tid), told[index].number, 2};
 }
 

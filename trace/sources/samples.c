@@ -197,7 +197,7 @@ static void start(void)
 
 static void drain(void)
 {
-    uint64_t now_ns = ttap__mono_ns(), period_ns = ttap__load(&ttap__arena_base->sample_period_ns);
+    uint64_t now_ns = ttap__mono_ns(), period_ns = ttap__load(&ttap__arena_here()->sample_period_ns);
     if (!samples.running)
         return;
     if (!ttap__sigprof_is_ours()) {

@@ -30,7 +30,7 @@ static void on_sigprof(int number, siginfo_t *info, void *context)
     uint64_t period_ns = (uintptr_t)info->si_value.sival_ptr;
     (void)number;
     if (info->si_code == SI_TIMER && period_ns && !ttap__tls_silent) {
-        if (TTAP_ENABLED(TTAP_GROUP_SAMPLE) && ttap__load(&ttap__arena_base->sample_period_ns) == period_ns)
+        if (TTAP_ENABLED(TTAP_GROUP_SAMPLE) && ttap__load(&ttap__arena_here()->sample_period_ns) == period_ns)
             ttap__stack_sample(context, period_ns * (1 + (info->si_overrun > 0 ? (uint64_t)info->si_overrun : 0)));
         else if (ttap__sigprof_unwanted)
             ttap__sigprof_unwanted(ttap__gettid(), info->si_timerid);

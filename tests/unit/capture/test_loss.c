@@ -28,7 +28,7 @@ static size_t count_free_chunks(uint64_t head)
     memset(seen, 0, sizeof(seen));
     size_t count = 0;
     for (uint32_t at = (uint32_t)head; at; at = ttap__load_acquire(&ttap__chunks[at - 1].next), count++) {
-        if (at > ttap__load_acquire(&ttap__arena_base->chunks_made) || seen[at])
+        if (at > ttap__load_acquire(&ttap__arena_here()->chunks_made) || seen[at])
             return SIZE_MAX;
         seen[at] = true;
     }
@@ -40,9 +40,9 @@ static size_t count_free_chunks(uint64_t head)
 static size_t free_chunks(void)
 {
     for (;;) {
-        uint64_t head = ttap__load_acquire(&ttap__arena_base->free_chunks);
+        uint64_t head = ttap__load_acquire(&ttap__arena_here()->free_chunks);
         size_t count = count_free_chunks(head);
-        if (ttap__load(&ttap__arena_base->free_chunks) == head)
+        if (ttap__load(&ttap__arena_here()->free_chunks) == head)
             return count;
     }
 }

@@ -77,7 +77,7 @@ static void annotate_with_tasks(void)
 static void regions_logs_and_counters_touch_no_memory_at_all(void)
 {
     annotate_without_tasks();
-    CU_ASSERT_PTR_NULL(ttap__arena_base);
+    CU_ASSERT_PTR_NULL(ttap__arena_here());
     CU_ASSERT(jobs.id == 0);
     CU_ASSERT(allocations == 0);
 }

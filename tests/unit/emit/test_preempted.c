@@ -68,12 +68,12 @@ static void memory_is_not_given_back_while_a_chunk_is_on_its_way_to_its_thread(v
     TTAP_INSTANT("first");
     CU_ASSERT(recording_stop(&r));
     recording_free(&r);
-    uint32_t made = ttap__load(&ttap__arena_base->chunks_made);
+    uint32_t made = ttap__load(&ttap__arena_here()->chunks_made);
     struct ttap__slot_stream *shared = ttap__tls->stream[0].shared;
     CU_ASSERT(made > 0 && ttap__load(&shared->published) == 0);
     ttap__store(&shared->busy, 1);
     usleep((TTAP__LINGER_MS + 500) * 1000);
-    CU_ASSERT(ttap__load(&ttap__arena_base->chunks_made) == made);
+    CU_ASSERT(ttap__load(&ttap__arena_here()->chunks_made) == made);
     ttap__store_release(&shared->busy, 0);
 }
 

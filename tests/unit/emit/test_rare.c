@@ -1116,7 +1116,7 @@ static int without_memory(void)
     ttap_task_enter(&mine, &before);
     ttap_task_traceparent(&mine, text);
     ttap_thread_name("none");
-    int wrong = !(mine.id >> 63) || before.id || ttap__arena_base || ttap__records_map() || ttap__arena();
+    int wrong = !(mine.id >> 63) || before.id || ttap__arena_here() || ttap__records_map() || ttap__arena();
     wrong |= strlen(text) != 55 || ttap_name("no table") != 0;
     limit.rlim_cur = kept;
     setrlimit(RLIMIT_AS, &limit);

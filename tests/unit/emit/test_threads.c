@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "arena.h"
@@ -22,6 +23,47 @@ static void run(void *(*body)(void *), void *arg)
     if (pthread_create(&thread, NULL, body, arg))
         CU_FAIL_FATAL("no thread");
     pthread_join(thread, NULL);
+}
+
+/* ---- The first of all ---- */
+
+enum { FIRST_THREADS = 8, FIRST_PROCESSES = 50 };
+
+static pthread_barrier_t first_here;
+
+static void *among_the_first(void *arg)
+{
+    char name[16];
+    snprintf(name, sizeof(name), "first-%d", (int)(intptr_t)arg);
+    pthread_barrier_wait(&first_here);
+    ttap_thread_name(name);
+    return NULL;
+}
+
+/* All threads map the arena, and one of them is followed. ThreadSanitizer takes the swap of the others for a write: plain reads of where
+ * the arena is were a race for it. A child each, because it is mapped once in a process. */
+static int begin_with_many_threads(void)
+{
+    pthread_t thread[FIRST_THREADS];
+    pthread_barrier_init(&first_here, NULL, FIRST_THREADS);
+    for (int i = 0; i < FIRST_THREADS; i++)
+        if (pthread_create(&thread[i], NULL, among_the_first, (void *)(intptr_t)i))
+            return 1;
+    for (int i = 0; i < FIRST_THREADS; i++)
+        pthread_join(thread[i], NULL);
+    return 0;
+}
+
+static void the_first_events_of_a_process_may_come_from_many_threads_at_once(void)
+{
+    CU_ASSERT_PTR_NULL_FATAL(ttap__arena_base); /* the first statement of this program */
+    for (int i = 0; i < FIRST_PROCESSES; i++) {
+        int status = -1;
+        pid_t child = fork();
+        if (!child)
+            exit(begin_with_many_threads());
+        CU_ASSERT(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+    }
 }
 
 /* ---- Names ---- */
@@ -299,9 +341,9 @@ static void a_thread_cancelled_in_the_middle_of_an_event_leaves_its_slot_usable(
         pthread_join(thread, NULL);
     }
     CU_ASSERT(ttap_capture_stop(capture) == 0);
-    for (uint32_t i = 0; i < ttap__arena_base->slots_made; i++)
+    for (uint32_t i = 0; i < ttap__arena_here()->slots_made; i++)
         for (int level = 0; level < 2; level++)
-            busy_left += ttap__arena_base->slot[i].stream[level].busy != 0;
+            busy_left += ttap__arena_here()->slot[i].stream[level].busy != 0;
     CU_ASSERT(busy_left == 0);
     start();
     for (int i = 0; i < 20; i++)
@@ -348,6 +390,7 @@ static void two_thousand_threads_at_once_have_records_of_their_own(void)
 }
 
 static CU_TestInfo statements[] = {
+    {"the first events of a process may come from many threads at once", the_first_events_of_a_process_may_come_from_many_threads_at_once},
     {"a thread has the name it gave itself, cut at 63 bytes", a_thread_has_the_name_it_gave_itself_cut_at_63_bytes},
     {"a thread without a name has the kernel's", a_thread_without_a_name_has_the_kernels},
     {"a later name replaces the earlier one", a_later_name_replaces_the_earlier_one},
