@@ -93,8 +93,7 @@ bool cli_address_is_loopback(const char *text)
 {
     CURLU *url = parse(text);
     char *host = url ? part(url, CURLUPART_HOST) : NULL;
-    bool loopback =
-        host && (strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 || strncmp(host, "127.", 4) == 0);
+    bool loopback = host && (strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 || strncmp(host, "127.", 4) == 0);
 
     curl_free(host);
     curl_url_cleanup(url);
@@ -150,8 +149,7 @@ bool cli_address_url(const char *text, const struct cli_param *params, char **ou
     bool good = false;
 
     if (!url) {
-        snprintf(error, error_size, "%s: not an address; give HOST:PORT, :PORT or a URL such as http://localhost:6060",
-                 text);
+        snprintf(error, error_size, "%s: not an address; give HOST:PORT, :PORT or a URL such as http://localhost:6060", text);
         return false;
     }
     if (!scheme_is_http(url)) {

@@ -35,13 +35,11 @@ struct values {
 };
 
 static const struct cli_option options[] = {
-    {"seconds", 's', "N", CLI_SECONDS, offsetof(struct values, seconds), 0, SECONDS_MAX,
-     "length of the window (default 5)"},
+    {"seconds", 's', "N", CLI_SECONDS, offsetof(struct values, seconds), 0, SECONDS_MAX, "length of the window (default 5)"},
     {"output", 'o', "FILE", CLI_TEXT, offsetof(struct values, output), 0, 0,
      "where to write; - for standard output (default: the name the service\nproposes, in this folder; an existing file "
      "is not replaced)"},
-    {"format", 'f', "F", CLI_TEXT, offsetof(struct values, format), 0, 0,
-     "native (default; every other tracetap command reads it), json, ..."},
+    {"format", 'f', "F", CLI_TEXT, offsetof(struct values, format), 0, 0, "native (default; every other tracetap command reads it), json, ..."},
     {"events", 'e', "LIST", CLI_TEXT, offsetof(struct values, events), 0, 0,
      "only these groups: task,region,log,counter,queue,gc,sched,lock,net,file,sleep,alloc"},
     {"sample", 0, "RULE", CLI_TEXT, offsetof(struct values, sample), 0, 0,
@@ -51,8 +49,7 @@ static const struct cli_option options[] = {
     {"bytes", 0, "N", CLI_BYTES, offsetof(struct values, bytes), 4096, UINT64_C(1) << 40,
      "end the window early after this many bytes; K, M or G may follow"},
     {"token-file", 0, "FILE", CLI_TEXT, offsetof(struct values, token_file), 0, 0, "send the token in this file"},
-    {"unix", 0, "SOCKET", CLI_TEXT, offsetof(struct values, unix_path), 0, 0,
-     "connect to this unix socket; ADDRESS then is not needed"},
+    {"unix", 0, "SOCKET", CLI_TEXT, offsetof(struct values, unix_path), 0, 0, "connect to this unix socket; ADDRESS then is not needed"},
     CLI_OPTIONS_END,
 };
 
@@ -66,7 +63,7 @@ struct capture {
     struct cli_tally *tally; /* NULL: not native */
     bool opened;
     struct cli_reply instead; /* of a capture */
-    int failure; /* negative errno of opening or writing the output */
+    int failure;              /* negative errno of opening or writing the output */
 };
 
 /* By what comes, not by what was asked for: the URL may name a format too. */
@@ -137,8 +134,8 @@ static void print_summary(const struct capture *capture)
     cli_text_escape(name, strlen(name), safe, sizeof safe);
     cli_text_bytes(capture->output.bytes, bytes);
     if (result && result->has_header) {
-        fprintf(stderr, "%s events in %s, %s, in %s%s. ", cli_text_count(result->delivered, events),
-                cli_text_duration(result->window_ns, window), bytes, safe, result->truncated ? " (cut)" : "");
+        fprintf(stderr, "%s events in %s, %s, in %s%s. ", cli_text_count(result->delivered, events), cli_text_duration(result->window_ns, window),
+                bytes, safe, result->truncated ? " (cut)" : "");
         print_loss(result);
     } else {
         fprintf(stderr, "%s in %s.\n", bytes, safe);
@@ -160,8 +157,7 @@ static int commit(struct capture *capture)
 /* The transfer did not end by itself; what came is worth keeping if there is any. */
 static int keep_what_came(struct capture *capture, const char *why, int exit_code)
 {
-    const char *readable =
-        capture->tally ? "it can be read to its last whole block" : "the document in it is not whole";
+    const char *readable = capture->tally ? "it can be read to its last whole block" : "the document in it is not whole";
 
     if (!capture->opened) {
         cli_error("%s; nothing had come", why);
@@ -303,10 +299,9 @@ const struct cli_command cli_capture = {
     .name = "capture",
     .arguments = "ADDRESS",
     .summary = "record a running service into a file",
-    .details =
-        "Asks the tracetap endpoint at ADDRESS for a capture and writes it to a file. ADDRESS is HOST:PORT, :PORT (on\n"
-        "this machine) or a whole URL; the path is /debug/trace unless the URL has one.\n"
-        "Ctrl-C ends it early; what has come is kept and can be read.\n",
+    .details = "Asks the tracetap endpoint at ADDRESS for a capture and writes it to a file. ADDRESS is HOST:PORT, :PORT (on\n"
+               "this machine) or a whole URL; the path is /debug/trace unless the URL has one.\n"
+               "Ctrl-C ends it early; what has come is kept and can be read.\n",
     .options = options,
     .operands_max = 1,
     .run = run,

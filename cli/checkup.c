@@ -41,8 +41,7 @@ enum {
 
 const char *const cli_check_states[] = {"ok", "missing", "unknown", "impossible"};
 
-struct cli_check *cli_checkup_add(struct cli_checkup *checkup, const char *name, enum cli_check_state state,
-                                  const char *format, ...)
+struct cli_check *cli_checkup_add(struct cli_checkup *checkup, const char *name, enum cli_check_state state, const char *format, ...)
 {
     static struct cli_check beyond; /* a server of more sources than we know of: the rest is dropped */
     struct cli_check *check = checkup->count < CLI_CHECKS_MAX ? &checkup->checks[checkup->count++] : &beyond;
@@ -131,8 +130,7 @@ static bool read_rights(int pid, struct rights *rights)
     if (!read_proc(pid, "status", text, sizeof text, NULL))
         return false;
     *rights = (struct rights){.ns_known = true};
-    const char *uid = field(text, "Uid:"), *gid = field(text, "Gid:"), *groups = field(text, "Groups:"),
-               *cap = field(text, "CapEff:");
+    const char *uid = field(text, "Uid:"), *gid = field(text, "Gid:"), *groups = field(text, "Groups:"), *cap = field(text, "CapEff:");
     const char *seccomp = field(text, "Seccomp:"), *threads = field(text, "Threads:");
     if (!uid || !gid || !cap)
         return false;
@@ -166,8 +164,7 @@ static bool has(const struct rights *rights, int capability)
 
 static bool may_watch_others(const struct rights *rights)
 {
-    return (rights->first_user_ns || !rights->ns_known) &&
-           (has(rights, CAP_PERFMON_BIT) || has(rights, CAP_SYS_ADMIN_BIT));
+    return (rights->first_user_ns || !rights->ns_known) && (has(rights, CAP_PERFMON_BIT) || has(rights, CAP_SYS_ADMIN_BIT));
 }
 
 /* ---- Tier 1 ---- */
@@ -179,8 +176,8 @@ static void enable(struct cli_check *check, const char *first, const char *secon
         snprintf(check->enable[i], sizeof check->enable[i], "%s", lines[i] ? lines[i] : "");
 }
 
-static const char *const perfmon_systemd = "systemd unit, [Service]: AmbientCapabilities=CAP_PERFMON",
-                         *const perfmon_docker = "docker run --cap-add=PERFMON";
+static const char *const perfmon_systemd = "systemd unit, [Service]: AmbientCapabilities=CAP_PERFMON", *const perfmon_docker =
+                                                                                                           "docker run --cap-add=PERFMON";
 
 static bool check_perf(struct cli_checkup *checkup, const struct rights *rights)
 {
@@ -198,10 +195,8 @@ static bool check_perf(struct cli_checkup *checkup, const struct rights *rights)
         return false;
     }
     if (paranoid > 2 && !may_watch_others(rights)) {
-        enable(cli_checkup_add(
-                   checkup, "perf_event_open", CLI_CHECK_MISSING,
-                   "kernel.perf_event_paranoid is %ld, with which kernels of Debian, Ubuntu and others refuse it",
-                   paranoid),
+        enable(cli_checkup_add(checkup, "perf_event_open", CLI_CHECK_MISSING,
+                               "kernel.perf_event_paranoid is %ld, with which kernels of Debian, Ubuntu and others refuse it", paranoid),
                "sysctl -w kernel.perf_event_paranoid=2", perfmon_systemd, perfmon_docker);
         return false;
     }
@@ -214,18 +209,14 @@ static bool check_descriptors(struct cli_checkup *checkup, const struct rights *
 {
     uint64_t needed = (uint64_t)cpus * (uint64_t)(threads + 2); /* and a ring and the wakes of each CPU */
     if (rights->descriptors >= needed) {
-        cli_checkup_add(checkup, "descriptors", CLI_CHECK_OK,
-                        "%ld threads on %ld CPUs take %llu of %llu, while somebody records", threads, cpus,
+        cli_checkup_add(checkup, "descriptors", CLI_CHECK_OK, "%ld threads on %ld CPUs take %llu of %llu, while somebody records", threads, cpus,
                         (unsigned long long)needed, (unsigned long long)rights->descriptors);
         return true;
     }
-    struct cli_check *check = cli_checkup_add(checkup, "descriptors", CLI_CHECK_MISSING,
-                                              "%ld threads on %ld CPUs take %llu, and %llu are allowed", threads, cpus,
-                                              (unsigned long long)needed, (unsigned long long)rights->descriptors);
-    snprintf(check->enable[0], sizeof check->enable[0], "systemd unit, [Service]: LimitNOFILE=%llu",
-             (unsigned long long)needed * 2);
-    snprintf(check->enable[1], sizeof check->enable[1], "docker run --ulimit nofile=%llu",
-             (unsigned long long)needed * 2);
+    struct cli_check *check = cli_checkup_add(checkup, "descriptors", CLI_CHECK_MISSING, "%ld threads on %ld CPUs take %llu, and %llu are allowed",
+                                              threads, cpus, (unsigned long long)needed, (unsigned long long)rights->descriptors);
+    snprintf(check->enable[0], sizeof check->enable[0], "systemd unit, [Service]: LimitNOFILE=%llu", (unsigned long long)needed * 2);
+    snprintf(check->enable[1], sizeof check->enable[1], "docker run --ulimit nofile=%llu", (unsigned long long)needed * 2);
     return false;
 }
 
@@ -235,13 +226,13 @@ static bool check_locked_memory(struct cli_checkup *checkup, const struct rights
              user_bytes = (uint64_t)number_in("/proc/sys/kernel/perf_event_mlock_kb", 516) * 1024 * (uint64_t)cpus;
     bool no_limit = has(rights, CAP_IPC_LOCK_BIT) || rights->locked_bytes == UINT64_MAX;
     if (no_limit || user_bytes + rights->locked_bytes >= needed) {
-        cli_checkup_add(checkup, "locked memory", CLI_CHECK_OK, "room for the rings of %ld CPUs, at least %llu KiB",
-                        cpus, (unsigned long long)needed / 1024);
+        cli_checkup_add(checkup, "locked memory", CLI_CHECK_OK, "room for the rings of %ld CPUs, at least %llu KiB", cpus,
+                        (unsigned long long)needed / 1024);
         return true;
     }
-    struct cli_check *check = cli_checkup_add(
-        checkup, "locked memory", CLI_CHECK_MISSING, "the rings of %ld CPUs take %llu KiB, and %llu are allowed", cpus,
-        (unsigned long long)needed / 1024, (unsigned long long)(user_bytes + rights->locked_bytes) / 1024);
+    struct cli_check *check =
+        cli_checkup_add(checkup, "locked memory", CLI_CHECK_MISSING, "the rings of %ld CPUs take %llu KiB, and %llu are allowed", cpus,
+                        (unsigned long long)needed / 1024, (unsigned long long)(user_bytes + rights->locked_bytes) / 1024);
     enable(check, "sysctl -w kernel.perf_event_mlock_kb=516", "systemd unit, [Service]: LimitMEMLOCK=8M", NULL);
     return false;
 }
@@ -255,13 +246,11 @@ static bool check_capability(struct cli_checkup *checkup, const struct rights *r
         return true;
     }
     if (rights->ns_known && !rights->first_user_ns) {
-        cli_checkup_add(checkup, "CAP_PERFMON", CLI_CHECK_IMPOSSIBLE,
-                        "in a user namespace the kernel grants nobody the right to record other tasks");
+        cli_checkup_add(checkup, "CAP_PERFMON", CLI_CHECK_IMPOSSIBLE, "in a user namespace the kernel grants nobody the right to record other tasks");
         return false;
     }
-    enable(cli_checkup_add(checkup, "CAP_PERFMON", CLI_CHECK_MISSING,
-                           "other tasks may not be recorded, so not who woke whom"),
-           perfmon_systemd, perfmon_docker, "setpriv --inh-caps=+perfmon --ambient-caps=+perfmon PROGRAM");
+    enable(cli_checkup_add(checkup, "CAP_PERFMON", CLI_CHECK_MISSING, "other tasks may not be recorded, so not who woke whom"), perfmon_systemd,
+           perfmon_docker, "setpriv --inh-caps=+perfmon --ambient-caps=+perfmon PROGRAM");
     return false;
 }
 
@@ -315,21 +304,15 @@ static bool check_tracefs(struct cli_checkup *checkup, int pid, const struct rig
     }
     char environment[FILE_BYTES];
     size_t len;
-    if (read_proc(pid, "environ", environment, sizeof environment, &len) &&
-        memmem(environment, len, "TRACETAP_WAKING_ID=", 19)) {
+    if (read_proc(pid, "environ", environment, sizeof environment, &len) && memmem(environment, len, "TRACETAP_WAKING_ID=", 19)) {
         cli_checkup_add(checkup, "tracefs", CLI_CHECK_OK, "the id of sched_waking is given in TRACETAP_WAKING_ID");
         return true;
     }
     snprintf(line, sizeof line, "mount -o remount,mode=750,gid=%u /sys/kernel/tracing", rights->gid);
     enable(cli_checkup_add(checkup, "tracefs", CLI_CHECK_MISSING,
-                           mounted ? "the id of sched_waking may not be read by user %u"
-                                   : "not mounted, or not to be seen by user %u",
-                           rights->uid),
+                           mounted ? "the id of sched_waking may not be read by user %u" : "not mounted, or not to be seen by user %u", rights->uid),
            mounted ? line : "mount -t tracefs nodev /sys/kernel/tracing",
-           rights->uid
-               ? "TRACETAP_WAKING_ID=$(sudo cat /sys/kernel/tracing/events/sched/sched_waking/id) in the environment"
-               : NULL,
-           NULL);
+           rights->uid ? "TRACETAP_WAKING_ID=$(sudo cat /sys/kernel/tracing/events/sched/sched_waking/id) in the environment" : NULL, NULL);
     return false;
 }
 
@@ -381,8 +364,7 @@ static bool check_program(struct cli_checkup *checkup, int pid, const char *name
     } else if (cli_program_check_loader(name, fd, why, sizeof why)) {
         cli_checkup_add(checkup, "program", CLI_CHECK_IMPOSSIBLE, "%s", why);
     } else if (was_secure(pid)) {
-        cli_checkup_add(checkup, "program", CLI_CHECK_IMPOSSIBLE,
-                        "%s: gained rights when it was started (" CLI_GAINS_RIGHTS, name);
+        cli_checkup_add(checkup, "program", CLI_CHECK_IMPOSSIBLE, "%s: gained rights when it was started (" CLI_GAINS_RIGHTS, name);
     } else {
         cli_checkup_add(checkup, "program", CLI_CHECK_OK, "a library can be preloaded into it");
     }
@@ -453,8 +435,8 @@ static unsigned port_of(int pid)
         while (file && !found && fgets(line, sizeof line, file)) {
             unsigned port, state;
             unsigned long inode;
-            if (sscanf(line, "%*u: %*[0-9A-F]:%x %*s %x %*s %*s %*s %*u %*u %lu", &port, &state, &inode) == 3 &&
-                state == LISTENING && has_socket(pid, inode))
+            if (sscanf(line, "%*u: %*[0-9A-F]:%x %*s %x %*s %*s %*s %*u %*u %lu", &port, &state, &inode) == 3 && state == LISTENING &&
+                has_socket(pid, inode))
                 found = port;
         }
         if (file)
@@ -484,19 +466,17 @@ static void check_presence(struct cli_checkup *checkup, int pid, int keeper)
     unsigned port = keeper ? port_of(keeper) : 0;
     int linked = maps_have(pid, "/libtracetap");
     if (port) {
-        cli_checkup_add(checkup, "tracetap", CLI_CHECK_OK,
-                        "recorded by process %d, which answers on port %u: tracetap doctor :%u asks it", keeper, port,
-                        port);
+        cli_checkup_add(checkup, "tracetap", CLI_CHECK_OK, "recorded by process %d, which answers on port %u: tracetap doctor :%u asks it", keeper,
+                        port, port);
     } else if (keeper) {
         cli_checkup_add(checkup, "tracetap", CLI_CHECK_OK, "recorded by process %d", keeper);
     } else if (linked < 0) {
-        cli_checkup_add(checkup, "tracetap", CLI_CHECK_UNKNOWN,
-                        "whether it is in it may not be seen: look as root, or as its user");
+        cli_checkup_add(checkup, "tracetap", CLI_CHECK_UNKNOWN, "whether it is in it may not be seen: look as root, or as its user");
     } else if (linked) {
         cli_checkup_add(checkup, "tracetap", CLI_CHECK_OK, "linked: tracetap doctor URL asks its endpoint");
     } else {
-        struct cli_check *check = cli_checkup_add(checkup, "tracetap", CLI_CHECK_MISSING,
-                                                  "not in it; a library can be preloaded only when a program starts");
+        struct cli_check *check =
+            cli_checkup_add(checkup, "tracetap", CLI_CHECK_MISSING, "not in it; a library can be preloaded only when a program starts");
         command_of(pid, command, sizeof command);
         snprintf(check->enable[0], sizeof check->enable[0], "tracetap run -- %s", command);
     }
@@ -511,8 +491,7 @@ bool cli_checkup_process(struct cli_checkup *checkup, int pid)
     read_proc(pid, "comm", name, sizeof name, NULL);
     name[strcspn(name, "\n")] = 0;
     char safe[4 * sizeof name];
-    snprintf(checkup->subject, sizeof checkup->subject, "process %d (%s)", pid,
-             cli_text_escape(name, strlen(name), safe, sizeof safe));
+    snprintf(checkup->subject, sizeof checkup->subject, "process %d (%s)", pid, cli_text_escape(name, strlen(name), safe, sizeof safe));
     if (!check_program(checkup, pid, safe))
         return true;
     int keeper = keeper_of(pid);

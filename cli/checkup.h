@@ -31,8 +31,8 @@ struct cli_checkup {
 extern const char *const cli_check_states[]; /* "ok", ... */
 
 /** Append a check, with no lines yet. */
-struct cli_check *cli_checkup_add(struct cli_checkup *checkup, const char *name, enum cli_check_state state,
-                                  const char *format, ...) __attribute__((format(printf, 4, 5)));
+struct cli_check *cli_checkup_add(struct cli_checkup *checkup, const char *name, enum cli_check_state state, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /** What a process may ask the kernel for; @rights adds checks and the tier that they allow. Of this process, or of one that runs. */
 void cli_checkup_rights(struct cli_checkup *checkup, int pid);

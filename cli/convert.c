@@ -64,8 +64,7 @@ static bool is_same_file(const struct cli_input *input, const char *name)
 {
     struct stat in, out;
 
-    return fstat(input->fd, &in) == 0 && stat(name, &out) == 0 && S_ISREG(in.st_mode) && in.st_dev == out.st_dev &&
-           in.st_ino == out.st_ino;
+    return fstat(input->fd, &in) == 0 && stat(name, &out) == 0 && S_ISREG(in.st_mode) && in.st_dev == out.st_dev && in.st_ino == out.st_ino;
 }
 
 static int write_out(void *arg, const void *bytes, size_t len)
@@ -98,8 +97,7 @@ static void warn_if_cut(const struct cli_input *input, struct cli_tally *tally)
     const struct ttap__stat_result *result = cli_tally_finish(tally);
 
     if (result && result->truncated)
-        cli_error("warning: %s was cut; what came before is converted%s%s", input->name, result->problem[0] ? ": " : "",
-                  result->problem);
+        cli_error("warning: %s was cut; what came before is converted%s%s", input->name, result->problem[0] ? ": " : "", result->problem);
 }
 
 static int convert_all(struct cli_input *input, struct cli_output *output, const struct ttap__format *format)
@@ -158,9 +156,7 @@ static int run(int argc, char **argv)
         return unknown_format(values.format);
     if (cli_input_open(&input, name) < 0)
         return CLI_FAILED;
-    char *output_name = values.output            ? strdup(values.output)
-                        : strcmp(name, "-") == 0 ? strdup("-")
-                                                 : name_with_extension(name, format->extension);
+    char *output_name = values.output ? strdup(values.output) : strcmp(name, "-") == 0 ? strdup("-") : name_with_extension(name, format->extension);
     result = output_name ? run_on(&input, output_name, format) : CLI_FAILED;
     free(output_name);
     cli_input_close(&input);
@@ -171,9 +167,8 @@ const struct cli_command cli_convert = {
     .name = "convert",
     .arguments = "FILE",
     .summary = "a capture in another format",
-    .details =
-        "Writes the native capture FILE (- for standard input) in another format. A capture that was cut is converted\n"
-        "as far as it goes, with a warning.\n",
+    .details = "Writes the native capture FILE (- for standard input) in another format. A capture that was cut is converted\n"
+               "as far as it goes, with a warning.\n",
     .options = options,
     .operands_min = 1,
     .operands_max = 1,

@@ -32,8 +32,7 @@ struct values {
 static const struct cli_option options[] = {
     {"json", 0, NULL, CLI_FLAG, offsetof(struct values, json), 0, 0, "one JSON object (its keys: docs/cli.md)"},
     {"token-file", 0, "FILE", CLI_TEXT, offsetof(struct values, token_file), 0, 0, "send the token in this file"},
-    {"unix", 0, "SOCKET", CLI_TEXT, offsetof(struct values, unix_path), 0, 0,
-     "ask the endpoint on this unix socket; URL then is not needed"},
+    {"unix", 0, "SOCKET", CLI_TEXT, offsetof(struct values, unix_path), 0, 0, "ask the endpoint on this unix socket; URL then is not needed"},
     CLI_OPTIONS_END,
 };
 
@@ -95,8 +94,8 @@ static json_t *check_json(const struct cli_check *check)
     json_t *lines = json_array();
     for (int line = 0; line < CLI_CHECK_LINES && check->enable[line][0]; line++)
         json_array_append_new(lines, text_json(check->enable[line]));
-    return json_pack("{s:o,s:s,s:o,s:o}", "name", text_json(check->name), "state", cli_check_states[check->state],
-                     "what", text_json(check->what), "enable", lines);
+    return json_pack("{s:o,s:s,s:o,s:o}", "name", text_json(check->name), "state", cli_check_states[check->state], "what", text_json(check->what),
+                     "enable", lines);
 }
 
 static void print_json(const struct cli_checkup *checkup)
@@ -105,8 +104,8 @@ static void print_json(const struct cli_checkup *checkup)
     for (unsigned i = 0; i < checkup->count; i++)
         json_array_append_new(checks, check_json(&checkup->checks[i]));
     json_t *tier = checkup->tier >= 0 ? json_integer(checkup->tier) : json_null();
-    json_t *whole = json_pack("{s:o,s:o,s:b,s:o}", "subject", text_json(checkup->subject), "tier", tier, "recordable",
-                              !is_unfit(checkup), "checks", checks);
+    json_t *whole =
+        json_pack("{s:o,s:o,s:b,s:o}", "subject", text_json(checkup->subject), "tier", tier, "recordable", !is_unfit(checkup), "checks", checks);
     json_dumpf(whole, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(whole);
@@ -125,8 +124,7 @@ static void check_by_trial(struct cli_checkup *checkup)
         if (tier < 0)
             continue;
         checkup->tier = tier;
-        struct cli_check *check =
-            cli_checkup_add(checkup, name, *line ? CLI_CHECK_MISSING : CLI_CHECK_OK, "tried: %s", why);
+        struct cli_check *check = cli_checkup_add(checkup, name, *line ? CLI_CHECK_MISSING : CLI_CHECK_OK, "tried: %s", why);
         snprintf(check->enable[0], sizeof check->enable[0], "%s", line);
     }
 }
@@ -164,10 +162,8 @@ static void no_tick(void *arg)
 /* Of the source's own words; what cannot be had has no line that turns it on. */
 static void check_source(struct cli_checkup *checkup, json_t *source)
 {
-    const char *name = json_string_value(json_object_get(source, "name")),
-               *state = json_string_value(json_object_get(source, "state"));
-    const char *why = json_string_value(json_object_get(source, "why")),
-               *line = json_string_value(json_object_get(source, "enable"));
+    const char *name = json_string_value(json_object_get(source, "name")), *state = json_string_value(json_object_get(source, "state"));
+    const char *why = json_string_value(json_object_get(source, "why")), *line = json_string_value(json_object_get(source, "enable"));
     char safe_name[48], safe_why[CLI_CHECK_TEXT];
     if (!name || !state || !why || !line)
         return;
@@ -189,8 +185,7 @@ static void check_source(struct cli_checkup *checkup, json_t *source)
 
 static int read_status(struct cli_checkup *checkup, const struct cli_reply *reply, const char *url)
 {
-    json_t *status = json_loadb(reply->bytes ? reply->bytes : "", reply->len, 0, NULL),
-           *sources = json_object_get(status, "sources"), *source;
+    json_t *status = json_loadb(reply->bytes ? reply->bytes : "", reply->len, 0, NULL), *sources = json_object_get(status, "sources"), *source;
     const char *exe = json_string_value(json_object_get(status, "exe"));
     char safe[128] = "";
     size_t at;
@@ -203,8 +198,7 @@ static int read_status(struct cli_checkup *checkup, const struct cli_reply *repl
         cli_text_escape(exe, strlen(exe), safe, sizeof safe);
     snprintf(checkup->subject, sizeof checkup->subject, "%.256s: %s, process %d, tracetap %.32s", url, safe,
              (int)json_integer_value(json_object_get(status, "pid")),
-             json_is_string(json_object_get(status, "version")) ? json_string_value(json_object_get(status, "version"))
-                                                                : "?");
+             json_is_string(json_object_get(status, "version")) ? json_string_value(json_object_get(status, "version")) : "?");
     json_array_foreach(sources, at, source) check_source(checkup, source);
     json_decref(status);
     return CLI_OK;
@@ -231,13 +225,8 @@ static char *status_url(const char *address)
 static int ask(struct cli_checkup *checkup, const struct values *values, const char *url, const char *token)
 {
     struct cli_reply reply = {0};
-    struct cli_transfer transfer = {.url = url,
-                                    .token = token,
-                                    .unix_path = values->unix_path,
-                                    .quiet_s = QUIET_S,
-                                    .body = keep,
-                                    .tick = no_tick,
-                                    .arg = &reply};
+    struct cli_transfer transfer = {
+        .url = url, .token = token, .unix_path = values->unix_path, .quiet_s = QUIET_S, .body = keep, .tick = no_tick, .arg = &reply};
     int result = CLI_FAILED;
     enum cli_transfer_end end = cli_transfer_run(&transfer);
     if (end == CLI_TRANSFER_INTERRUPTED && cli_transfer_was_signalled())

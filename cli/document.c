@@ -165,8 +165,7 @@ static int copy_inflated(struct cli_input *input, struct maker *maker)
     }
     inflateEnd(&stream);
     if (result == -EBADMSG || (result == 0 && count == 0 && !ended)) {
-        cli_error("warning: %s: its gzip data is %s; what came before is shown", maker->name,
-                  result ? "damaged" : "cut");
+        cli_error("warning: %s: its gzip data is %s; what came before is shown", maker->name, result ? "damaged" : "cut");
         result = 0;
     }
     return result ? result : (int)count;

@@ -83,13 +83,11 @@ static json_t *groups_in(const json_t *capture)
 }
 
 /* What is the same for every file; what differs is set over it. */
-static const char info_of_any_file[] =
-    "{\"id\":" CAPTURE_ID ",\"url\":\"" CAPTURE_URL "\",\"kind\":\"kept\",\"state\":\"ended\",\"reason\":\"cut\","
-    " \"started_unix_ns\":\"0\",\"remaining_ns\":0,\"queued_bytes\":0,\"reading\":false,\"format\":\"json\"}";
+static const char info_of_any_file[] = "{\"id\":" CAPTURE_ID ",\"url\":\"" CAPTURE_URL "\",\"kind\":\"kept\",\"state\":\"ended\",\"reason\":\"cut\","
+                                       " \"started_unix_ns\":\"0\",\"remaining_ns\":0,\"queued_bytes\":0,\"reading\":false,\"format\":\"json\"}";
 
 static const char status_of_any_file[] =
-    "{\"version\":\"" TTAP_VERSION_STRING
-    "\",\"api\":1,\"mode\":\"file\",\"exe\":\"\",\"uptime_ns\":0,\"recording\":false,"
+    "{\"version\":\"" TTAP_VERSION_STRING "\",\"api\":1,\"mode\":\"file\",\"exe\":\"\",\"uptime_ns\":0,\"recording\":false,"
     " \"captures_active\":0,\"captures_started\":1,\"sampling\":{\"default\":1,\"kinds\":{}},\"threads\":0,"
     " \"limits\":{\"seconds_max\":0,\"captures_max\":0},\"names\":{\"used\":0,\"max\":0,\"full\":0},"
     " \"formats\":[{\"name\":\"json\",\"media_type\":\"application/json\",\"extension\":\"json\","
@@ -149,8 +147,8 @@ static json_t *status_json(const struct cli_document *document)
     json_object_set_new(status, "groups", json_pack("{s:o,s:[]}", "known", groups_in(document->capture), "recording"));
     json_object_set_new(status, "captures", json_pack("[o]", info_json(document)));
     json_object_set_new(status, "events",
-                        json_pack("{s:I,s:I,s:I}", "recorded", number_in(account, "events"), "lost", lost_in(account),
-                                  "sampled_out", number_in(account, "sampled_out")));
+                        json_pack("{s:I,s:I,s:I}", "recorded", number_in(account, "events"), "lost", lost_in(account), "sampled_out",
+                                  number_in(account, "sampled_out")));
     return status;
 }
 
@@ -185,8 +183,7 @@ static const struct ttap__stream_ops download_ops = {read_document, client_gone,
 static void reply_document(struct ttap__request *req, const struct cli_served_file *file)
 {
     char disposition[256];
-    const struct ttap__header headers[] = {
-        {"Cache-Control", "no-store"}, {"Content-Disposition", disposition}, {NULL, NULL}};
+    const struct ttap__header headers[] = {{"Cache-Control", "no-store"}, {"Content-Disposition", disposition}, {NULL, NULL}};
     const struct ttap__stream_limits no_limits = {0};
     struct download *download = malloc(sizeof *download);
     struct ttap__stream *stream;
@@ -232,8 +229,7 @@ static void handle_capture(struct ttap__request *req, void *arg)
 
 static void handle_home(struct ttap__request *req, void *arg)
 {
-    static const struct ttap__header to_viewer[] = {
-        {"Location", "/debug/trace/ui/"}, {"Cache-Control", "no-store"}, {NULL, NULL}};
+    static const struct ttap__header to_viewer[] = {{"Location", "/debug/trace/ui/"}, {"Cache-Control", "no-store"}, {NULL, NULL}};
 
     (void)arg;
     ttap__reply(req, 302, "text/plain", "", 0, to_viewer);

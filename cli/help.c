@@ -19,8 +19,7 @@ static void print_option(const struct cli_option *option)
 
     if (option->letter)
         snprintf(letter, sizeof letter, "-%c, ", option->letter);
-    snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name, option->value ? " " : "",
-             option->value ? option->value : "");
+    snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name, option->value ? " " : "", option->value ? option->value : "");
     while (line) {
         const char *newline = strchr(line, '\n');
         size_t len = newline ? (size_t)(newline - line) : strlen(line);
@@ -31,8 +30,7 @@ static void print_option(const struct cli_option *option)
 
 void cli_help_print(const struct cli_command *command)
 {
-    printf("usage: tracetap %s %s%s\n\n%s", command->name, command->arguments,
-           command->options->name ? " [options]" : "", command->details);
+    printf("usage: tracetap %s %s%s\n\n%s", command->name, command->arguments, command->options->name ? " [options]" : "", command->details);
     if (command->options->name)
         printf("\nOptions:\n");
     for (const struct cli_option *option = command->options; option->name; option++)

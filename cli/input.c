@@ -31,8 +31,7 @@ static int fail(struct cli_input *input, int error)
 static int read_head(struct cli_input *input)
 {
     while (input->head_bytes < sizeof input->head) {
-        ssize_t count =
-            read_retrying(input->fd, input->head + input->head_bytes, sizeof input->head - input->head_bytes);
+        ssize_t count = read_retrying(input->fd, input->head + input->head_bytes, sizeof input->head - input->head_bytes);
         if (count < 0)
             return fail(input, (int)count);
         if (count == 0)
@@ -83,9 +82,9 @@ struct magic {
     enum cli_input_kind kind;
     const char *what; /* for messages */
 };
-#define MAGIC(text, offset, kind, what)                                                                                \
-    {                                                                                                                  \
-        text, sizeof(text) - 1, offset, kind, what                                                                     \
+#define MAGIC(text, offset, kind, what)                                                                                                              \
+    {                                                                                                                                                \
+        text, sizeof(text) - 1, offset, kind, what                                                                                                   \
     }
 
 static const struct magic magics[] = {
@@ -111,8 +110,7 @@ static const struct magic *find_magic(const struct cli_input *input)
 {
     for (size_t i = 0; i < sizeof magics / sizeof *magics; i++) {
         const struct magic *magic = &magics[i];
-        if (input->head_bytes >= magic->offset + magic->len &&
-            memcmp(input->head + magic->offset, magic->bytes, magic->len) == 0)
+        if (input->head_bytes >= magic->offset + magic->len && memcmp(input->head + magic->offset, magic->bytes, magic->len) == 0)
             return magic;
     }
     return NULL;
@@ -145,8 +143,7 @@ static bool is_cut_native(const struct cli_input *input)
 {
     static const char magic[] = "TRACETAP";
 
-    return input->head_bytes > 0 && input->head_bytes < sizeof magic - 1 &&
-           memcmp(input->head, magic, input->head_bytes) == 0;
+    return input->head_bytes > 0 && input->head_bytes < sizeof magic - 1 && memcmp(input->head, magic, input->head_bytes) == 0;
 }
 
 enum cli_input_kind cli_input_kind(const struct cli_input *input)
@@ -186,7 +183,6 @@ int cli_input_refuse(const struct cli_input *input, const char *wanted)
         cli_error("%s: not %s but %s", input->name, wanted, what);
     else
         cli_error("%s: not %s; it begins with \"%s\"", input->name, wanted,
-                  cli_text_escape((const char *)input->head, input->head_bytes < 16 ? input->head_bytes : 16, head,
-                                  sizeof head));
+                  cli_text_escape((const char *)input->head, input->head_bytes < 16 ? input->head_bytes : 16, head, sizeof head));
     return CLI_FAILED;
 }

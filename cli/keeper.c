@@ -30,10 +30,10 @@
 #include "capture.h"
 
 enum {
-    LOOK_MS = 200,          /* how often members are looked for: a file read each */
-    PORT_TRIES = 30,        /* the keeper of the run before may linger on the port for a moment */
+    LOOK_MS = 200,   /* how often members are looked for: a file read each */
+    PORT_TRIES = 30, /* the keeper of the run before may linger on the port for a moment */
     PORT_RETRY_MS = 100,
-    DELIVER_S = 600,        /* the longest an endpoint delivers to a slow client */
+    DELIVER_S = 600, /* the longest an endpoint delivers to a slow client */
     MESSAGE_BYTES = 512
 };
 

@@ -87,18 +87,16 @@ static int set_value(const struct cli_command *command, const struct cli_option 
     case CLI_SECONDS:
         if (parse_seconds(text, option->max, target))
             return CLI_OK;
-        return cli_usage_error(command,
-                               "--%s %s: must be a number of seconds above 0 and up to %llu, such as 5 or 0.25",
-                               option->name, text, (unsigned long long)option->max);
+        return cli_usage_error(command, "--%s %s: must be a number of seconds above 0 and up to %llu, such as 5 or 0.25", option->name, text,
+                               (unsigned long long)option->max);
     case CLI_COUNT:
     case CLI_BYTES:
         break;
     }
     if (parse_count(text, option, target))
         return CLI_OK;
-    return cli_usage_error(command, "--%s %s: must be a whole number from %llu to %llu%s", option->name, text,
-                           (unsigned long long)option->min, (unsigned long long)option->max,
-                           option->kind == CLI_BYTES ? "; K, M or G may follow" : "");
+    return cli_usage_error(command, "--%s %s: must be a whole number from %llu to %llu%s", option->name, text, (unsigned long long)option->min,
+                           (unsigned long long)option->max, option->kind == CLI_BYTES ? "; K, M or G may follow" : "");
 }
 
 /* ---- Arguments ---- */
@@ -126,8 +124,7 @@ struct cursor {
 };
 
 /* @attached: the value within the same argument, or NULL. */
-static int take_option(const struct cli_command *command, const struct cli_option *option, const char *attached,
-                       struct cursor *cursor, void *values)
+static int take_option(const struct cli_command *command, const struct cli_option *option, const char *attached, struct cursor *cursor, void *values)
 {
     if (option->kind == CLI_FLAG && attached)
         return cli_usage_error(command, "--%s takes no value", option->name);

@@ -32,9 +32,9 @@ struct cli_option {
     uint64_t min, max;
     const char *help; /* one line; more after newlines */
 };
-#define CLI_OPTIONS_END                                                                                                \
-    {                                                                                                                  \
-        NULL, 0, NULL, CLI_FLAG, 0, 0, 0, NULL                                                                         \
+#define CLI_OPTIONS_END                                                                                                                              \
+    {                                                                                                                                                \
+        NULL, 0, NULL, CLI_FLAG, 0, 0, 0, NULL                                                                                                       \
     }
 
 /** cli_options_parse() - fill @values, which holds the defaults, from the command line.

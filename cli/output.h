@@ -12,9 +12,9 @@ struct cli_output {
     int fd;
     uint64_t bytes;
 };
-#define CLI_OUTPUT_NONE                                                                                                \
-    {                                                                                                                  \
-        NULL, NULL, -1, 0                                                                                              \
+#define CLI_OUTPUT_NONE                                                                                                                              \
+    {                                                                                                                                                \
+        NULL, NULL, -1, 0                                                                                                                            \
     }
 
 /** Open for writing. @name "-": standard output. A file of that name is replaced at the end. 0, or a negative errno. */

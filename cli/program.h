@@ -16,7 +16,6 @@ int cli_program_check(const char *name, char *error, size_t error_size);
 int cli_program_check_loader(const char *name, int fd, char *error, size_t error_size);
 
 /** Said of such a program, by both who find it before and after its start. */
-#define CLI_GAINS_RIGHTS \
-    "setuid, setgid or file capabilities), so the loader ignores preloaded libraries; start it as the user it becomes"
+#define CLI_GAINS_RIGHTS "setuid, setgid or file capabilities), so the loader ignores preloaded libraries; start it as the user it becomes"
 
 #endif

@@ -41,11 +41,9 @@ static void write_bar(double share, char out[BAR_CELLS + 1])
     out[BAR_CELLS] = 0;
 }
 
-char *cli_progress_line(double elapsed_s, double window_s, const struct cli_progress_figures *figures, char *out,
-                        size_t size)
+char *cli_progress_line(double elapsed_s, double window_s, const struct cli_progress_figures *figures, char *out, size_t size)
 {
-    char bar[BAR_CELLS + 1], bytes[CLI_FIGURE_SIZE], events[CLI_FIGURE_SIZE], lost[CLI_FIGURE_SIZE],
-        left[CLI_FIGURE_SIZE];
+    char bar[BAR_CELLS + 1], bytes[CLI_FIGURE_SIZE], events[CLI_FIGURE_SIZE], lost[CLI_FIGURE_SIZE], left[CLI_FIGURE_SIZE];
     bool over = elapsed_s >= window_s;
 
     if (elapsed_s < 0) {
@@ -78,8 +76,7 @@ void cli_progress_draw(const struct cli_progress *progress, const struct cli_pro
     double elapsed_s = progress->started_ns ? (double)(now_ns() - progress->started_ns) / 1e9 : -1;
 
     if (progress->shown)
-        fprintf(stderr, "%s%.*s", wipe_line, columns(),
-                cli_progress_line(elapsed_s, progress->window_s, figures, line, sizeof line));
+        fprintf(stderr, "%s%.*s", wipe_line, columns(), cli_progress_line(elapsed_s, progress->window_s, figures, line, sizeof line));
 }
 
 void cli_progress_end(const struct cli_progress *progress)

@@ -26,7 +26,6 @@ void cli_progress_draw(const struct cli_progress *progress, const struct cli_pro
 void cli_progress_end(const struct cli_progress *progress);
 
 /** The line's text for @elapsed_s of @window_s; less than 0: still connecting. Returns @out. */
-char *cli_progress_line(double elapsed_s, double window_s, const struct cli_progress_figures *figures, char *out,
-                        size_t size);
+char *cli_progress_line(double elapsed_s, double window_s, const struct cli_progress_figures *figures, char *out, size_t size);
 
 #endif

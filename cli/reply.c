@@ -44,8 +44,7 @@ int cli_reply_refused(struct cli_reply *reply, const char *url, long status)
     } else {
         if (reply->bytes)
             reply->bytes[strcspn(reply->bytes, "\r\n")] = 0;
-        cli_error("%s answered %ld%s%s; is it a tracetap endpoint?", url, status, reply->bytes ? ": " : "",
-                  reply->bytes ? reply->bytes : "");
+        cli_error("%s answered %ld%s%s; is it a tracetap endpoint?", url, status, reply->bytes ? ": " : "", reply->bytes ? reply->bytes : "");
     }
     json_decref(body);
     return CLI_FAILED;

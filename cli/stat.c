@@ -254,8 +254,7 @@ static void print_threads(const struct ttap__stat_result *result)
     for (size_t i = 0; i < result->threads_count; i++) {
         const struct ttap__stat_thread *thread = &result->threads[i];
         printf("  %18" PRIu64 " %15s %12s %12s %12s  %s\n", thread->tid, cli_text_count(thread->delivered, delivered),
-               cli_text_count(thread->filtered, filtered), cli_text_count(thread->lost[0], lost),
-               cli_text_count(thread->sampled_out, sampled_out),
+               cli_text_count(thread->filtered, filtered), cli_text_count(thread->lost[0], lost), cli_text_count(thread->sampled_out, sampled_out),
                thread->thread ? safe(thread->name, name) : "(without a record)");
     }
     if (result->threads_untold)
@@ -289,8 +288,7 @@ static void print_states(const struct ttap__stat_result *result)
             printf("  %18" PRIu64 " %10.2f %10.2f %10.2f %10.2f %10.2f %10.2f  %s\n", thread->tid,
                    percent(thread->state_ns[TTAP__STATE_RUNNING], result), percent(thread->state_ns[TTAP__STATE_RUNNABLE], result),
                    percent(thread->state_ns[TTAP__STATE_BLOCKED], result), percent(thread->state_ns[TTAP__STATE_GONE], result),
-                   percent(thread->state_ns[TTAP__STATE_UNKNOWN], result), percent(thread->estimated_ns, result),
-                   safe(thread->name, name));
+                   percent(thread->state_ns[TTAP__STATE_UNKNOWN], result), percent(thread->estimated_ns, result), safe(thread->name, name));
     }
 }
 
@@ -361,9 +359,8 @@ const struct cli_command cli_stat = {
     .name = "stat",
     .arguments = "FILE",
     .summary = "how many events a capture has, of what and of whom, and what is missing",
-    .details =
-        "Counts a native capture: by kind, by thread, and what was lost and why. FILE may be - for standard input.\n"
-        "A capture that was cut is counted to its last whole block.\n",
+    .details = "Counts a native capture: by kind, by thread, and what was lost and why. FILE may be - for standard input.\n"
+               "A capture that was cut is counted to its last whole block.\n",
     .options = options,
     .operands_min = 1,
     .operands_max = 1,

@@ -155,10 +155,9 @@ const struct cli_command cli_view = {
     .name = "view",
     .arguments = "FILE",
     .summary = "look at a capture in the browser",
-    .details =
-        "Serves the viewer for FILE on 127.0.0.1 and opens it in the browser, until Ctrl-C. FILE is a native capture "
-        "or a JSON\n"
-        "document made from one, also compressed with gzip; - is standard input. Nothing is fetched from elsewhere.\n",
+    .details = "Serves the viewer for FILE on 127.0.0.1 and opens it in the browser, until Ctrl-C. FILE is a native capture "
+               "or a JSON\n"
+               "document made from one, also compressed with gzip; - is standard input. Nothing is fetched from elsewhere.\n",
     .options = options,
     .operands_min = 1,
     .operands_max = 1,

@@ -60,8 +60,7 @@ json_t *ttap__body_object(struct ttap__request *req)
     if (!body && !error.text[0]) /* the parser has words for every mistake, and none when memory fails it */
         ttap__reply_no_memory(req);
     else if (!body)
-        ttap__body_error(req, NULL, "the body is not JSON: line %d, column %d: %s", error.line, error.column,
-                         error.text);
+        ttap__body_error(req, NULL, "the body is not JSON: line %d, column %d: %s", error.line, error.column, error.text);
     else if (!json_is_object(body))
         ttap__body_error(req, "for example {}", "the body is not a JSON object");
     else
@@ -130,15 +129,13 @@ static bool read_events(struct ttap__request *req, const json_t *value, uint64_t
     if (!value)
         return true;
     if (!json_is_array(value) || json_array_size(value) == 0) {
-        ttap__body_error(req, NULL, "events: an array of at least one of %s is expected",
-                         join(ttap__group_names, list, sizeof list));
+        ttap__body_error(req, NULL, "events: an array of at least one of %s is expected", join(ttap__group_names, list, sizeof list));
         return false;
     }
     for (size_t i = 0; i < json_array_size(value); i++) {
         int group = group_index(json_array_get(value, i));
         if (group < 0) {
-            ttap__body_error(req, NULL, "events[%zu]: one of %s is expected", i,
-                             join(ttap__group_names, list, sizeof list));
+            ttap__body_error(req, NULL, "events[%zu]: one of %s is expected", i, join(ttap__group_names, list, sizeof list));
             return false;
         }
         chosen |= UINT64_C(1) << group;
@@ -163,11 +160,10 @@ static bool read_sample(struct ttap__request *req, const json_t *value, const ch
         return true;
     }
     if (text)
-        ttap__body_error(req, "for example \"0.01,checkout=1\"",
-                         "sample: not a rule of rates from 0 to 1 and at most 64 kinds; wrong at byte %zu", offset);
+        ttap__body_error(req, "for example \"0.01,checkout=1\"", "sample: not a rule of rates from 0 to 1 and at most 64 kinds; wrong at byte %zu",
+                         offset);
     else
-        ttap__body_error(req, "for example \"sample\":0.01",
-                         "sample: a number from 0 to 1 or a rule in a string is expected");
+        ttap__body_error(req, "for example \"sample\":0.01", "sample: a number from 0 to 1 or a rule in a string is expected");
     return false;
 }
 
@@ -180,8 +176,8 @@ static bool read_bytes(struct ttap__request *req, const json_t *value, uint64_t 
         *out = (uint64_t)bytes;
         return true;
     }
-    ttap__body_error(req, NULL, "bytes: a whole number from %llu to %llu is expected",
-                     (unsigned long long)TTAP__BYTES_MIN, (unsigned long long)TTAP__BYTES_MAX);
+    ttap__body_error(req, NULL, "bytes: a whole number from %llu to %llu is expected", (unsigned long long)TTAP__BYTES_MIN,
+                     (unsigned long long)TTAP__BYTES_MAX);
     return false;
 }
 
@@ -198,15 +194,13 @@ static bool read_samples(struct ttap__request *req, const json_t *value, uint32_
     return false;
 }
 
-bool ttap__wish_from_body(struct ttap__request *req, const struct ttap_http *http, const json_t *body,
-                          struct ttap__wish *wish, char rule[24])
+bool ttap__wish_from_body(struct ttap__request *req, const struct ttap_http *http, const json_t *body, struct ttap__wish *wish, char rule[24])
 {
     static const char *const members[] = {"seconds", "events", "sample", "samples", "bytes", NULL};
     *wish = (struct ttap__wish){.sub = TTAP__SUB_OPTS_INIT};
     wish->sub.duration_ns = TTAP__NS_PER_S;
     wish->sub.keep = true;
-    return ttap__body_members(req, body, members) &&
-           read_seconds(req, json_object_get(body, "seconds"), http->seconds_max, &wish->sub.duration_ns) &&
+    return ttap__body_members(req, body, members) && read_seconds(req, json_object_get(body, "seconds"), http->seconds_max, &wish->sub.duration_ns) &&
            read_events(req, json_object_get(body, "events"), &wish->sub.groups) &&
            read_sample(req, json_object_get(body, "sample"), &wish->sub.sample, rule) &&
            read_samples(req, json_object_get(body, "samples"), &wish->sub.samples_hz) &&

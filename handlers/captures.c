@@ -63,5 +63,4 @@ static void handle(struct ttap__request *req, void *arg)
         list(req);
 }
 
-const struct ttap__route ttap__route_captures = {
-    "/debug/trace/captures", TTAP__GET | TTAP__HEAD | TTAP__POST, handle, NULL, 0, TTAP__BODY_MAX_BYTES};
+const struct ttap__route ttap__route_captures = {"/debug/trace/captures", TTAP__GET | TTAP__HEAD | TTAP__POST, handle, NULL, 0, TTAP__BODY_MAX_BYTES};

@@ -318,8 +318,8 @@ static struct conversion *make(struct ttap_http *http, const struct ttap__source
     return c;
 }
 
-int ttap__conversion_start(struct ttap_http *http, const struct ttap__source *source, const char *format,
-                           void (*wake)(void *arg), void *arg, struct conversion **out)
+int ttap__conversion_start(struct ttap_http *http, const struct ttap__source *source, const char *format, void (*wake)(void *arg), void *arg,
+                           struct conversion **out)
 {
     struct conversion *c = make(http, source, format);
     if (!c)

@@ -22,7 +22,7 @@
 
 #define MIN_BYTES_PER_S 16000                  /* a stalled client is one below the slowest link anybody debugs over */
 #define DELIVERY_MAX_NS (600 * TTAP__NS_PER_S) /* and nobody waits longer than 10 min */
-enum { FINISHED_WAIT_MS = 20 }; /* where suspending is not allowed: what one call may block a host's daemon thread */
+enum { FINISHED_WAIT_MS = 20 };                /* where suspending is not allowed: what one call may block a host's daemon thread */
 
 struct delivery {
     struct delivery *next, **link; /* under http->lock */
@@ -158,8 +158,7 @@ static bool start_conversion(struct delivery *d, struct ttap__request *req)
     return false;
 }
 
-static void begin_stream(struct delivery *d, struct ttap__request *req, uint64_t unix_ns, int format,
-                         uint64_t window_ns)
+static void begin_stream(struct delivery *d, struct ttap__request *req, uint64_t unix_ns, int format, uint64_t window_ns)
 {
     char disposition[192];
     ttap__disposition(disposition, sizeof disposition, d->http, unix_ns, ttap__formats[format].extension);

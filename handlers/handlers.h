@@ -23,12 +23,12 @@
 #define TTAP__NS_PER_S UINT64_C(1000000000)
 
 /* ---- Limits: docs/http.md names them all ---- */
-#define TTAP__WINDOW_MIN_NS UINT64_C(1000)   /* the engine's shortest window */
-#define TTAP__BYTES_MIN UINT64_C(4096)       /* header, kind table and trailer alone are 2 to 3 KiB */
-#define TTAP__BYTES_MAX (UINT64_C(1) << 40)  /* only there so that a slipped digit is noticed */
-#define TTAP__BODY_MAX_BYTES ((size_t)65536) /* 64 sampling kinds of 512 bytes, with room */
-#define TTAP__RULE_BYTES ((size_t)8192)      /* with its NUL: the longest sampling rule the engine takes */
-#define TTAP__CONVERSIONS_MAX 2u /* half of the default number of captures; they use CPU beside the service */
+#define TTAP__WINDOW_MIN_NS UINT64_C(1000)         /* the engine's shortest window */
+#define TTAP__BYTES_MIN UINT64_C(4096)             /* header, kind table and trailer alone are 2 to 3 KiB */
+#define TTAP__BYTES_MAX (UINT64_C(1) << 40)        /* only there so that a slipped digit is noticed */
+#define TTAP__BODY_MAX_BYTES ((size_t)65536)       /* 64 sampling kinds of 512 bytes, with room */
+#define TTAP__RULE_BYTES ((size_t)8192)            /* with its NUL: the longest sampling rule the engine takes */
+#define TTAP__CONVERSIONS_MAX 2u                   /* half of the default number of captures; they use CPU beside the service */
 #define TTAP__CONVERSION_BYTES (UINT64_C(4) << 20) /* charged against the budget for each */
 #define TTAP__KEPT_LIST_MAX ((size_t)64)           /* kept captures listed; the engine keeps no more */
 
@@ -56,8 +56,8 @@ struct ttap_http {
 };
 
 /* ---- Routes: one file each ---- */
-extern const struct ttap__route ttap__route_trace, ttap__route_captures, ttap__route_kept, ttap__route_kept_stop,
-    ttap__route_sampling, ttap__route_status, ttap__route_home, ttap__route_viewer;
+extern const struct ttap__route ttap__route_trace, ttap__route_captures, ttap__route_kept, ttap__route_kept_stop, ttap__route_sampling,
+    ttap__route_status, ttap__route_home, ttap__route_viewer;
 #define TTAP__ROUTE_COUNT ((size_t)8)
 /** All of them, in one array for the server. */
 void ttap__routes_all(struct ttap__route out[TTAP__ROUTE_COUNT]);
@@ -81,11 +81,9 @@ bool ttap__format_from_query(struct ttap__request *req, int *format);
 json_t *ttap__body_object(struct ttap__request *req);
 /** True if all members are in the NULL-terminated list; else a 400 has been sent. */
 bool ttap__body_members(struct ttap__request *req, const json_t *object, const char *const *allowed);
-void ttap__body_error(struct ttap__request *req, const char *hint, const char *message_format, ...)
-    __attribute__((format(printf, 3, 4)));
+void ttap__body_error(struct ttap__request *req, const char *hint, const char *message_format, ...) __attribute__((format(printf, 3, 4)));
 /** Read a kept capture's wish. @rule receives a rate given as a number. */
-bool ttap__wish_from_body(struct ttap__request *req, const struct ttap_http *http, const json_t *body,
-                          struct ttap__wish *wish, char rule[24]);
+bool ttap__wish_from_body(struct ttap__request *req, const struct ttap_http *http, const json_t *body, struct ttap__wish *wish, char rule[24]);
 
 /* ---- rule.c: sampling rules, as text "0.01,checkout=1" and as JSON {"default":0.01,"kinds":{"checkout":1}} ---- */
 /** Write a rate with at most 9 decimals and no exponent, whatever the locale. */
@@ -124,8 +122,7 @@ void ttap__reply_no_memory(struct ttap__request *req);
 void ttap__reply_not_found(struct ttap__request *req);
 void ttap__reply_stopping(struct ttap__request *req);
 /** 503 with Retry-After @wait_ns, rounded up to whole seconds. */
-void ttap__reply_busy(struct ttap__request *req, unsigned status, const char *code, const char *hint, uint64_t wait_ns,
-                      const char *message);
+void ttap__reply_busy(struct ttap__request *req, unsigned status, const char *code, const char *hint, uint64_t wait_ns, const char *message);
 /** Answer for what ttap__sub_open() or ttap__kept_start() failed with. */
 void ttap__reply_open_error(struct ttap__request *req, struct ttap_http *http, int error);
 
@@ -164,8 +161,8 @@ void ttap__conversion_unreserve(void);
 /** Begin, on a reserved place. 0 and *@out, which then owns @source and the place; or -ENOMEM, -EAGAIN and nothing
  * happened.
  *  @wake(@arg) is called on its thread when a reader that was told to wait has something. */
-int ttap__conversion_start(struct ttap_http *http, const struct ttap__source *source, const char *format,
-                           void (*wake)(void *arg), void *arg, struct conversion **out);
+int ttap__conversion_start(struct ttap_http *http, const struct ttap__source *source, const char *format, void (*wake)(void *arg), void *arg,
+                           struct conversion **out);
 /** As a stream's read. @wait_ms: block that long for output before saying TTAP__STREAM_WAIT. */
 long ttap__conversion_read(struct conversion *conversion, void *buf, size_t max, unsigned wait_ms);
 /** Give up the reader's hold: the conversion ends soon, and @wake is not called any more. */

@@ -51,8 +51,7 @@ static struct ttap_http *make(const struct ttap_http_opts *opts)
     return http;
 }
 
-static struct ttap__server_config config_of(const struct ttap_http_opts *opts, struct ttap_http *http,
-                                            const struct ttap__route *routes)
+static struct ttap__server_config config_of(const struct ttap_http_opts *opts, struct ttap_http *http, const struct ttap__route *routes)
 {
     return (struct ttap__server_config){
         .address = opts->address,
@@ -185,16 +184,14 @@ static int mount(struct ttap_http *http, const struct ttap_http_opts *opts, unsi
     return ttap__mount_new(&config, &how, &http->server, ttap__options_error_buffer(), TTAP__ERROR_BYTES);
 }
 
-int ttap_http_mount(struct MHD_Daemon *daemon, const struct ttap_http_opts *given, unsigned flags,
-                    struct ttap_http **out)
+int ttap_http_mount(struct MHD_Daemon *daemon, const struct ttap_http_opts *given, unsigned flags, struct ttap_http **out)
 {
     struct ttap_http_opts opts;
     int error = ttap__options_take(given, &opts);
     if (error)
         return error;
     if (flags & ~(unsigned)(TTAP_MOUNT_STREAMS | TTAP_ACCESS_BY_HOST))
-        return ttap__options_error(-EINVAL, "flags is 0x%x; allowed are TTAP_MOUNT_STREAMS and TTAP_ACCESS_BY_HOST",
-                                   flags);
+        return ttap__options_error(-EINVAL, "flags is 0x%x; allowed are TTAP_MOUNT_STREAMS and TTAP_ACCESS_BY_HOST", flags);
     struct ttap_http *http = make(&opts);
     if (!http)
         return -ENOMEM;
@@ -210,15 +207,13 @@ int ttap_http_mount(struct MHD_Daemon *daemon, const struct ttap_http_opts *give
     return 0;
 }
 
-int ttap_http_handle(struct ttap_http *http, struct MHD_Connection *connection, const char *url, const char *method,
-                     const char *version, const char *upload_data, size_t *upload_data_size, void **con_cls,
-                     int *result)
+int ttap_http_handle(struct ttap_http *http, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+                     const char *upload_data, size_t *upload_data_size, void **con_cls, int *result)
 {
     int ours = 0;
     pthread_rwlock_rdlock(&mounts_lock);
     if (*find_mount(http))
-        ours = ttap__mount_handle(http->server, connection, url, method, version, upload_data, upload_data_size,
-                                  con_cls, result);
+        ours = ttap__mount_handle(http->server, connection, url, method, version, upload_data, upload_data_size, con_cls, result);
     pthread_rwlock_unlock(&mounts_lock);
     return ours;
 }

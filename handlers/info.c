@@ -45,8 +45,7 @@ static size_t utf8_len(const unsigned char *s)
     for (size_t i = 1; i < len; i++)
         if ((s[i] & 0xc0) != 0x80) /* the NUL at the end stops here too */
             return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-        (s[0] == 0xf4 && s[1] > 0x8f))
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
         return 0;
     return len;
 }
@@ -71,28 +70,24 @@ json_t *ttap__json_text(const char *bytes)
 
 static json_t *times_json(const struct ttap__sub_info *info)
 {
-    uint64_t left = info->state == TTAP__SUB_RECORDING && info->duration_ns > info->elapsed_ns
-                        ? info->duration_ns - info->elapsed_ns
-                        : 0;
+    uint64_t left = info->state == TTAP__SUB_RECORDING && info->duration_ns > info->elapsed_ns ? info->duration_ns - info->elapsed_ns : 0;
     return json_pack("{s:o,s:o,s:o,s:o}", "started_unix_ns", ttap__json_time(info->started_unix_ns), "duration_ns",
-                     ttap__json_count(info->duration_ns), "elapsed_ns", ttap__json_count(info->elapsed_ns),
-                     "remaining_ns", ttap__json_count(left));
+                     ttap__json_count(info->duration_ns), "elapsed_ns", ttap__json_count(info->elapsed_ns), "remaining_ns", ttap__json_count(left));
 }
 
 static json_t *counts_json(const struct ttap__sub_info *info)
 {
-    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "bytes", ttap__json_count(info->bytes), "queued_bytes",
-                     ttap__json_count(info->queued_bytes), "events", ttap__json_count(info->events), "delivered",
-                     ttap__json_count(info->delivered), "filtered", ttap__json_count(info->filtered), "lost",
-                     ttap__json_count(info->lost), "sampled_out", ttap__json_count(info->sampled_out));
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "bytes", ttap__json_count(info->bytes), "queued_bytes", ttap__json_count(info->queued_bytes),
+                     "events", ttap__json_count(info->events), "delivered", ttap__json_count(info->delivered), "filtered",
+                     ttap__json_count(info->filtered), "lost", ttap__json_count(info->lost), "sampled_out", ttap__json_count(info->sampled_out));
 }
 
 static json_t *identity_json(uint64_t id)
 {
     if (!id)
         return json_pack("{s:n,s:n,s:s}", "id", "url", "kind", "stream");
-    return json_pack("{s:o,s:o,s:s}", "id", ttap__json_count(id), "url",
-                     json_sprintf("/debug/trace/captures/%llu", (unsigned long long)id), "kind", "kept");
+    return json_pack("{s:o,s:o,s:s}", "id", ttap__json_count(id), "url", json_sprintf("/debug/trace/captures/%llu", (unsigned long long)id), "kind",
+                     "kept");
 }
 
 bool ttap__json_merge(json_t *whole, json_t *const *parts, size_t count)

@@ -21,8 +21,7 @@ uint64_t ttap__kept_id(const struct ttap__request *req)
 static void reply_still_recording(struct ttap__request *req, const struct ttap__sub_info *info)
 {
     uint64_t left = info->duration_ns > info->elapsed_ns ? info->duration_ns - info->elapsed_ns : 0;
-    ttap__reply_busy(req, 409, "still_recording", "wait, or POST to its /stop", left,
-                     "the window of this capture is still open");
+    ttap__reply_busy(req, 409, "still_recording", "wait, or POST to its /stop", left, "the window of this capture is still open");
 }
 
 static void download(struct ttap__request *req, struct ttap_http *http, uint64_t id, int format)
@@ -72,5 +71,4 @@ static void handle(struct ttap__request *req, void *arg)
     }
 }
 
-const struct ttap__route ttap__route_kept = {
-    "/debug/trace/captures/{id}", TTAP__GET | TTAP__HEAD | TTAP__DELETE, handle, params, 0, 0};
+const struct ttap__route ttap__route_kept = {"/debug/trace/captures/{id}", TTAP__GET | TTAP__HEAD | TTAP__DELETE, handle, params, 0, 0};

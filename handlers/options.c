@@ -58,8 +58,7 @@ int ttap__options_take(const struct ttap_http_opts *given, struct ttap_http_opts
     /* Fields are only ever appended: what an older caller does not have keeps its default, what a newer one has
      * beyond ours is refused. */
     if (given && given->size > sizeof *out)
-        return ttap__options_error(-EINVAL, "size is %zu; this library knows options of up to %zu bytes", given->size,
-                                   sizeof *out);
+        return ttap__options_error(-EINVAL, "size is %zu; this library knows options of up to %zu bytes", given->size, sizeof *out);
     if (given && given->size < offsetof(struct ttap_http_opts, unix_path))
         return ttap__options_error(-EINVAL, "size is %zu; set the options with TTAP_HTTP_OPTS_INIT", given->size);
     if (given)

@@ -17,8 +17,7 @@ uint64_t ttap__clock_ns(int clock)
 
 static bool is_safe(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-           c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
 }
 
 /* It goes into a header and becomes a file name on somebody's disk: no quotes, no separators, no leading dot. */
@@ -63,8 +62,7 @@ uint64_t ttap__process_uptime_ns(void)
     uint64_t now_ns = ttap__clock_ns(CLOCK_BOOTTIME);
     if (!ticks || hz <= 0)
         return 0;
-    uint64_t started_ns =
-        ticks / (uint64_t)hz * TTAP__NS_PER_S + ticks % (uint64_t)hz * (TTAP__NS_PER_S / (uint64_t)hz);
+    uint64_t started_ns = ticks / (uint64_t)hz * TTAP__NS_PER_S + ticks % (uint64_t)hz * (TTAP__NS_PER_S / (uint64_t)hz);
     return now_ns > started_ns ? now_ns - started_ns : 0;
 }
 

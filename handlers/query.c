@@ -26,8 +26,7 @@ static bool seconds_from_query(struct ttap__request *req, double max_s, uint64_t
         return false;
     if (*out_ns >= TTAP__WINDOW_MIN_NS)
         return true;
-    ttap__reply_error(req, 400, "bad_parameter", "for example seconds=5", NULL,
-                      "seconds: the shortest window is 0.000001");
+    ttap__reply_error(req, 400, "bad_parameter", "for example seconds=5", NULL, "seconds: the shortest window is 0.000001");
     return false;
 }
 
@@ -68,9 +67,8 @@ bool ttap__wish_from_query(struct ttap__request *req, const struct ttap_http *ht
 {
     *wish = (struct ttap__wish){.sub = TTAP__SUB_OPTS_INIT};
     wish->sub.duration_ns = TTAP__NS_PER_S; /* as Go's endpoint */
-    if (!seconds_from_query(req, http->seconds_max, &wish->sub.duration_ns) ||
-        !ttap__format_from_query(req, &wish->format) || !events_from_query(req, &wish->sub.groups) ||
-        !sample_from_query(req, &wish->sub.sample) || !samples_from_query(req, &wish->sub) ||
+    if (!seconds_from_query(req, http->seconds_max, &wish->sub.duration_ns) || !ttap__format_from_query(req, &wish->format) ||
+        !events_from_query(req, &wish->sub.groups) || !sample_from_query(req, &wish->sub.sample) || !samples_from_query(req, &wish->sub) ||
         !ttap__param_u64(req, "bytes", TTAP__BYTES_MIN, TTAP__BYTES_MAX, &wish->sub.max_bytes))
         return false;
     if (wish->format < 0)

@@ -8,14 +8,12 @@
 
 void ttap__reply_no_memory(struct ttap__request *req)
 {
-    ttap__reply_error(req, 503, "no_memory", "try again later, or raise the tracer's budget", NULL,
-                      "no memory for this within the tracer's budget");
+    ttap__reply_error(req, 503, "no_memory", "try again later, or raise the tracer's budget", NULL, "no memory for this within the tracer's budget");
 }
 
 void ttap__reply_not_found(struct ttap__request *req)
 {
-    ttap__reply_error(req, 404, "not_found", "GET /debug/trace/captures lists them", NULL,
-                      "no such capture; it may have been evicted by newer ones");
+    ttap__reply_error(req, 404, "not_found", "GET /debug/trace/captures lists them", NULL, "no such capture; it may have been evicted by newer ones");
 }
 
 void ttap__reply_stopping(struct ttap__request *req)
@@ -61,8 +59,7 @@ bool ttap__reply_json(struct ttap__request *req, unsigned status, json_t *json, 
     return whole;
 }
 
-void ttap__reply_busy(struct ttap__request *req, unsigned status, const char *code, const char *hint, uint64_t wait_ns,
-                      const char *message)
+void ttap__reply_busy(struct ttap__request *req, unsigned status, const char *code, const char *hint, uint64_t wait_ns, const char *message)
 {
     char seconds[24];
     uint64_t wait_s = (wait_ns + TTAP__NS_PER_S - 1) / TTAP__NS_PER_S;

@@ -14,8 +14,7 @@
 void ttap__rate_text(double rate, char out[24])
 {
     uint64_t scaled = (uint64_t)(rate * 1e9 + 0.5);
-    int length = snprintf(out, 24, "%llu.%09llu", (unsigned long long)(scaled / 1000000000u),
-                          (unsigned long long)(scaled % 1000000000u));
+    int length = snprintf(out, 24, "%llu.%09llu", (unsigned long long)(scaled / 1000000000u), (unsigned long long)(scaled % 1000000000u));
     while (out[length - 1] == '0')
         out[--length] = 0;
     if (out[length - 1] == '.')

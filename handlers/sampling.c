@@ -161,9 +161,7 @@ static bool append(struct ttap__request *req, struct text *rule, const char *kin
     rule->used += (size_t)len;
     if ((size_t)len < room)
         return true;
-    ttap__body_error(req, NULL,
-                     "kinds: the names are too long together; the whole setting as a rule has at most %zu bytes",
-                     TTAP__RULE_BYTES - 1);
+    ttap__body_error(req, NULL, "kinds: the names are too long together; the whole setting as a rule has at most %zu bytes", TTAP__RULE_BYTES - 1);
     return false;
 }
 
@@ -196,8 +194,7 @@ static void apply(struct ttap__request *req, struct ttap_http *http, const char 
     int error = matches ? ttap_sampling_set(rule) : 0;
     pthread_mutex_unlock(&http->lock);
     if (!matches)
-        ttap__reply_error(req, 412, "changed", "GET it again", NULL,
-                          "the setting in force is not the one that If-Match names");
+        ttap__reply_error(req, 412, "changed", "GET it again", NULL, "the setting in force is not the one that If-Match names");
     else if (error)
         ttap__reply_no_memory(req);
     else
@@ -226,5 +223,4 @@ static void handle(struct ttap__request *req, void *arg)
         reply_setting(req);
 }
 
-const struct ttap__route ttap__route_sampling = {
-    "/debug/trace/sampling", TTAP__GET | TTAP__HEAD | TTAP__PUT, handle, NULL, 0, TTAP__BODY_MAX_BYTES};
+const struct ttap__route ttap__route_sampling = {"/debug/trace/sampling", TTAP__GET | TTAP__HEAD | TTAP__PUT, handle, NULL, 0, TTAP__BODY_MAX_BYTES};

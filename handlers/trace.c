@@ -17,5 +17,4 @@ static void handle(struct ttap__request *req, void *arg)
         ttap__deliver_live(req, http, &wish);
 }
 
-const struct ttap__route ttap__route_trace = {"/debug/trace", TTAP__GET | TTAP__HEAD, handle,
-                                              params,         TTAP__ROUTE_STREAMS,    0};
+const struct ttap__route ttap__route_trace = {"/debug/trace", TTAP__GET | TTAP__HEAD, handle, params, TTAP__ROUTE_STREAMS, 0};

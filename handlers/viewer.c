@@ -4,8 +4,7 @@
 #include "assets.h"
 #include "handlers.h"
 
-extern const struct ttap__assets
-    ttap__viewer_assets; /* made of static/ by embed_assets.cmake; empty without TRACETAP_VIEWER */
+extern const struct ttap__assets ttap__viewer_assets; /* made of static/ by embed_assets.cmake; empty without TRACETAP_VIEWER */
 
 static const char no_viewer[] = "This library was built without the viewer. Record five seconds with\n"
                                 "\n"
@@ -34,5 +33,4 @@ static void show_file(struct ttap__request *req, void *arg)
 }
 
 const struct ttap__route ttap__route_home = {"/", TTAP__GET | TTAP__HEAD, go_to_viewer, NULL, TTAP__ROUTE_PUBLIC, 0};
-const struct ttap__route ttap__route_viewer = {
-    "/debug/trace/ui/{rest}", TTAP__GET | TTAP__HEAD, show_file, NULL, TTAP__ROUTE_PUBLIC, 0};
+const struct ttap__route ttap__route_viewer = {"/debug/trace/ui/{rest}", TTAP__GET | TTAP__HEAD, show_file, NULL, TTAP__ROUTE_PUBLIC, 0};

@@ -90,10 +90,12 @@ static const struct rule {
     {"peer", peer_is_own_user, true, 403, "forbidden", "the unix socket answers only its own user", NULL},
     {"host", host_is_ours, true, 403, "forbidden", "the name in the Host header is not one of this endpoint's",
      "ask as localhost or 127.0.0.1, or add the name to the hosts option"},
-    {"site", site_is_own, true, 403, "forbidden", "a page of another origin made this request (Sec-Fetch-Site)", "open the address itself, or use curl"},
+    {"site", site_is_own, true, 403, "forbidden", "a page of another origin made this request (Sec-Fetch-Site)",
+     "open the address itself, or use curl"},
     {"origin", origin_is_own, true, 403, "forbidden", "a page of another origin made this request (Origin)", "open the address itself, or use curl"},
     {"token", token_is_right, true, 401, "unauthorized", "this endpoint asks for a token", "send the header Authorization: Bearer TOKEN"},
-    {"type", body_is_json, false, 415, "unsupported_media_type", "the body must be application/json", "send the header Content-Type: application/json"},
+    {"type", body_is_json, false, 415, "unsupported_media_type", "the body must be application/json",
+     "send the header Content-Type: application/json"},
 };
 
 #ifdef TTAP_TESTING

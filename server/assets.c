@@ -85,8 +85,8 @@ static void reply_asset(struct ttap__request *req, const struct ttap__asset *ass
     char tag[80] = "W/";
     bool gzip = asset->gzip && takes_gzip(req);
     strncat(tag, asset->etag, sizeof tag - 3);
-    const struct ttap__header extra[] = {{"ETag", tag}, {"Cache-Control", "no-cache"}, {"Vary", "Accept-Encoding"},
-                                         {gzip ? "Content-Encoding" : NULL, "gzip"}, {NULL, NULL}};
+    const struct ttap__header extra[] = {
+        {"ETag", tag}, {"Cache-Control", "no-cache"}, {"Vary", "Accept-Encoding"}, {gzip ? "Content-Encoding" : NULL, "gzip"}, {NULL, NULL}};
     const struct ttap__header unchanged[] = {extra[0], extra[1], extra[2], {NULL, NULL}};
     if (has_it(req, asset))
         ttap__reply(req, 304, NULL, "", 0, unchanged);
@@ -110,8 +110,13 @@ void ttap__assets_reply(struct ttap__request *req, const struct ttap__assets *as
 static const char *mime_of(const char *path)
 {
     static const char *const known[][2] = {
-        {".html", "text/html; charset=utf-8"}, {".js", "text/javascript; charset=utf-8"}, {".css", "text/css; charset=utf-8"},
-        {".svg", "image/svg+xml"}, {".png", "image/png"}, {".ico", "image/x-icon"}, {".json", "application/json"},
+        {".html", "text/html; charset=utf-8"},
+        {".js", "text/javascript; charset=utf-8"},
+        {".css", "text/css; charset=utf-8"},
+        {".svg", "image/svg+xml"},
+        {".png", "image/png"},
+        {".ico", "image/x-icon"},
+        {".json", "application/json"},
     };
     const char *dot = strrchr(path, '.');
     for (size_t i = 0; dot && i < sizeof known / sizeof *known; i++)
@@ -157,7 +162,7 @@ static char *read_file(int fd, size_t *len)
         return NULL;
     char *bytes = malloc((size_t)info.st_size + 1);
     ssize_t got = 1;
-    for (*len = 0; bytes && got > 0 && *len < (size_t)info.st_size; *len += got > 0 ? (size_t)got : 0)
+    for (*len = 0; bytes && got > 0 && *len<(size_t)info.st_size; *len += got> 0 ? (size_t)got : 0)
         do
             got = read(fd, bytes + *len, (size_t)info.st_size - *len);
         while (got < 0 && errno == EINTR);

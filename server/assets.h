@@ -5,9 +5,9 @@
 #include "server.h"
 
 struct ttap__asset {
-    const char *path;  /* relative, as "page/task.js" */
+    const char *path; /* relative, as "page/task.js" */
     const char *mime;
-    const char *etag;  /* with its quotes; the first 128 bits of the content's SHA-256 */
+    const char *etag; /* with its quotes; the first 128 bits of the content's SHA-256 */
     const unsigned char *bytes;
     size_t len;
     const unsigned char *gzip; /* NULL: none was made */

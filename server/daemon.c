@@ -9,10 +9,11 @@
 #include "internal.h"
 
 enum {
-    TIMEOUT_S = 10,             /* second line behind slots.c */
-    MEMORY_BYTES = 16384,       /* per connection: bounds a head */
-    STACK_BYTES = 512 * 1024,   /* a thread's static TLS comes out of it, and services have large ones */
-    FLAGS = MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC /* accept.c listens */
+    TIMEOUT_S = 10,           /* second line behind slots.c */
+    MEMORY_BYTES = 16384,     /* per connection: bounds a head */
+    STACK_BYTES = 512 * 1024, /* a thread's static TLS comes out of it, and services have large ones */
+    FLAGS =
+        MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC /* accept.c listens */
 };
 
 __attribute__((format(printf, 2, 0))) static void on_log(void *arg, const char *format, va_list args)
@@ -28,17 +29,11 @@ __attribute__((format(printf, 2, 0))) static void on_log(void *arg, const char *
 
 static struct MHD_Daemon *start(struct listener *listener)
 {
-    return MHD_start_daemon(FLAGS, 0, NULL, NULL, ttap__on_request, listener,
-                            MHD_OPTION_EXTERNAL_LOGGER, on_log, listener,
-                            MHD_OPTION_CONNECTION_LIMIT, listener->slot_room,
-                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_BYTES,
-                            MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,
-                            MHD_OPTION_STRICT_FOR_CLIENT, 1,
-                            MHD_OPTION_URI_LOG_CALLBACK, ttap__on_uri, listener,
-                            MHD_OPTION_NOTIFY_CONNECTION, ttap__on_connection, listener,
-                            MHD_OPTION_NOTIFY_COMPLETED, ttap__on_completed, listener,
-                            MHD_OPTION_END);
+    return MHD_start_daemon(FLAGS, 0, NULL, NULL, ttap__on_request, listener, MHD_OPTION_EXTERNAL_LOGGER, on_log, listener,
+                            MHD_OPTION_CONNECTION_LIMIT, listener->slot_room, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_BYTES, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,
+                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, ttap__on_uri, listener, MHD_OPTION_NOTIFY_CONNECTION,
+                            ttap__on_connection, listener, MHD_OPTION_NOTIFY_COMPLETED, ttap__on_completed, listener, MHD_OPTION_END);
 }
 
 int ttap__daemon_start(struct listener *listener, char *error, size_t error_size)

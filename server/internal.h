@@ -25,46 +25,46 @@
 #define TTAP__HOST_MAX 253  /* longest DNS name */
 
 enum {
-    TTAP__PARAMS_MAX = 16,        /* no route has more */
+    TTAP__PARAMS_MAX = 16, /* no route has more */
     TTAP__HEADERS_MAX = 64,
-    TTAP__UNIX_CONNECTIONS = 16,  /* for operators, beside the TCP listener's */
-    TTAP__IDLE_KEPT = 8           /* idle keep-alive connections of a listener before the oldest is closed */
+    TTAP__UNIX_CONNECTIONS = 16, /* for operators, beside the TCP listener's */
+    TTAP__IDLE_KEPT = 8          /* idle keep-alive connections of a listener before the oldest is closed */
 };
 
 /* ---- A connection of a listener of ours ---- */
 struct slot {
-    int fd;                    /* -1: free. Atomic, because a forked child reads it without the lock */
-    bool shut;                 /* we have shut it down; MHD is about to close it */
-    bool served;               /* at least one request was complete: now waiting means idle */
-    bool peer_ok;              /* unix: the peer is our user */
-    uint64_t waiting_since_ns; /* no complete request since then; 0: one is being answered */
-    uint64_t answering_since_ns; /* a reply is on its way since then; 0: none, or a stream */
-    uint64_t deadline_ns;      /* when waiting, or answering, ends */
+    int fd;                        /* -1: free. Atomic, because a forked child reads it without the lock */
+    bool shut;                     /* we have shut it down; MHD is about to close it */
+    bool served;                   /* at least one request was complete: now waiting means idle */
+    bool peer_ok;                  /* unix: the peer is our user */
+    uint64_t waiting_since_ns;     /* no complete request since then; 0: one is being answered */
+    uint64_t answering_since_ns;   /* a reply is on its way since then; 0: none, or a stream */
+    uint64_t deadline_ns;          /* when waiting, or answering, ends */
     struct ttap__request *request; /* in progress; MHD's thread alone. On some malformed heads libmicrohttpd never says that it is over */
 };
 
 struct listener {
     struct ttap__server *server;
     struct MHD_Daemon *daemon;
-    int fd;                    /* -1: none. Atomic as above */
-    dev_t dev;                 /* what fd was when it was opened */
+    int fd;    /* -1: none. Atomic as above */
+    dev_t dev; /* what fd was when it was opened */
     ino_t ino;
     bool is_unix;
-    bool rested;               /* the last accept() failed for want of something. This and the next are the control thread's alone */
+    bool rested; /* the last accept() failed for want of something. This and the next are the control thread's alone */
     uint64_t rest_until_ns;
-    unsigned coming;           /* accepted, and libmicrohttpd has not said yet that it has them */
-    uint64_t coming_since_ns;  /* the last of them */
+    unsigned coming;          /* accepted, and libmicrohttpd has not said yet that it has them */
+    uint64_t coming_since_ns; /* the last of them */
     unsigned slot_count, slots_used;
-    unsigned slot_room;        /* as many again: those counted as dropped may yet come */
+    unsigned slot_room; /* as many again: those counted as dropped may yet come */
     struct slot *slots;
 };
 
 enum { TTAP__TCP, TTAP__UNIX, TTAP__LISTENERS };
 
 struct ttap__server {
-    struct ttap__server *next;   /* of those alive in this process: a forked child closes their descriptors */
-    pid_t pid;                   /* who started it */
-    struct ttap__route *routes;  /* our copy of the table; its texts are the caller's constants */
+    struct ttap__server *next;  /* of those alive in this process: a forked child closes their descriptors */
+    pid_t pid;                  /* who started it */
+    struct ttap__route *routes; /* our copy of the table; its texts are the caller's constants */
     size_t route_count;
     void *arg;
     char (*hosts)[TTAP__HOST_MAX + 1];
@@ -72,24 +72,24 @@ struct ttap__server {
     char token[TTAP__TOKEN_MAX]; /* zero-padded */
     size_t token_len;            /* 0: none asked */
     uint64_t head_deadline_ns;
-    char *unix_path;             /* what we bound, and its identity: nothing else is unlinked */
+    char *unix_path; /* what we bound, and its identity: nothing else is unlinked */
     dev_t unix_dev;
     ino_t unix_ino;
     uint16_t port;
     struct listener listeners[TTAP__LISTENERS];
     bool mounted, may_suspend, access_by_host;
-    char *stream_hint;           /* mounted: what to do where streams are not possible; NULL: nothing */
+    char *stream_hint; /* mounted: what to do where streams are not possible; NULL: nothing */
 
     pthread_mutex_t lock;
-    pthread_cond_t changed;      /* a stream ended, or the control thread is done */
+    pthread_cond_t changed; /* a stream ended, or the control thread is done */
     pthread_t control;
     bool control_runs, stopping, stopped;
-    int event_fd;                /* wakes the control thread; -1: none. Atomic as above */
-    uint64_t armed_ns;           /* when the control thread will look by itself */
+    int event_fd;      /* wakes the control thread; -1: none. Atomic as above */
+    uint64_t armed_ns; /* when the control thread will look by itself */
     struct ttap__stream *streams;
     unsigned stream_count, streams_max;
-    struct pollfd *watch;        /* the control thread's: event_fd, one for each listener, then one for each stream */
-    uint64_t *watched;           /* ids of the streams in watch */
+    struct pollfd *watch; /* the control thread's: event_fd, one for each listener, then one for each stream */
+    uint64_t *watched;    /* ids of the streams in watch */
     uint64_t last_stream_id;
 
     pthread_mutex_t log_lock;
@@ -113,13 +113,13 @@ struct ttap__request {
     struct ttap__request *next, **link; /* mounted: of those in flight in this process */
     struct ttap__server *server;
     struct MHD_Connection *connection;
-    struct slot *slot;                  /* NULL: mounted */
-    struct listener *listener;          /* NULL: mounted */
+    struct slot *slot;         /* NULL: mounted */
+    struct listener *listener; /* NULL: mounted */
     bool begun, answered, has_body, peer_ok, http_1_0;
-    bool raw;                           /* libmicrohttpd would not send a reply now: it is written past it */
-    bool close;                         /* this connection ends with the reply */
-    enum MHD_Result result;             /* what queueing the reply gave */
-    enum ttap__method method;           /* 0: one we do not know */
+    bool raw;                 /* libmicrohttpd would not send a reply now: it is written past it */
+    bool close;               /* this connection ends with the reply */
+    enum MHD_Result result;   /* what queueing the reply gave */
+    enum ttap__method method; /* 0: one we do not know */
     const struct ttap__route *route;
     char *path_arg;
     struct head head;
@@ -127,10 +127,10 @@ struct ttap__request {
     size_t param_count;
     char *body;
     size_t body_len, body_room;
-    const char *uri_at;                 /* where libmicrohttpd had the raw URI, never followed; NULL: mounted */
+    const char *uri_at; /* where libmicrohttpd had the raw URI, never followed; NULL: mounted */
     size_t uri_len;
-    char *query;                        /* NULL: none; cut into params in place */
-    char path[];                        /* the raw path, then the raw query */
+    char *query; /* NULL: none; cut into params in place */
+    char path[]; /* the raw path, then the raw query */
 };
 
 /* ---- head.c ---- */

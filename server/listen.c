@@ -113,9 +113,9 @@ static int check_reach(const struct ttap__server *server, const union address *a
 {
     if (is_loopback(address) || server->token_len)
         return 0;
-    return ttap__say(error, error_size, -EINVAL,
-                     "address %s can be reached from other machines and there is no token: set token_file, or use a loopback address such as 127.0.0.1",
-                     text);
+    return ttap__say(
+        error, error_size, -EINVAL,
+        "address %s can be reached from other machines and there is no token: set token_file, or use a loopback address such as 127.0.0.1", text);
 }
 
 static int listen_tcp(struct ttap__server *server, const struct ttap__server_config *config, char *error, size_t error_size)

@@ -20,7 +20,7 @@
 #define ANSWER_NS (60000 * TTAP__NS_PER_MS) /* to take a whole reply that is not a stream */
 #define SPARED_NS (250 * TTAP__NS_PER_MS)
 #define SPARED_LEAST_NS (10 * TTAP__NS_PER_MS)
-enum { SEND_BUFFER_BYTES = 65536 };         /* else the kernel takes megabytes for a client that reads nothing */
+enum { SEND_BUFFER_BYTES = 65536 }; /* else the kernel takes megabytes for a client that reads nothing */
 
 /* ---- With the lock ---- */
 

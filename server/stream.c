@@ -38,10 +38,10 @@ struct ttap__stream {
     uint64_t id;
     int fd;
 
-    pthread_mutex_t lock;              /* guards suspended and woken */
+    pthread_mutex_t lock; /* guards suspended and woken */
     bool suspended, woken;
-    bool cut, ended;                   /* atomic */
-    uint64_t handed_bytes, waits;      /* atomic; written by MHD's thread */
+    bool cut, ended;              /* atomic */
+    uint64_t handed_bytes, waits; /* atomic; written by MHD's thread */
 };
 
 /* ---- Reading ---- */
@@ -270,7 +270,8 @@ static void refuse(struct ttap__request *req, const struct ttap__stream_ops *ops
     if (req->server->stopping)
         ttap__reply_error(req, 503, "stopping", NULL, NULL, "the endpoint is being stopped");
     else
-        ttap__reply_error(req, 503, "too_many_downloads", NULL, soon, "a quarter of the connections is kept for short answers, the others are downloads");
+        ttap__reply_error(req, 503, "too_many_downloads", NULL, soon,
+                          "a quarter of the connections is kept for short answers, the others are downloads");
 }
 
 /* A reply of ours ends by its own rules: libmicrohttpd's idle timeout would cut a window whose client rests for ten seconds. */
@@ -284,8 +285,8 @@ static void queue(struct ttap__request *req, unsigned status, struct MHD_Respons
     MHD_destroy_response(response);
 }
 
-static void begin(struct ttap__request *req, unsigned status, const char *content_type, const struct ttap__header *extra,
-                  struct ttap__stream *stream, struct ttap__stream **out)
+static void begin(struct ttap__request *req, unsigned status, const char *content_type, const struct ttap__header *extra, struct ttap__stream *stream,
+                  struct ttap__stream **out)
 {
     struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, on_read, stream, on_free);
     req->answered = req->close = true;

@@ -173,9 +173,8 @@ static bool is_one_of(const char *word, size_t length, const char *const *list)
 
 static void put_word(struct strip *s)
 {
-    static const char *const operators[] = {"return", "typeof",     "case",    "in",      "of", "new",
-                                            "delete", "void",       "throw",   "else",    "do", "yield",
-                                            "await",  "instanceof", "default", "extends", NULL};
+    static const char *const operators[] = {"return", "typeof", "case",  "in",    "of",         "new",     "delete",  "void", "throw",
+                                            "else",   "do",     "yield", "await", "instanceof", "default", "extends", NULL};
     static const char *const before_parens[] = {"if", "while", "for", "with", NULL};
     const char *from = s->at;
     const bool is_number = isdigit((unsigned char)*from);
@@ -290,7 +289,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "the source is larger than %d bytes\n", SOURCE_BYTES_MAX);
         return 1;
     }
-    strip(&(struct strip){.at = source, .end = source + bytes, .line = 1, .before = BEFORE_OPERATOR},
-          strcmp(argv[1], "js") == 0);
+    strip(&(struct strip){.at = source, .end = source + bytes, .line = 1, .before = BEFORE_OPERATOR}, strcmp(argv[1], "js") == 0);
     return fflush(stdout) == 0 && !ferror(stdin) ? 0 : 1;
 }

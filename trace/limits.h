@@ -7,10 +7,11 @@
 #define TTAP__BUDGET_DEFAULT_BYTES (64ull << 20)
 #define TTAP__BUDGET_MIN_BYTES (1ull << 20)
 #define TTAP__BUDGET_MAX_BYTES (16ull << 30)
-#define TTAP__SHARE_CHUNKS_PERCENT 34  /* 22 MiB of 64: 0.25 s of 5 M events/s while the drainer is not scheduled. The rest, 10 MiB, is room for two conversions,
+#define TTAP__SHARE_CHUNKS_PERCENT                                                                                                                   \
+    34 /* 22 MiB of 64: 0.25 s of 5 M events/s while the drainer is not scheduled. The rest, 10 MiB, is room for two conversions,
                                         * 1 MiB of rings and 1,000 threads of the scheduler's source */
-#define TTAP__SHARE_QUEUES_PERCENT 25  /* packed bytes that clients have not taken yet */
-#define TTAP__SHARE_KEPT_PERCENT 25    /* finished captures, any format later */
+#define TTAP__SHARE_QUEUES_PERCENT 25 /* packed bytes that clients have not taken yet */
+#define TTAP__SHARE_KEPT_PERCENT 25   /* finished captures, any format later */
 
 /* A chunk: big enough that taking one is rare (every 500 cells), small enough that 1,000 threads hold 8 MiB, not all of the
  * budget; 4 KiB made a region pair 1.05 to 1.09 x the floor, 8 KiB and more 1.01 to 1.04. */

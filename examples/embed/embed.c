@@ -33,8 +33,7 @@ static void set_mounted(struct ttap_http *http)
 
 static enum MHD_Result reply_text(struct MHD_Connection *connection, unsigned status, const char *text)
 {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
     enum MHD_Result result = MHD_queue_response(connection, status, response);
 
     MHD_destroy_response(response);
@@ -58,15 +57,14 @@ static enum MHD_Result say_hello(struct MHD_Connection *connection)
     return result;
 }
 
-static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
-                              const char *version, const char *upload_data, size_t *upload_data_size, void **con_cls)
+static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+                              const char *upload_data, size_t *upload_data_size, void **con_cls)
 {
     int result;
 
     (void)arg;
     pthread_rwlock_rdlock(&mount_lock);
-    int ours = mounted && ttap_http_handle(mounted, connection, url, method, version, upload_data, upload_data_size,
-                                           con_cls, &result);
+    int ours = mounted && ttap_http_handle(mounted, connection, url, method, version, upload_data, upload_data_size, con_cls, &result);
     pthread_rwlock_unlock(&mount_lock);
     if (ours)
         return (enum MHD_Result)result;
@@ -92,8 +90,7 @@ static unsigned daemon_port(struct MHD_Daemon *daemon)
 int main(int argc, char **argv)
 {
     uint16_t port = argc > 1 ? (uint16_t)atoi(argv[1]) : 8080;
-    struct sockaddr_in loopback = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in loopback = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct ttap_http_opts opts = TTAP_HTTP_OPTS_INIT;
     struct ttap_http *http;
     sigset_t stop_signals;
@@ -105,9 +102,8 @@ int main(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &stop_signals, NULL); /* before the daemon: its thread inherits the mask */
 
     /* MHD_ALLOW_SUSPEND_RESUME is what lets GET /debug/trace stream; without it that route answers 501. */
-    struct MHD_Daemon *daemon =
-        MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, port, NULL, NULL, answer, NULL,
-                         MHD_OPTION_SOCK_ADDR, &loopback, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_END);
+    struct MHD_Daemon *daemon = MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, port, NULL, NULL, answer, NULL,
+                                                 MHD_OPTION_SOCK_ADDR, &loopback, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_END);
     if (!daemon) {
         fprintf(stderr, "embed: cannot listen on port %u\n", port);
         return 1;

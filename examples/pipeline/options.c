@@ -9,22 +9,21 @@
 
 enum { RATE_MAX_HZ = 10000, THREADS_MAX = 64, SECONDS_MAX = 86400 };
 
-static const char usage[] =
-    "usage: pipeline [options]\n"
-    "A demo service that makes its own load. Watch it at the address it prints.\n"
-    "\n"
-    "  --listen ADDR:PORT   where tracetap answers (default 127.0.0.1:6060; port 0: any free one)\n"
-    "  --token-file FILE    ask for this token; needed for any address but loopback\n"
-    "  --app-port PORT      where the application answers, on 127.0.0.1 (default 0: any free one)\n"
-    "  --rate N             requests a second (default 200)\n"
-    "  --threads N          threads of each stage (default 2)\n"
-    "  --no-load            make no load; bring your own\n"
-    "  --seconds N          end after N seconds (default: on SIGINT or SIGTERM)\n"
-    "What goes wrong, one switch each:\n"
-    "  --slow-lock          the lookups of all requests hold one lock too long\n"
-    "  --small-queue        the queue before enrich has room for one request, and one thread behind it\n"
-    "  --alloc-pressure     each request makes much garbage, and a collector stops everybody\n"
-    "  --oversubscribe      bursts of background threads, more than there are CPUs\n";
+static const char usage[] = "usage: pipeline [options]\n"
+                            "A demo service that makes its own load. Watch it at the address it prints.\n"
+                            "\n"
+                            "  --listen ADDR:PORT   where tracetap answers (default 127.0.0.1:6060; port 0: any free one)\n"
+                            "  --token-file FILE    ask for this token; needed for any address but loopback\n"
+                            "  --app-port PORT      where the application answers, on 127.0.0.1 (default 0: any free one)\n"
+                            "  --rate N             requests a second (default 200)\n"
+                            "  --threads N          threads of each stage (default 2)\n"
+                            "  --no-load            make no load; bring your own\n"
+                            "  --seconds N          end after N seconds (default: on SIGINT or SIGTERM)\n"
+                            "What goes wrong, one switch each:\n"
+                            "  --slow-lock          the lookups of all requests hold one lock too long\n"
+                            "  --small-queue        the queue before enrich has room for one request, and one thread behind it\n"
+                            "  --alloc-pressure     each request makes much garbage, and a collector stops everybody\n"
+                            "  --oversubscribe      bursts of background threads, more than there are CPUs\n";
 
 static const struct option table[] = {
     {"listen", required_argument, NULL, 'l'},

@@ -62,10 +62,9 @@ static void print_addresses(const struct options *options, const struct ttap_htt
         printf("load:        none\n");
     else
         printf("load:        %u requests/s\n", options->rate_hz);
-    printf(
-        "trouble:    %s%s%s%s%s\n", options->slow_lock ? " slow-lock" : "", options->small_queue ? " small-queue" : "",
-        options->alloc_pressure ? " alloc-pressure" : "", options->oversubscribe ? " oversubscribe" : "",
-        options->slow_lock || options->small_queue || options->alloc_pressure || options->oversubscribe ? "" : " none");
+    printf("trouble:    %s%s%s%s%s\n", options->slow_lock ? " slow-lock" : "", options->small_queue ? " small-queue" : "",
+           options->alloc_pressure ? " alloc-pressure" : "", options->oversubscribe ? " oversubscribe" : "",
+           options->slow_lock || options->small_queue || options->alloc_pressure || options->oversubscribe ? "" : " none");
     fflush(stdout);
 }
 

@@ -24,8 +24,7 @@ static void pool_thread(void *arg)
 
 bool pool_start(struct pool *pool, unsigned threads)
 {
-    return queue_init(&pool->jobs, "pool.jobs", POOL_QUEUE_CAPACITY) &&
-           crew_start(&pool->crew, "pool", threads, pool_thread, pool);
+    return queue_init(&pool->jobs, "pool.jobs", POOL_QUEUE_CAPACITY) && crew_start(&pool->crew, "pool", threads, pool_thread, pool);
 }
 
 void pool_stop(struct pool *pool)

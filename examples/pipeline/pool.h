@@ -16,9 +16,9 @@ struct batch {
     pthread_cond_t done;
     unsigned open;
 };
-#define BATCH_INIT                                                                                                     \
-    {                                                                                                                  \
-        PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0                                                         \
+#define BATCH_INIT                                                                                                                                   \
+    {                                                                                                                                                \
+        PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0                                                                                       \
     }
 
 struct job {

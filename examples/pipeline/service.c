@@ -49,8 +49,7 @@ static struct request *request_new(struct MHD_Connection *connection, long item)
         return NULL;
     request->connection = connection;
     request->item = item;
-    ttap_task_begin_remote(&request->task, &kind,
-                           MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "traceparent"));
+    ttap_task_begin_remote(&request->task, &kind, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "traceparent"));
     TTAP_TASK_ATTR_INT(&request->task, "item", item);
     count_in_flight(+1);
     return request;
@@ -77,8 +76,7 @@ static void request_end(struct request *request)
 
 static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status, const char *text, size_t bytes)
 {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(bytes, (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *response = MHD_create_response_from_buffer(bytes, (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
 
     if (!response)
         return MHD_NO;
@@ -122,8 +120,8 @@ static enum MHD_Result submit(struct request *request)
     return MHD_YES;
 }
 
-static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
-                              const char *version, const char *upload_data, size_t *upload_data_size, void **con_cls)
+static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+                              const char *upload_data, size_t *upload_data_size, void **con_cls)
 {
     struct request *request = *con_cls;
     long item = parse_item(url);
@@ -162,16 +160,14 @@ static void stages_done(struct request *request)
 
 bool service_start(const struct options *options)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(options->app_port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(options->app_port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
     if (!stages_start(options, stages_done)) {
         stages_stop();
         return false;
     }
-    daemon_of_app = MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, options->app_port, NULL,
-                                     NULL, answer, NULL, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED,
-                                     completed, NULL, MHD_OPTION_END);
+    daemon_of_app = MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, options->app_port, NULL, NULL, answer, NULL,
+                                     MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_END);
     if (!daemon_of_app)
         stages_stop();
     return daemon_of_app != NULL;

@@ -116,8 +116,7 @@ static bool lookup_times_out(const struct lookup *lookup)
 
 static void lookup_run(void *arg)
 {
-    static struct ttap_name kinds[LOOKUPS] = {TTAP_NAME_INIT("lookup price"), TTAP_NAME_INIT("lookup stock"),
-                                              TTAP_NAME_INIT("lookup reviews")};
+    static struct ttap_name kinds[LOOKUPS] = {TTAP_NAME_INIT("lookup price"), TTAP_NAME_INIT("lookup stock"), TTAP_NAME_INIT("lookup reviews")};
     struct lookup *lookup = arg;
     struct request *request = lookup->request;
     struct ttap_task task;
@@ -159,9 +158,8 @@ static void enrich(struct request *request)
 static void serialize(struct request *request)
 {
     TTAP_REGION("serialize");
-    int length = asprintf(
-        &request->reply, "{\"item\":%ld,\"checksum\":\"%016lx\",\"price\":%d,\"stock\":%d,\"reviews\":%d}\n",
-        request->item, (unsigned long)request->checksum, request->lookups[0], request->lookups[1], request->lookups[2]);
+    int length = asprintf(&request->reply, "{\"item\":%ld,\"checksum\":\"%016lx\",\"price\":%d,\"stock\":%d,\"reviews\":%d}\n", request->item,
+                          (unsigned long)request->checksum, request->lookups[0], request->lookups[1], request->lookups[2]);
     if (length < 0) {
         request->reply = NULL;
         fail(request, 503, "no memory for the reply");

@@ -23,19 +23,22 @@ struct MHD_Connection;
 /** How to serve. Set with TTAP_HTTP_OPTS_INIT, then change fields; strings are copied; fields are only ever appended. */
 struct ttap_http_opts {
     size_t size;
-    const char *address;          /* numeric IPv4 or IPv6 address; default "127.0.0.1". Anything but loopback needs token_file */
-    uint16_t port;                /* default 6060; 0: any free one, see ttap_http_port() */
-    const char *unix_path;        /* also listen on this unix socket (mode 0600, same user only); default NULL */
-    const char *token_file;       /* file with a bearer token of 22 to 256 characters, readable by its owner only; default NULL: no token asked */
-    const char *const *hosts;     /* NULL-terminated host names to accept beside localhost, 127.0.0.1 and [::1]; default NULL */
-    double seconds_max;           /* longest window a request may ask for; default 300, 0.001 to 3600 */
-    unsigned captures_max;        /* at once; default 4, 1 to 16. Of the process: the last endpoint started or mounted sets it */
-    unsigned connections_max;     /* default 64, 4 to 1024 */
-    const char *static_dir;       /* serve the viewer from this directory instead of the built-in copy, while developing; default NULL */
+    const char *address;      /* numeric IPv4 or IPv6 address; default "127.0.0.1". Anything but loopback needs token_file */
+    uint16_t port;            /* default 6060; 0: any free one, see ttap_http_port() */
+    const char *unix_path;    /* also listen on this unix socket (mode 0600, same user only); default NULL */
+    const char *token_file;   /* file with a bearer token of 22 to 256 characters, readable by its owner only; default NULL: no token asked */
+    const char *const *hosts; /* NULL-terminated host names to accept beside localhost, 127.0.0.1 and [::1]; default NULL */
+    double seconds_max;       /* longest window a request may ask for; default 300, 0.001 to 3600 */
+    unsigned captures_max;    /* at once; default 4, 1 to 16. Of the process: the last endpoint started or mounted sets it */
+    unsigned connections_max; /* default 64, 4 to 1024 */
+    const char *static_dir;   /* serve the viewer from this directory instead of the built-in copy, while developing; default NULL */
     void (*log)(void *arg, const char *line); /* told of refused requests and failures, at most 10 lines a second, escaped; default NULL: silent */
     void *log_arg;
 };
-#define TTAP_HTTP_OPTS_INIT {sizeof(struct ttap_http_opts), "127.0.0.1", 6060, NULL, NULL, NULL, 300.0, 4, 64, NULL, NULL, NULL}
+#define TTAP_HTTP_OPTS_INIT                                                                                                                          \
+    {                                                                                                                                                \
+        sizeof(struct ttap_http_opts), "127.0.0.1", 6060, NULL, NULL, NULL, 300.0, 4, 64, NULL, NULL, NULL                                           \
+    }
 
 /** ttap_http_start() - start the endpoint.
  *  @out: the endpoint, yours; end it with ttap_http_stop(). Untouched on error.
@@ -58,8 +61,8 @@ TTAP_API const char *ttap_http_error(void);
  * You must call ttap_http_unmount() before MHD_stop_daemon() if you want streams: stopping a daemon with suspended connections aborts the process
  * inside libmicrohttpd. So streaming has to be asked for: TTAP_MOUNT_STREAMS. */
 enum ttap_mount_flags {
-    TTAP_MOUNT_STREAMS = 1,  /* I promise to call ttap_http_unmount() before MHD_stop_daemon() */
-    TTAP_ACCESS_BY_HOST = 2  /* skip the Host, Fetch-Metadata, Origin and token checks: my handler has already decided who may ask */
+    TTAP_MOUNT_STREAMS = 1, /* I promise to call ttap_http_unmount() before MHD_stop_daemon() */
+    TTAP_ACCESS_BY_HOST = 2 /* skip the Host, Fetch-Metadata, Origin and token checks: my handler has already decided who may ask */
 };
 
 /** ttap_http_mount() - prepare our routes for a daemon of yours. @opts: limits, token_file and hosts apply; address, port and unix_path do not; may be NULL. */

@@ -52,11 +52,11 @@ extern "C" {
 #define TTAP_GROUP_COUNTER (UINT64_C(1) << 3)
 #define TTAP_GROUP_QUEUE (UINT64_C(1) << 4)
 #define TTAP_GROUP_GC (UINT64_C(1) << 5)
-#define TTAP_GROUP_SCHED (UINT64_C(1) << 7) /* when threads ran, could have run, and waited; nothing in your program records it */
-#define TTAP_GROUP_LOCK (UINT64_C(1) << 8)  /* hooks: waits for locks, conditions, semaphores, barriers, joins; who ended them */
-#define TTAP_GROUP_NET (UINT64_C(1) << 9)   /* hooks: calls on sockets, and waits for descriptors */
-#define TTAP_GROUP_FILE (UINT64_C(1) << 10) /* hooks: calls on files, pipes and other descriptors */
-#define TTAP_GROUP_SLEEP (UINT64_C(1) << 11) /* hooks: sleeps, waits for signals and for children */
+#define TTAP_GROUP_SCHED (UINT64_C(1) << 7)   /* when threads ran, could have run, and waited; nothing in your program records it */
+#define TTAP_GROUP_LOCK (UINT64_C(1) << 8)    /* hooks: waits for locks, conditions, semaphores, barriers, joins; who ended them */
+#define TTAP_GROUP_NET (UINT64_C(1) << 9)     /* hooks: calls on sockets, and waits for descriptors */
+#define TTAP_GROUP_FILE (UINT64_C(1) << 10)   /* hooks: calls on files, pipes and other descriptors */
+#define TTAP_GROUP_SLEEP (UINT64_C(1) << 11)  /* hooks: sleeps, waits for signals and for children */
 #define TTAP_GROUP_SAMPLE (UINT64_C(1) << 12) /* stacks: where threads spend their CPU time, and where they wait long; on request only */
 #define TTAP_GROUP_ALLOC (UINT64_C(1) << 13)  /* memory: how large the process is; hooks: what each thread allocates */
 #define TTAP_GROUPS_ALL UINT64_C(0xffffffff)
@@ -82,7 +82,10 @@ struct ttap_name {
     const char *text;
     uint32_t id;
 };
-#define TTAP_NAME_INIT(text) {text, 0}
+#define TTAP_NAME_INIT(text)                                                                                                                         \
+    {                                                                                                                                                \
+        text, 0                                                                                                                                      \
+    }
 
 /** ttap_name() - a name that is only known at run time.
  *  @text: any bytes up to the NUL; NULL counts as "".
@@ -127,7 +130,10 @@ struct ttap_task {
     uint32_t draw; /* sampling keeps the tree when this is below the rate, as a fraction of 2^32 */
     uint32_t flags;
 };
-#define TTAP_TASK_NONE {0, 0, 0, {0, 0}, 0, 0, 0, 0}
+#define TTAP_TASK_NONE                                                                                                                               \
+    {                                                                                                                                                \
+        0, 0, 0, {0, 0}, 0, 0, 0, 0                                                                                                                  \
+    }
 
 /* ---- Queues ----------------------------------------------------------------------------------------------------- */
 
@@ -137,7 +143,10 @@ struct ttap_queue {
     uint32_t name_id;
     uint32_t id;
 };
-#define TTAP_QUEUE_INIT(name) {name, 0, 0}
+#define TTAP_QUEUE_INIT(name)                                                                                                                        \
+    {                                                                                                                                                \
+        name, 0, 0                                                                                                                                   \
+    }
 enum ttap_queue_why { TTAP_QUEUE_FULL = 1, TTAP_QUEUE_EMPTY = 2 };
 
 #ifndef TTAP_DISABLE
@@ -286,12 +295,34 @@ static inline void ttap_gc_end(struct ttap_name *phase)
 
 #else /* TTAP_DISABLE: the same calls, all empty; their arguments are still evaluated and type-checked */
 
-static inline void ttap_region_begin(struct ttap_name *name) { (void)name; }
-static inline void ttap_region_end(struct ttap_name *name) { (void)name; }
-static inline void ttap_instant(struct ttap_name *name) { (void)name; }
-static inline void ttap_log(struct ttap_name *category, const char *text, size_t len_bytes) { (void)category; (void)text; (void)len_bytes; }
-TTAP_PRINTF_(2, 3) static inline void ttap_logf(struct ttap_name *category, const char *format, ...) { (void)category; (void)format; }
-static inline void ttap_counter(struct ttap_name *name, int64_t value) { (void)name; (void)value; }
+static inline void ttap_region_begin(struct ttap_name *name)
+{
+    (void)name;
+}
+static inline void ttap_region_end(struct ttap_name *name)
+{
+    (void)name;
+}
+static inline void ttap_instant(struct ttap_name *name)
+{
+    (void)name;
+}
+static inline void ttap_log(struct ttap_name *category, const char *text, size_t len_bytes)
+{
+    (void)category;
+    (void)text;
+    (void)len_bytes;
+}
+TTAP_PRINTF_(2, 3) static inline void ttap_logf(struct ttap_name *category, const char *format, ...)
+{
+    (void)category;
+    (void)format;
+}
+static inline void ttap_counter(struct ttap_name *name, int64_t value)
+{
+    (void)name;
+    (void)value;
+}
 static inline void ttap_task_begin(struct ttap_task *task, struct ttap_name *kind, const struct ttap_task *parent)
 {
     struct ttap_task none = TTAP_TASK_NONE;
@@ -306,7 +337,11 @@ static inline int ttap_task_begin_remote(struct ttap_task *task, struct ttap_nam
     return 0;
 }
 #define TTAP_TRACEPARENT_BYTES 56
-static inline void ttap_task_traceparent(struct ttap_task *task, char out[TTAP_TRACEPARENT_BYTES]) { (void)task; out[0] = 0; }
+static inline void ttap_task_traceparent(struct ttap_task *task, char out[TTAP_TRACEPARENT_BYTES])
+{
+    (void)task;
+    out[0] = 0;
+}
 static inline void ttap_task_enter(const struct ttap_task *task, struct ttap_task *before)
 {
     struct ttap_task none = TTAP_TASK_NONE;
@@ -314,23 +349,69 @@ static inline void ttap_task_enter(const struct ttap_task *task, struct ttap_tas
         *before = none;
     (void)task;
 }
-static inline void ttap_task_leave(const struct ttap_task *before) { (void)before; }
+static inline void ttap_task_leave(const struct ttap_task *before)
+{
+    (void)before;
+}
 static inline void ttap_task_current(struct ttap_task *out)
 {
     struct ttap_task none = TTAP_TASK_NONE;
     *out = none;
 }
-static inline void ttap_task_end(const struct ttap_task *task) { (void)task; }
-static inline void ttap_task_fail(struct ttap_task *task, int64_t code, const char *text) { (void)task; (void)code; (void)text; }
-static inline void ttap_task_attr_int(const struct ttap_task *task, struct ttap_name *key, int64_t value) { (void)task; (void)key; (void)value; }
-static inline void ttap_task_attr_str(const struct ttap_task *task, struct ttap_name *key, const char *text) { (void)task; (void)key; (void)text; }
-static inline void ttap_thread_name(const char *name) { (void)name; }
-static inline void ttap_queue_enqueue(struct ttap_queue *queue, uint64_t depth) { (void)queue; (void)depth; }
-static inline void ttap_queue_dequeue(struct ttap_queue *queue, uint64_t depth) { (void)queue; (void)depth; }
-static inline void ttap_queue_wait_begin(struct ttap_queue *queue, enum ttap_queue_why why) { (void)queue; (void)why; }
-static inline void ttap_queue_wait_end(struct ttap_queue *queue, enum ttap_queue_why why) { (void)queue; (void)why; }
-static inline void ttap_gc_begin(struct ttap_name *phase) { (void)phase; }
-static inline void ttap_gc_end(struct ttap_name *phase) { (void)phase; }
+static inline void ttap_task_end(const struct ttap_task *task)
+{
+    (void)task;
+}
+static inline void ttap_task_fail(struct ttap_task *task, int64_t code, const char *text)
+{
+    (void)task;
+    (void)code;
+    (void)text;
+}
+static inline void ttap_task_attr_int(const struct ttap_task *task, struct ttap_name *key, int64_t value)
+{
+    (void)task;
+    (void)key;
+    (void)value;
+}
+static inline void ttap_task_attr_str(const struct ttap_task *task, struct ttap_name *key, const char *text)
+{
+    (void)task;
+    (void)key;
+    (void)text;
+}
+static inline void ttap_thread_name(const char *name)
+{
+    (void)name;
+}
+static inline void ttap_queue_enqueue(struct ttap_queue *queue, uint64_t depth)
+{
+    (void)queue;
+    (void)depth;
+}
+static inline void ttap_queue_dequeue(struct ttap_queue *queue, uint64_t depth)
+{
+    (void)queue;
+    (void)depth;
+}
+static inline void ttap_queue_wait_begin(struct ttap_queue *queue, enum ttap_queue_why why)
+{
+    (void)queue;
+    (void)why;
+}
+static inline void ttap_queue_wait_end(struct ttap_queue *queue, enum ttap_queue_why why)
+{
+    (void)queue;
+    (void)why;
+}
+static inline void ttap_gc_begin(struct ttap_name *phase)
+{
+    (void)phase;
+}
+static inline void ttap_gc_end(struct ttap_name *phase)
+{
+    (void)phase;
+}
 
 #endif /* TTAP_DISABLE */
 
@@ -342,10 +423,10 @@ static inline void ttap_gc_end(struct ttap_name *phase) { (void)phase; }
 #define TTAP_CAT2_(a, b) a##b
 #define TTAP_CAT_(a, b) TTAP_CAT2_(a, b)
 
-#define TTAP_WITH_NAME_(literal, call)                           \
-    do {                                                         \
-        static struct ttap_name ttap_site_ = TTAP_NAME_INIT(literal); \
-        call;                                                    \
+#define TTAP_WITH_NAME_(literal, call)                                                                                                               \
+    do {                                                                                                                                             \
+        static struct ttap_name ttap_site_ = TTAP_NAME_INIT(literal);                                                                                \
+        call;                                                                                                                                        \
     } while (0)
 
 #define TTAP_REGION_BEGIN(literal) TTAP_WITH_NAME_(literal, ttap_region_begin(&ttap_site_))
@@ -363,20 +444,35 @@ static inline void ttap_gc_end(struct ttap_name *phase) { (void)phase; }
 /* The scoped forms are classes, so that exceptions close them too. */
 struct ttap_region_scope_ {
     struct ttap_name *name;
-    explicit ttap_region_scope_(struct ttap_name *n) : name(n) { ttap_region_begin(n); }
-    ~ttap_region_scope_() { ttap_region_end(name); }
+    explicit ttap_region_scope_(struct ttap_name *n) : name(n)
+    {
+        ttap_region_begin(n);
+    }
+    ~ttap_region_scope_()
+    {
+        ttap_region_end(name);
+    }
 };
 struct ttap_task_scope_ {
     struct ttap_task before;
-    explicit ttap_task_scope_(const struct ttap_task *t) { ttap_task_enter(t, &before); }
-    ~ttap_task_scope_() { ttap_task_leave(&before); }
+    explicit ttap_task_scope_(const struct ttap_task *t)
+    {
+        ttap_task_enter(t, &before);
+    }
+    ~ttap_task_scope_()
+    {
+        ttap_task_leave(&before);
+    }
 };
-#define TTAP_REGION(literal)                                                                \
-    static struct ttap_name TTAP_CAT_(ttap_site_, __LINE__) = TTAP_NAME_INIT(literal);      \
+#define TTAP_REGION(literal)                                                                                                                         \
+    static struct ttap_name TTAP_CAT_(ttap_site_, __LINE__) = TTAP_NAME_INIT(literal);                                                               \
     ttap_region_scope_ TTAP_CAT_(ttap_scope_, __LINE__)(&TTAP_CAT_(ttap_site_, __LINE__))
 #define TTAP_TASK_SCOPE(task) ttap_task_scope_ TTAP_CAT_(ttap_scope_, __LINE__)(task)
 #else
-static inline void ttap_region_scope_end_(struct ttap_name **name) { ttap_region_end(*name); }
+static inline void ttap_region_scope_end_(struct ttap_name **name)
+{
+    ttap_region_end(*name);
+}
 static inline struct ttap_name *ttap_region_scope_begin_(struct ttap_name *name)
 {
     ttap_region_begin(name);
@@ -388,16 +484,18 @@ static inline struct ttap_task ttap_task_scope_begin_(const struct ttap_task *ta
     ttap_task_enter(task, &before);
     return before;
 }
-static inline void ttap_task_scope_end_(struct ttap_task *before) { ttap_task_leave(before); }
-#define TTAP_REGION(literal)                                                                         \
-    static struct ttap_name TTAP_CAT_(ttap_site_, __LINE__) = TTAP_NAME_INIT(literal);               \
-    __extension__ struct ttap_name *TTAP_CAT_(ttap_scope_, __LINE__)                                 \
-        __attribute__((cleanup(ttap_region_scope_end_), unused)) =                                   \
-            ttap_region_scope_begin_(&TTAP_CAT_(ttap_site_, __LINE__))
+static inline void ttap_task_scope_end_(struct ttap_task *before)
+{
+    ttap_task_leave(before);
+}
+#define TTAP_REGION(literal)                                                                                                                         \
+    static struct ttap_name TTAP_CAT_(ttap_site_, __LINE__) = TTAP_NAME_INIT(literal);                                                               \
+    __extension__ struct ttap_name *TTAP_CAT_(ttap_scope_, __LINE__) __attribute__((cleanup(ttap_region_scope_end_), unused)) =                      \
+        ttap_region_scope_begin_(&TTAP_CAT_(ttap_site_, __LINE__))
 /** TTAP_TASK_SCOPE(task) - the rest of this scope works for @task. */
-#define TTAP_TASK_SCOPE(task)                                                                        \
-    __extension__ struct ttap_task TTAP_CAT_(ttap_scope_, __LINE__)                                  \
-        __attribute__((cleanup(ttap_task_scope_end_), unused)) = ttap_task_scope_begin_(task)
+#define TTAP_TASK_SCOPE(task)                                                                                                                        \
+    __extension__ struct ttap_task TTAP_CAT_(ttap_scope_, __LINE__) __attribute__((cleanup(ttap_task_scope_end_), unused)) =                         \
+        ttap_task_scope_begin_(task)
 #endif
 
 /* ---- Captures ---------------------------------------------------------------------------------------------------
@@ -415,7 +513,10 @@ struct ttap_capture_opts {
     const char *sample;   /* which tasks to keep, as in ttap_sampling_set() without limits; NULL (default): the process-wide setting */
     uint32_t samples_hz;  /* stacks of running threads, 1 to 1000 in a second of CPU time, and of long waits; 0 (default): none */
 };
-#define TTAP_CAPTURE_OPTS_INIT {sizeof(struct ttap_capture_opts), UINT64_C(1000000000), TTAP_GROUPS_ALL, 0, NULL, 0}
+#define TTAP_CAPTURE_OPTS_INIT                                                                                                                       \
+    {                                                                                                                                                \
+        sizeof(struct ttap_capture_opts), UINT64_C(1000000000), TTAP_GROUPS_ALL, 0, NULL, 0                                                          \
+    }
 
 /** ttap_capture_fd() - record for opts->duration_ns and write the native format (docs/format.md) to @fd.
  *  @fd: any descriptor that write(2) takes; not closed. SIGPIPE and SIGXFSZ are not raised.
@@ -457,22 +558,22 @@ TTAP_API size_t ttap_sampling_get(char *out, size_t size);
 
 /** What the tracer is doing. Fields are only ever appended. */
 struct ttap_status {
-    size_t size;                /* set by you to sizeof(struct ttap_status) */
-    uint64_t groups;            /* groups recorded right now; 0: nobody listens */
-    uint32_t captures;          /* windows open or being delivered */
+    size_t size;       /* set by you to sizeof(struct ttap_status) */
+    uint64_t groups;   /* groups recorded right now; 0: nobody listens */
+    uint32_t captures; /* windows open or being delivered */
     uint32_t captures_max;
-    uint32_t threads;           /* threads known */
-    uint32_t names;             /* names known, of TTAP_NAMES_MAX */
-    uint64_t names_full;        /* uses of a name that found the table full */
-    uint64_t budget_bytes;      /* the most the tracer may use */
-    uint64_t used_bytes;        /* what it uses */
-    uint64_t chunks_live;       /* 8 KiB buffers with threads or waiting for the drainer */
-    uint64_t events;            /* events drained since the library started */
-    uint64_t lost;              /* events lost since then, for all reasons */
-    uint64_t sampled_out;       /* events not recorded because no capture kept their task */
-    uint64_t captures_started;  /* since the library started */
-    uint64_t drainer_cpu_ns;    /* CPU time of the drainer threads */
-    uint64_t lease_expired;     /* times the gate closed itself because the drainer had stalled */
+    uint32_t threads;          /* threads known */
+    uint32_t names;            /* names known, of TTAP_NAMES_MAX */
+    uint64_t names_full;       /* uses of a name that found the table full */
+    uint64_t budget_bytes;     /* the most the tracer may use */
+    uint64_t used_bytes;       /* what it uses */
+    uint64_t chunks_live;      /* 8 KiB buffers with threads or waiting for the drainer */
+    uint64_t events;           /* events drained since the library started */
+    uint64_t lost;             /* events lost since then, for all reasons */
+    uint64_t sampled_out;      /* events not recorded because no capture kept their task */
+    uint64_t captures_started; /* since the library started */
+    uint64_t drainer_cpu_ns;   /* CPU time of the drainer threads */
+    uint64_t lease_expired;    /* times the gate closed itself because the drainer had stalled */
 };
 
 /** ttap_status_get() - fill *@status. Any thread; takes the control lock, a few microseconds. */

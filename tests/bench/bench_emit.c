@@ -87,12 +87,13 @@ static __attribute__((noinline)) void run_tasks(struct ring *unused)
 }
 
 /* A thousand places in the code, each with a name of its own. */
-#define SITE_(n) \
-    TTAP_REGION_BEGIN("site " #n); \
+#define SITE_(n)                                                                                                                                     \
+    TTAP_REGION_BEGIN("site " #n);                                                                                                                   \
     TTAP_REGION_END("site " #n);
 #define SITES10_(n) SITE_(n##0) SITE_(n##1) SITE_(n##2) SITE_(n##3) SITE_(n##4) SITE_(n##5) SITE_(n##6) SITE_(n##7) SITE_(n##8) SITE_(n##9)
-#define SITES100_(n) \
-    SITES10_(n##0) SITES10_(n##1) SITES10_(n##2) SITES10_(n##3) SITES10_(n##4) SITES10_(n##5) SITES10_(n##6) SITES10_(n##7) SITES10_(n##8) SITES10_(n##9)
+#define SITES100_(n)                                                                                                                                 \
+    SITES10_(n##0)                                                                                                                                   \
+    SITES10_(n##1) SITES10_(n##2) SITES10_(n##3) SITES10_(n##4) SITES10_(n##5) SITES10_(n##6) SITES10_(n##7) SITES10_(n##8) SITES10_(n##9)
 
 static __attribute__((noinline)) void run_sites(struct ring *unused)
 {

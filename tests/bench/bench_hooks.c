@@ -166,7 +166,8 @@ static void measure_idle(void)
     bench_figure("idle_lock_ns", locks.hook_ns / 2, 0.4, "an uncontended lock or unlock, nobody recording");
     bench_figure("idle_sleep_ns", alternate(run_sleeps, run_own_sleeps).hook_ns, 0, "a call that may sleep: what it waits in is noted always");
     bench_figure("idle_write_ns", alternate(run_writes, run_own_writes).hook_ns, 0, "a system call on a descriptor, noted too");
-    bench_figure("bare_write_ns", alternate(run_bare_writes, run_own_writes).hook_ns, 0, "of that: one more call through a pointer, which a hook cannot do without");
+    bench_figure("bare_write_ns", alternate(run_bare_writes, run_own_writes).hook_ns, 0,
+                 "of that: one more call through a pointer, which a hook cannot do without");
 }
 
 static void measure_recording(unsigned port)

@@ -154,7 +154,8 @@ int main(int argc, char **argv)
     if (packed > 0)
         bench_figure("bytes_per_event_zstd1", packed / delivered, 4, "the same file through zstd -1");
     bench_figure("drainer_ns_per_event", number(stat, "drainer_cpu_ns") / delivered, 25, "CPU time of the drainer, packing and queueing");
-    bench_figure("memory_bytes", rss_after - rss_before, (double)tracer.budget_bytes + (8 << 20), "growth of the process while capturing; bar: budget + 8 MiB");
+    bench_figure("memory_bytes", rss_after - rss_before, (double)tracer.budget_bytes + (8 << 20),
+                 "growth of the process while capturing; bar: budget + 8 MiB");
     json_decref(stat);
     unlink(file);
     ttap_http_stop(http);

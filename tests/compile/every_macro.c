@@ -6,7 +6,8 @@
 #ifdef __cplusplus
 extern "C"
 #endif
-int every_macro(int argc);
+    int
+    every_macro(int argc);
 
 static struct ttap_name kind = TTAP_NAME_INIT("kind");
 static struct ttap_queue queue = TTAP_QUEUE_INIT("queue");

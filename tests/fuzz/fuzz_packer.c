@@ -77,7 +77,7 @@ static void told_event(struct input *input, uint64_t *w, unsigned kind, uint32_t
     if (kind == TTAP__REGION_END) {
         uint32_t left = a >> 3 & 3 & (a >> 5);
         *depth -= left < *depth ? left : *depth;
-        w[1] = *depth ? (uint64_t)--*depth << 32 | (a & 7) : TTAP__END_UNMATCHED | (a & 7);
+        w[1] = *depth ? (uint64_t)-- * depth << 32 | (a & 7) : TTAP__END_UNMATCHED | (a & 7);
     }
     if (kind >= TTAP__TASK_BEGIN && kind <= TTAP__TASK_TRACE) {
         bool about = kind >= TTAP__TASK_ATTR_INT;
@@ -90,9 +90,10 @@ static void told_event(struct input *input, uint64_t *w, unsigned kind, uint32_t
 
 static unsigned told_cells(struct input *input)
 {
-    static const uint8_t kinds[] = {TTAP__REGION_BEGIN, TTAP__REGION_END,  TTAP__REGION_BEGIN,  TTAP__REGION_END,  TTAP__INSTANT,  TTAP__LOG,
-                                    TTAP__COUNTER,      TTAP__TASK_BEGIN,  TTAP__TASK_END,      TTAP__TASK_ENTER,  TTAP__TASK_ENTER, TTAP__TASK_ATTR_INT,
-                                    TTAP__TASK_TRACE,   TTAP__QUEUE_ENQUEUE, TTAP__GC_BEGIN, TTAP__CELL_LOST_NESTED};
+    static const uint8_t kinds[] = {TTAP__REGION_BEGIN, TTAP__REGION_END,    TTAP__REGION_BEGIN, TTAP__REGION_END,
+                                    TTAP__INSTANT,      TTAP__LOG,           TTAP__COUNTER,      TTAP__TASK_BEGIN,
+                                    TTAP__TASK_END,     TTAP__TASK_ENTER,    TTAP__TASK_ENTER,   TTAP__TASK_ATTR_INT,
+                                    TTAP__TASK_TRACE,   TTAP__QUEUE_ENQUEUE, TTAP__GC_BEGIN,     TTAP__CELL_LOST_NESTED};
     uint64_t now = BASE_TICKS;
     uint32_t depth = 0;
     unsigned used = 0;

@@ -29,8 +29,14 @@
 
 /* Below the red zone, which the compiler may be using. */
 #define WITH_FLAGS(change) __asm__ volatile("leaq -128(%%rsp), %%rsp; pushfq; " change "; popfq; leaq 128(%%rsp), %%rsp" ::: "memory", "cc")
-static inline __attribute__((always_inline)) void trap_on(void) { WITH_FLAGS("orq $0x100, (%%rsp)"); }
-static inline __attribute__((always_inline)) void trap_off(void) { WITH_FLAGS("andq $~0x100, (%%rsp)"); }
+static inline __attribute__((always_inline)) void trap_on(void)
+{
+    WITH_FLAGS("orq $0x100, (%%rsp)");
+}
+static inline __attribute__((always_inline)) void trap_off(void)
+{
+    WITH_FLAGS("andq $~0x100, (%%rsp)");
+}
 
 enum { STEPS_MAX = 20000 };
 
@@ -68,19 +74,58 @@ static struct ttap_task task, before;
 static __thread int64_t told_outer; /* by calls that are not interrupted */
 static int64_t told_inner, told_inmost;
 
-static void region_begin(void) { ttap_region_begin(&place); }
-static void region_end(void) { ttap_region_end(&place); }
-static void counter(void) { ttap_counter(&place, 1); }
-static void instant(void) { ttap_instant(&place); }
-static void log_text(void) { ttap_log(&place, "some text", 9); }
-static void task_begin(void) { ttap_task_begin(&task, &place, NULL); }
-static void task_enter(void) { ttap_task_enter(&task, &before); }
-static void task_leave(void) { ttap_task_leave(&before); }
-static void task_attr(void) { ttap_task_attr_str(&task, &place, "value"); }
-static void task_fail(void) { ttap_task_fail(&task, 1, "why"); }
-static void task_end(void) { ttap_task_end(&task); }
-static void queue_enqueue(void) { ttap_queue_enqueue(&queue, 1); }
-static void thread_name(void) { ttap_thread_name("stepper"); }
+static void region_begin(void)
+{
+    ttap_region_begin(&place);
+}
+static void region_end(void)
+{
+    ttap_region_end(&place);
+}
+static void counter(void)
+{
+    ttap_counter(&place, 1);
+}
+static void instant(void)
+{
+    ttap_instant(&place);
+}
+static void log_text(void)
+{
+    ttap_log(&place, "some text", 9);
+}
+static void task_begin(void)
+{
+    ttap_task_begin(&task, &place, NULL);
+}
+static void task_enter(void)
+{
+    ttap_task_enter(&task, &before);
+}
+static void task_leave(void)
+{
+    ttap_task_leave(&before);
+}
+static void task_attr(void)
+{
+    ttap_task_attr_str(&task, &place, "value");
+}
+static void task_fail(void)
+{
+    ttap_task_fail(&task, 1, "why");
+}
+static void task_end(void)
+{
+    ttap_task_end(&task);
+}
+static void queue_enqueue(void)
+{
+    ttap_queue_enqueue(&queue, 1);
+}
+static void thread_name(void)
+{
+    ttap_thread_name("stepper");
+}
 static void new_name(void)
 {
     static unsigned number;
@@ -103,11 +148,23 @@ static const struct act {
     void (*act)(void);
     void (*prepare)(void); /* each time */
 } acts[] = {
-    {"region_begin", region_begin, region_end}, {"region_end", region_end, region_begin}, {"counter", counter, NULL}, {"instant", instant, NULL},
-    {"log", log_text, NULL}, {"task_begin", task_begin, NULL}, {"task_enter", task_enter, task_begin}, {"task_leave", task_leave, task_enter},
-    {"task_attr", task_attr, task_begin}, {"task_fail", task_fail, task_begin}, {"task_end", task_end, task_begin},
-    {"queue", queue_enqueue, NULL}, {"thread_name", thread_name, NULL}, {"name", new_name, NULL}, {"next chunk", counter, fill_chunk},
-    {"next chunk, log", log_text, fill_chunk}, {"next chunk, task", task_begin, fill_chunk},
+    {"region_begin", region_begin, region_end},
+    {"region_end", region_end, region_begin},
+    {"counter", counter, NULL},
+    {"instant", instant, NULL},
+    {"log", log_text, NULL},
+    {"task_begin", task_begin, NULL},
+    {"task_enter", task_enter, task_begin},
+    {"task_leave", task_leave, task_enter},
+    {"task_attr", task_attr, task_begin},
+    {"task_fail", task_fail, task_begin},
+    {"task_end", task_end, task_begin},
+    {"queue", queue_enqueue, NULL},
+    {"thread_name", thread_name, NULL},
+    {"name", new_name, NULL},
+    {"next chunk", counter, fill_chunk},
+    {"next chunk, log", log_text, fill_chunk},
+    {"next chunk, task", task_begin, fill_chunk},
 };
 enum { ACTS = sizeof(acts) / sizeof(acts[0]) };
 

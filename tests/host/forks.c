@@ -111,8 +111,11 @@ static const struct {
     int (*child)(void);
     bool raw;
     unsigned one_in;
-} children[] = {{"capture", capture_by_itself, false, 50}, {"exec", run_true, false, 25}, {"stop", stop_the_parents_capture, false, 10},
-                {"raw clone", annotate_in_vain, true, 5},           {"annotate", annotate, false, 1}};
+} children[] = {{"capture", capture_by_itself, false, 50},
+                {"exec", run_true, false, 25},
+                {"stop", stop_the_parents_capture, false, 10},
+                {"raw clone", annotate_in_vain, true, 5},
+                {"annotate", annotate, false, 1}};
 
 static void await(pid_t child, const char *what)
 {

@@ -47,8 +47,8 @@ enum { EMITTERS = 2, USES = 20, CYCLES_WHEN_FOR_EVER = 4, STUCK_S = 30 };
 struct fault {
     const char *call;
     int number, error;
-    bool runtime;   /* sanitizers' own runtimes do not survive it */
-    bool only_once; /* for ever, the C library itself aborts or spins */
+    bool runtime;         /* sanitizers' own runtimes do not survive it */
+    bool only_once;       /* for ever, the C library itself aborts or spins */
     int with, with_error; /* another call that always fails meanwhile; 0: none */
 };
 
@@ -98,13 +98,13 @@ enum { FAULTS = sizeof(faults) / sizeof(faults[0]) };
 
 /* What the two processes share. */
 struct shared {
-    int listener;            /* descriptor number in the host; -1: seccomp will not have it */
-    int armed;               /* fault + 1, 0: nothing fails */
-    int nth;                 /* 0: every use */
-    int uses, refused;       /* while armed */
-    unsigned progress;       /* for the watchdog */
-    int started, finished;   /* results of the last start, and of the last stop */
-    char verdict[200];       /* what was wrong; "" if nothing */
+    int listener;          /* descriptor number in the host; -1: seccomp will not have it */
+    int armed;             /* fault + 1, 0: nothing fails */
+    int nth;               /* 0: every use */
+    int uses, refused;     /* while armed */
+    unsigned progress;     /* for the watchdog */
+    int started, finished; /* results of the last start, and of the last stop */
+    char verdict[200];     /* what was wrong; "" if nothing */
 };
 static struct shared *shared;
 

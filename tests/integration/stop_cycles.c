@@ -99,12 +99,14 @@ static int add_client(struct cycle *cycle, const char *request, int receive_byte
 
 static bool add_clients(struct cycle *cycle)
 {
-    static const char post[] = "POST /debug/trace/captures HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"seconds\":60}";
+    static const char post[] =
+        "POST /debug/trace/captures HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"seconds\":60}";
     bool stalled = cycle->number % STALLED_EVERY == 1;
     cycle->captures = 3;
     int leaver = add_client(cycle, STREAM("native"), 0, false);
-    bool whole = leaver >= 0 && add_client(cycle, STREAM("native"), stalled ? 4096 : 0, !stalled) >= 0 && add_client(cycle, STREAM("json"), stalled ? 4096 : 0, !stalled) >= 0 &&
-                 add_client(cycle, post, 0, true) >= 0 && add_client(cycle, "GET /debug/trace/sta", 0, true) >= 0 &&
+    bool whole = leaver >= 0 && add_client(cycle, STREAM("native"), stalled ? 4096 : 0, !stalled) >= 0 &&
+                 add_client(cycle, STREAM("json"), stalled ? 4096 : 0, !stalled) >= 0 && add_client(cycle, post, 0, true) >= 0 &&
+                 add_client(cycle, "GET /debug/trace/sta", 0, true) >= 0 &&
                  add_client(cycle, "GET /debug/trace/status HTTP/1.1\r\nHost: localhost\r\n\r\n", 0, true) >= 0;
     if (leaver >= 0)
         http_reset(leaver);
@@ -185,7 +187,8 @@ int main(int argc, char **argv)
     pthread_t threads[3];
     setvbuf(stdout, NULL, _IOLBF, 0);
     reader_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (reader_fd < 0 || pthread_create(&threads[0], NULL, emit, NULL) || pthread_create(&threads[1], NULL, emit, NULL) || pthread_create(&threads[2], NULL, take, NULL))
+    if (reader_fd < 0 || pthread_create(&threads[0], NULL, emit, NULL) || pthread_create(&threads[1], NULL, emit, NULL) ||
+        pthread_create(&threads[2], NULL, take, NULL))
         return 2;
     bool good = run_all(cycles, limit_s);
     __atomic_store_n(&over, true, __ATOMIC_RELAXED);

@@ -44,7 +44,7 @@ void *__libc_calloc(size_t count, size_t bytes);
 void *__libc_realloc(void *block, size_t bytes);
 void __libc_free(void *block);
 
-static long left, live;              /* atomic. left: until the failing one; 0: none fails */
+static long left, live; /* atomic. left: until the failing one; 0: none fails */
 static bool for_ever;
 static _Thread_local bool is_client; /* nothing fails here */
 
@@ -127,7 +127,8 @@ static bool ask(int kind, bool memory_comes_back)
     http_read(fd, &reply, 5000);
     close(fd);
     /* 400: libmicrohttpd and jansson take a failed allocation for a mistake in the text, now and then. */
-    bool good = reply.closed && (reply.status == 0 || reply.status == 200 || reply.status == 202 || reply.status == 400 || reply.status == 500 || reply.status == 503);
+    bool good = reply.closed && (reply.status == 0 || reply.status == 200 || reply.status == 202 || reply.status == 400 || reply.status == 500 ||
+                                 reply.status == 503);
     whole += reply.status == 200 || reply.status == 202;
     refused += reply.status >= 400;
     cut += reply.status == 0;
@@ -259,8 +260,8 @@ int main(void)
         blocks = __atomic_load_n(&live, __ATOMIC_SEQ_CST);
         files = round ? files : entries("/proc/self/fd"); /* with what is opened once */
     }
-    printf("%d failed allocations: %u whole answers, %u refusals, %u cut; %ld blocks, %ld a round before; descriptors %d, then %d\n", faults, whole, refused,
-           cut, blocks, before, files, entries("/proc/self/fd"));
+    printf("%d failed allocations: %u whole answers, %u refusals, %u cut; %ld blocks, %ld a round before; descriptors %d, then %d\n", faults, whole,
+           refused, cut, blocks, before, files, entries("/proc/self/fd"));
     /* libmicrohttpd leaves its eventfd behind where its thread cannot be made: once in a round. */
     return good && faults > 200 && blocks <= before && entries("/proc/self/fd") <= files + 1 ? 0 : 1;
 }

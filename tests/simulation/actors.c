@@ -19,10 +19,10 @@
 static struct {
     uint64_t length_ns, end_ns;
     unsigned emitters, clients;
-    uint64_t pause_max_ns;  /* of emitters */
+    uint64_t pause_max_ns;     /* of emitters */
     unsigned burst_max, death; /* per million bursts */
     uint64_t window_max_ns;
-    unsigned slow;          /* per million reads: a client that takes its time */
+    unsigned slow; /* per million reads: a client that takes its time */
     bool sampling, names_many;
     bool closing;
     unsigned emitters_alive, clients_alive;
@@ -278,8 +278,12 @@ static bool start_emitter(void)
 
 static struct window *ask(struct ttap__sub_opts *opts)
 {
-    static const uint64_t some_groups[] = {TTAP_GROUPS_ALL, TTAP_GROUPS_ALL, TTAP_GROUP_COUNTER, TTAP_GROUP_REGION | TTAP_GROUP_TASK,
-                                           TTAP_GROUP_LOG | TTAP_GROUP_COUNTER | TTAP_GROUP_GC, TTAP_GROUP_QUEUE};
+    static const uint64_t some_groups[] = {TTAP_GROUPS_ALL,
+                                           TTAP_GROUPS_ALL,
+                                           TTAP_GROUP_COUNTER,
+                                           TTAP_GROUP_REGION | TTAP_GROUP_TASK,
+                                           TTAP_GROUP_LOG | TTAP_GROUP_COUNTER | TTAP_GROUP_GC,
+                                           TTAP_GROUP_QUEUE};
     struct window *w = truth_window();
     uint64_t groups = some_groups[world_below(6)];
     w->groups = groups == TTAP_GROUPS_ALL ? groups & ~TTAP_GROUP_SAMPLE : groups; /* samples only on request */

@@ -55,11 +55,11 @@
 
 /* ---- Points. A macro is not expanded within itself, so these still end in the builtins. ---- */
 #define __atomic_load_n(p, order) (world_point(), __atomic_load_n(p, order))
-#define __atomic_store_n(p, value, order)         \
-    __extension__({                               \
-        __typeof__(*(p)) stored_ = (value);       \
-        world_point();                            \
-        __atomic_store_n(p, stored_, order);      \
+#define __atomic_store_n(p, value, order)                                                                                                            \
+    __extension__({                                                                                                                                  \
+        __typeof__(*(p)) stored_ = (value);                                                                                                          \
+        world_point();                                                                                                                               \
+        __atomic_store_n(p, stored_, order);                                                                                                         \
     })
 #define __atomic_compare_exchange_n(...) (world_point(), __atomic_compare_exchange_n(__VA_ARGS__))
 #define __atomic_fetch_add(...) (world_point(), __atomic_fetch_add(__VA_ARGS__))
@@ -131,7 +131,7 @@ int sim_poll(struct pollfd *fd);
 #define close(fd) sim_close(fd)
 #define poll(fds, count, timeout) sim_poll(fds)
 /* api.c also has a callback of this name. */
-#define write(to, bytes, len) _Generic((to), int: sim_write, default: write)(to, bytes, len)
+#define write(to, bytes, len) _Generic((to), int : sim_write, default : write)(to, bytes, len)
 
 /* ---- The process ---- */
 #define getpid() 4711

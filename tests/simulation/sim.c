@@ -68,14 +68,15 @@ static bool run_apart(uint64_t seed, struct total *total)
 static void show(const struct total *t, double seconds)
 {
     const struct truth_figures *f = &t->truth;
-    printf("%llu days of %.0f s in all, %llu captures (%llu whole), %llu calls, %llu events delivered of which %llu were known one by one, %llu lost, "
-           "%llu sampled out, %llu at edges, %llu switches, %.1f s\n",
-           (unsigned long long)t->seeds, (double)t->days_ns / 1e9, (unsigned long long)f->captures, (unsigned long long)f->whole,
-           (unsigned long long)t->emissions, (unsigned long long)f->events, (unsigned long long)f->identified, (unsigned long long)f->lost,
-           (unsigned long long)f->sampled_out, (unsigned long long)f->at_edges, (unsigned long long)t->switches, seconds);
+    printf(
+        "%llu days of %.0f s in all, %llu captures (%llu whole), %llu calls, %llu events delivered of which %llu were known one by one, %llu lost, "
+        "%llu sampled out, %llu at edges, %llu switches, %.1f s\n",
+        (unsigned long long)t->seeds, (double)t->days_ns / 1e9, (unsigned long long)f->captures, (unsigned long long)f->whole,
+        (unsigned long long)t->emissions, (unsigned long long)f->events, (unsigned long long)f->identified, (unsigned long long)f->lost,
+        (unsigned long long)f->sampled_out, (unsigned long long)f->at_edges, (unsigned long long)t->switches, seconds);
     printf("ends: window %llu, bytes %llu, stopped %llu, client %llu, lease %llu, shutdown %llu\n", (unsigned long long)f->reasons[1],
-           (unsigned long long)f->reasons[2], (unsigned long long)f->reasons[3], (unsigned long long)f->reasons[4],
-           (unsigned long long)f->reasons[5], (unsigned long long)f->reasons[6]);
+           (unsigned long long)f->reasons[2], (unsigned long long)f->reasons[3], (unsigned long long)f->reasons[4], (unsigned long long)f->reasons[5],
+           (unsigned long long)f->reasons[6]);
 }
 
 static double now_seconds(void)
@@ -133,7 +134,9 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--seconds") && more)
             seconds = strtod(argv[++i], NULL);
         else
-            return fprintf(stderr, "usage: sim --seed N [--trace] [--captures] [--save DIR] | --seeds N [--from M] [--seconds S] | --digests N [--from M]\n"), 2;
+            return fprintf(stderr,
+                           "usage: sim --seed N [--trace] [--captures] [--save DIR] | --seeds N [--from M] [--seconds S] | --digests N [--from M]\n"),
+                   2;
     }
     return one ? run_one(seed) : run_many(from, seeds, seconds, digests);
 }

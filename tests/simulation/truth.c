@@ -11,8 +11,10 @@
 #include "world.h"
 
 const struct rule truth_rules[] = {
-    {"", 1, {-1, -1, -1}},           {"0", 0, {-1, -1, -1}},        {"0.1", 0.1, {-1, -1, -1}}, {"0.5", 0.5, {-1, -1, -1}},
-    {"0,k0=1", 0, {1, -1, -1}},      {"0.1,k1=0.5", 0.1, {-1, 0.5, -1}}, {"1,k2=0", 1, {-1, -1, 0}}, {"k1=0.1,k0=0,0.5", 0.5, {0, 0.1, -1}},
+    {"", 1, {-1, -1, -1}},      {"0", 0, {-1, -1, -1}},
+    {"0.1", 0.1, {-1, -1, -1}}, {"0.5", 0.5, {-1, -1, -1}},
+    {"0,k0=1", 0, {1, -1, -1}}, {"0.1,k1=0.5", 0.1, {-1, 0.5, -1}},
+    {"1,k2=0", 1, {-1, -1, 0}}, {"k1=0.1,k0=0,0.5", 0.5, {0, 0.1, -1}},
 };
 const unsigned truth_rules_count = sizeof(truth_rules) / sizeof(truth_rules[0]);
 struct ttap_name truth_task_kinds[TASK_KINDS] = {TTAP_NAME_INIT("k0"), TTAP_NAME_INIT("k1"), TTAP_NAME_INIT("k2")};
@@ -80,9 +82,15 @@ static int8_t root_kind_of(const struct ttap_task *task)
 uint32_t truth_begins(unsigned kind, const struct ttap_task *task)
 {
     said = one_more(said, said_count, sizeof(*said));
-    said[said_count] = (struct emission){.from_ns = world_now_ns, .to_ns = UINT64_MAX, .gate_before = ttap_gate, .draw = task ? task->draw : 0,
-                                         .root = root_kind_of(task), .task = task ? task->id : 0, .kind = (uint8_t)kind,
-                                         .nesting = (uint8_t)world_fiber->handlers, .tid = world_fiber->tid};
+    said[said_count] = (struct emission){.from_ns = world_now_ns,
+                                         .to_ns = UINT64_MAX,
+                                         .gate_before = ttap_gate,
+                                         .draw = task ? task->draw : 0,
+                                         .root = root_kind_of(task),
+                                         .task = task ? task->id : 0,
+                                         .kind = (uint8_t)kind,
+                                         .nesting = (uint8_t)world_fiber->handlers,
+                                         .tid = world_fiber->tid};
     return said_count++;
 }
 
@@ -94,8 +102,8 @@ struct emission *truth_emission(uint32_t number)
 static uint64_t group_of(unsigned kind)
 {
     switch (kind) {
-#define TTAP_KIND(number, NAME, name, GROUP, fields, doc) \
-    case number:                                          \
+#define TTAP_KIND(number, NAME, name, GROUP, fields, doc)                                                                                            \
+    case number:                                                                                                                                     \
         return TTAP_GROUP_##GROUP;
 #include "events.def"
 #undef TTAP_KIND
@@ -162,7 +170,7 @@ static struct {
     uint64_t call_ns, ret_ns;
     uint64_t frozen_ns; /* of its caller: when it called; and when it has returned, in between */
     int caller;
-} *shutdowns;
+} * shutdowns;
 static unsigned shutdowns_count;
 
 struct window *truth_window(void)
@@ -312,19 +320,19 @@ struct checking {
     struct window *w;
     char (*name)[24]; /* by id: the names that mean something here */
     uint32_t names;
-    bool folded;      /* some threads were merged into thread 0 */
+    bool folded; /* some threads were merged into thread 0 */
     bool has_header, has_trailer;
     uint64_t duration_ns, base_mono_ns;
     uint64_t seqs, sampled_out;
     struct ttap__trailer trailer;
-    bool times_only;  /* first pass: when did it begin and end? */
+    bool times_only; /* first pass: when did it begin and end? */
 };
 
 static void fail_window(const struct window *w, const char *what, uint64_t a, uint64_t b)
 {
-    world_fail("capture %u (groups %llx, reason %u, sampling \"%s\", %zu bytes, %.9f to %.9f s): %s (%llu, %llu)", w->number, (unsigned long long)w->groups,
-               w->reason, w->rule ? w->rule->text : "?", w->len, (double)w->open_call_ns / 1e9, w->end_to_ns == UINT64_MAX ? 0.0 : (double)w->end_to_ns / 1e9, what,
-               (unsigned long long)a, (unsigned long long)b);
+    world_fail("capture %u (groups %llx, reason %u, sampling \"%s\", %zu bytes, %.9f to %.9f s): %s (%llu, %llu)", w->number,
+               (unsigned long long)w->groups, w->reason, w->rule ? w->rule->text : "?", w->len, (double)w->open_call_ns / 1e9,
+               w->end_to_ns == UINT64_MAX ? 0.0 : (double)w->end_to_ns / 1e9, what, (unsigned long long)a, (unsigned long long)b);
 }
 
 static const struct rule *rule_of(struct ttap__text text)
@@ -502,8 +510,8 @@ static int on_trailer(void *arg, const struct ttap__trailer *trailer)
 static void read_window(struct checking *c)
 {
     static const struct ttap__read_calls times = {.header = on_header, .trailer = on_trailer};
-    static const struct ttap__read_calls all = {.header = on_header, .name = on_name, .thread = on_thread, .events = on_events,
-                                                .account = on_account, .trailer = on_trailer};
+    static const struct ttap__read_calls all = {
+        .header = on_header, .name = on_name, .thread = on_thread, .events = on_events, .account = on_account, .trailer = on_trailer};
     struct ttap__reader *reader = ttap__reader_new(c->times_only ? &times : &all, c);
     int error = ttap__reader_feed(reader, c->w->bytes, c->w->len);
     if (error)
@@ -546,7 +554,8 @@ static void validate(const struct window *w)
     struct validation v;
     int verdict = validate_capture(w->bytes, w->len, &v);
     if ((v.verdict == VALIDATION_WRONG && !is_excused(w, v.rule)) || (w->whole && verdict == -ENODATA && !world_was_short_of_mappings))
-        world_fail("capture %u of %zu bytes: %s: %s", w->number, w->len, v.rule, w->whole && !v.rule[0] ? "it was read to its end, and is cut" : v.sentence);
+        world_fail("capture %u of %zu bytes: %s: %s", w->number, w->len, v.rule,
+                   w->whole && !v.rule[0] ? "it was read to its end, and is cut" : v.sentence);
     validation_free(&v);
 }
 
@@ -696,13 +705,14 @@ static void check_missing(const struct window *w)
                            e->kind == TTAP__TASK_FAIL || e->kind == TTAP__QUEUE_ENQUEUE || e->kind == TTAP__QUEUE_DEQUEUE;
         if (!has_payload || e->seen_in == w->number + 1 || where_of(w, e) != IN || !(w->groups & group_of(e->kind)) || !keeps(w->rule, e))
             continue;
-        if (e->gate_before != e->gate_after || !(e->gate_before & group_of(e->kind)) || ((e->nesting || world_was_short_of_memory) && !keeps_all(w->rule)) || e->entering)
+        if (e->gate_before != e->gate_after || !(e->gate_before & group_of(e->kind)) ||
+            ((e->nesting || world_was_short_of_memory) && !keeps_all(w->rule)) || e->entering)
             continue;
         if (e->kind == TTAP__COUNTER && t->name[e->nesting].id > 400)
             continue; /* the table of names was full: nobody can tell whose value it is */
         if (!t->row_lost)
-            world_fail("capture %u of %zu bytes, opened at %.9f s: event %u of thread %d at %.9f s is missing, and nothing was lost", w->number, w->len,
-                       (double)w->open_call_ns / 1e9, i, e->tid, (double)e->from_ns / 1e9);
+            world_fail("capture %u of %zu bytes, opened at %.9f s: event %u of thread %d at %.9f s is missing, and nothing was lost", w->number,
+                       w->len, (double)w->open_call_ns / 1e9, i, e->tid, (double)e->from_ns / 1e9);
         t->row_lost--;
     }
 }
@@ -730,8 +740,8 @@ static void trace_emissions(const struct window *w)
     static bool done;
     for (uint32_t i = 0; i < said_count && !done; i++) {
         const struct emission *e = &said[i];
-        printf("call %u: thread %d kind %u nesting %u %.9f to %.9f s, gate %llx %llx, task %llx of kind %d draw %u%s\n", i, e->tid, e->kind, e->nesting,
-               (double)e->from_ns / 1e9, (double)e->to_ns / 1e9, (unsigned long long)e->gate_before, (unsigned long long)e->gate_after,
+        printf("call %u: thread %d kind %u nesting %u %.9f to %.9f s, gate %llx %llx, task %llx of kind %d draw %u%s\n", i, e->tid, e->kind,
+               e->nesting, (double)e->from_ns / 1e9, (double)e->to_ns / 1e9, (unsigned long long)e->gate_before, (unsigned long long)e->gate_after,
                (unsigned long long)e->task, e->root, e->draw, e->entering ? ", while entering a task" : "");
     }
     done = true;

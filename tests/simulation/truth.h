@@ -30,16 +30,16 @@ extern const unsigned truth_rules_count;
 #define NESTING_MAX 3 /* normal course, handler, handler inside a handler */
 
 struct emission {
-    uint64_t from_ns, to_ns;   /* to_ns UINT64_MAX: it has not returned */
+    uint64_t from_ns, to_ns; /* to_ns UINT64_MAX: it has not returned */
     uint64_t gate_before, gate_after;
-    uint64_t task;             /* of task events */
+    uint64_t task; /* of task events */
     uint32_t draw;
-    int8_t root;               /* kind of the task tree that sampling looks at; -1: no task */
+    int8_t root; /* kind of the task tree that sampling looks at; -1: no task */
     uint8_t kind, nesting;
-    bool entering;             /* in the middle of entering or leaving a task: which one counts is open */
+    bool entering; /* in the middle of entering or leaving a task: which one counts is open */
     int32_t tid;
-    uint64_t seq;              /* + 1, once a capture told it */
-    unsigned seen_in;          /* window number + 1 */
+    uint64_t seq;     /* + 1, once a capture told it */
+    unsigned seen_in; /* window number + 1 */
 };
 
 /* Begin and end of an emission by the running fiber. @task: whose sampling counts; NULL none. Returns its number, which is its payload too. */
@@ -56,15 +56,15 @@ extern struct ttap_name truth_task_kinds[TASK_KINDS];
 struct window {
     unsigned number;
     uint64_t groups, duration_ns, max_bytes;
-    const struct rule *rule;    /* NULL: the process-wide one, told by the header */
+    const struct rule *rule; /* NULL: the process-wide one, told by the header */
     uint64_t open_call_ns, open_ret_ns;
-    uint64_t told_ns;           /* when somebody began to tell it to end; UINT64_MAX */
-    int teller;                 /* who that was */
-    uint64_t teller_frozen_ns;  /* until it had done so it was kept from running for so long; UINT64_MAX: it has not returned */
-    uint64_t over_ns;           /* when it was surely over for a capture that was not read to its end */
+    uint64_t told_ns;          /* when somebody began to tell it to end; UINT64_MAX */
+    int teller;                /* who that was */
+    uint64_t teller_frozen_ns; /* until it had done so it was kept from running for so long; UINT64_MAX: it has not returned */
+    uint64_t over_ns;          /* when it was surely over for a capture that was not read to its end */
     bool opened, keep;
-    bool whole;                 /* read to its end */
-    bool ready;                 /* its ready() was called */
+    bool whole; /* read to its end */
+    bool ready; /* its ready() was called */
     unsigned char *bytes;
     size_t len, room;
     uint64_t kept_id;

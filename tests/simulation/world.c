@@ -245,8 +245,16 @@ struct fiber *world_start(void *(*main)(void *), void *arg, void *actor)
         if (stack == MAP_FAILED || !context)
             world_fail("no memory for another fiber");
     }
-    *f = (struct fiber){.number = (unsigned)(f - fibers), .tid = 1001 + last_tid++, .state = FIBER_READY, .wake_ns = UINT64_MAX, .main = main,
-                        .arg = arg, .actor = actor, .stack = stack, .context = context, .off_ns = world_now_ns};
+    *f = (struct fiber){.number = (unsigned)(f - fibers),
+                        .tid = 1001 + last_tid++,
+                        .state = FIBER_READY,
+                        .wake_ns = UINT64_MAX,
+                        .main = main,
+                        .arg = arg,
+                        .actor = actor,
+                        .stack = stack,
+                        .context = context,
+                        .off_ns = world_now_ns};
     prepare(context, stack);
 #ifdef __SANITIZE_THREAD__
     f->sanitizer_fiber = __tsan_create_fiber(0);

@@ -37,29 +37,29 @@ enum fiber_state { FIBER_NONE, FIBER_READY, FIBER_FROZEN, FIBER_SLEEPS, FIBER_WA
 
 struct fiber {
     unsigned number;
-    int tid;               /* never used twice */
+    int tid; /* never used twice */
     enum fiber_state state;
     uint64_t wake_ns;      /* while frozen, asleep or waiting with a limit; else UINT64_MAX */
     const void *waits_for; /* lock, condition or fiber */
     bool timed_out;
-    bool masked;           /* signals are blocked, as its creator's were */
+    bool masked; /* signals are blocked, as its creator's were */
     bool is_drainer;
-    unsigned handlers;     /* signal handlers it is in */
+    unsigned handlers;              /* signal handlers it is in */
     uint64_t ran_ns, on_ns, off_ns; /* CPU time; when it was switched to and from last */
     uint64_t idle_from_ns;
-    uint64_t frozen_ns;    /* how long it was frozen, in all */
+    uint64_t frozen_ns; /* how long it was frozen, in all */
     void *(*main)(void *);
     void *arg;
-    void *actor;           /* of who made it */
+    void *actor; /* of who made it */
     void *stack;
     void *context;
     void *key_value;
-    void *record;          /* the engine's thread-local words while others run */
+    void *record; /* the engine's thread-local words while others run */
     uint32_t silent;
     void *sanitizer_fiber, *fake_stack;
 };
 
-extern struct fiber *world_fiber; /* who runs; NULL: the scheduler */
+extern struct fiber *world_fiber;      /* who runs; NULL: the scheduler */
 struct fiber *world_fiber_of(int tid); /* NULL: it is over */
 bool world_has_record(void);           /* the engine had a record for the running fiber */
 struct fiber *world_start(void *(*main)(void *), void *arg, void *actor);
@@ -91,12 +91,12 @@ static inline void world_point(void)
 struct world_faults {
     unsigned freeze, drainer_freeze; /* at a preemption: away for longer than it takes to be scheduled again */
     uint64_t freeze_max_ns, drainer_freeze_max_ns;
-    unsigned signal;                 /* instead of a preemption */
-    unsigned spurious;               /* a condition returns without reason */
+    unsigned signal;   /* instead of a preemption */
+    unsigned spurious; /* a condition returns without reason */
     unsigned no_memory, no_mapping, no_thread, no_descriptor;
-    uint64_t run_max_points;         /* between two preemptions */
-    unsigned clock;                  /* 1 counter, 2 monotonic clock */
-    unsigned skew_ticks;             /* how far counters of two CPUs are apart */
+    uint64_t run_max_points; /* between two preemptions */
+    unsigned clock;          /* 1 counter, 2 monotonic clock */
+    unsigned skew_ticks;     /* how far counters of two CPUs are apart */
 };
 extern struct world_faults world_faults;
 extern bool world_was_short_of_memory; /* an allocation failed */

@@ -312,7 +312,7 @@ static void what_sampling_leaves_out_is_counted(void)
     open_book(&none, TTAP_GROUPS_ALL, "0");
     on_a_thread(work_unkept, NULL);
     close_book(&none);
-    check(none.v.delivered, 1, "recorded"); /* that the thread works for no task that is kept: told once, it may have been otherwise before */
+    check(none.v.delivered, 1, "recorded");        /* that the thread works for no task that is kept: told once, it may have been otherwise before */
     check(none.v.sampled_out, 600, "sampled out"); /* leaving is no event of the task's */
     check(status_now().sampled_out - before.sampled_out, 600, "sampled out in the status");
     free_book(&none);
@@ -436,7 +436,8 @@ static void threads_beside_a_stalled_reader_are_counted(void)
     for (uint64_t i = 0; i < LIVES; i++) {
         on_a_thread(live_shortly, NULL);
         if (i % 15 == 14)
-            wait_for_events(&all, LONG_LIFE + 6 * 350 + 2 * (i + 1)); /* they want a chunk each, and those before them may still have theirs: 30 of 43 */
+            wait_for_events(&all,
+                            LONG_LIFE + 6 * 350 + 2 * (i + 1)); /* they want a chunk each, and those before them may still have theirs: 30 of 43 */
     }
     __atomic_store_n(&step, 2, __ATOMIC_SEQ_CST); /* its row, of events that were delivered, finds no room any more */
     pthread_join(one_who_stays, NULL);

@@ -251,7 +251,8 @@ static bool append(struct window *w, const void *bytes, size_t len)
 /* ---- The verdict ---- */
 
 enum way { TIME_OVER, STOPPED, BYTE_LIMIT, CLIENT_GONE, CLIENT_STALLS, KEPT, ALL_STOPPED, CUT_AT_RANDOM, WAYS };
-static const char *const way_names[WAYS] = {"time over", "stopped", "byte limit", "client gone", "client stalls", "kept", "all stopped", "cut at random"};
+static const char *const way_names[WAYS] = {"time over",     "stopped", "byte limit",  "client gone",
+                                            "client stalls", "kept",    "all stopped", "cut at random"};
 
 static struct {
     uint64_t by_way[WAYS], wrong, refused;
@@ -480,14 +481,16 @@ static uint64_t captures_made(void)
 
 static void print_sums(double seconds)
 {
-    printf("%llu captures in %.1f s, seed %llu: %llu times exact, %llu times cut and right as far as it goes, %llu wrong\n", (unsigned long long)captures_made(), seconds,
-           (unsigned long long)seed, (unsigned long long)sums.exact, (unsigned long long)sums.cut, (unsigned long long)sums.wrong);
+    printf("%llu captures in %.1f s, seed %llu: %llu times exact, %llu times cut and right as far as it goes, %llu wrong\n",
+           (unsigned long long)captures_made(), seconds, (unsigned long long)seed, (unsigned long long)sums.exact, (unsigned long long)sums.cut,
+           (unsigned long long)sums.wrong);
     for (int i = 0; i < WAYS; i++)
         printf("%s%llu %s", i ? ", " : "  ", (unsigned long long)sums.by_way[i], way_names[i]);
-    printf("; %llu kept refused\n  %llu delivered, %llu filtered, %llu sampled out; lost: %llu full, %llu nested, %llu queue, %llu late, %llu stall\n",
-           (unsigned long long)sums.refused, (unsigned long long)sums.delivered, (unsigned long long)sums.filtered,
-           (unsigned long long)sums.sampled_out, (unsigned long long)sums.lost[1], (unsigned long long)sums.lost[2],
-           (unsigned long long)sums.lost[3], (unsigned long long)sums.lost[4], (unsigned long long)sums.lost[5]);
+    printf(
+        "; %llu kept refused\n  %llu delivered, %llu filtered, %llu sampled out; lost: %llu full, %llu nested, %llu queue, %llu late, %llu stall\n",
+        (unsigned long long)sums.refused, (unsigned long long)sums.delivered, (unsigned long long)sums.filtered, (unsigned long long)sums.sampled_out,
+        (unsigned long long)sums.lost[1], (unsigned long long)sums.lost[2], (unsigned long long)sums.lost[3], (unsigned long long)sums.lost[4],
+        (unsigned long long)sums.lost[5]);
     printf("  %llu windows of threads compared with what these told, %llu whole lives of %llu births\n", (unsigned long long)sums.bounded,
            (unsigned long long)sums.whole_lives, (unsigned long long)__atomic_load_n(&births, __ATOMIC_RELAXED));
 }
@@ -495,7 +498,8 @@ static void print_sums(double seconds)
 /* Else the run showed less than it says. */
 static bool has_shown_everything(void)
 {
-    bool all = sums.lost[TTAP__LOSS_FULL] && sums.lost[TTAP__LOSS_QUEUE] && sums.filtered && sums.sampled_out && sums.bounded && sums.whole_lives && sums.cut;
+    bool all = sums.lost[TTAP__LOSS_FULL] && sums.lost[TTAP__LOSS_QUEUE] && sums.filtered && sums.sampled_out && sums.bounded && sums.whole_lives &&
+               sums.cut;
     for (int i = 0; i < WAYS; i++)
         all = all && (sums.by_way[i] || wanted < 400);
     if (!all)

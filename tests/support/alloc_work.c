@@ -25,11 +25,26 @@ struct made {
     void *(*way)(size_t bytes);
 };
 
-static void *by_malloc(size_t bytes) { return malloc(bytes); }
-static void *by_calloc(size_t bytes) { return calloc(bytes / 4, 4); }
-static void *by_realloc(size_t bytes) { return realloc(NULL, bytes); }
-static void *by_reallocarray(size_t bytes) { return reallocarray(NULL, bytes / 4, 4); }
-static void *by_memalign(size_t bytes) { return memalign(64, bytes); }
+static void *by_malloc(size_t bytes)
+{
+    return malloc(bytes);
+}
+static void *by_calloc(size_t bytes)
+{
+    return calloc(bytes / 4, 4);
+}
+static void *by_realloc(size_t bytes)
+{
+    return realloc(NULL, bytes);
+}
+static void *by_reallocarray(size_t bytes)
+{
+    return reallocarray(NULL, bytes / 4, 4);
+}
+static void *by_memalign(size_t bytes)
+{
+    return memalign(64, bytes);
+}
 static void *by_posix_memalign(size_t bytes)
 {
     void *p = NULL;

@@ -40,7 +40,7 @@ static struct {
     uint64_t begin_ns, end_ns;
 } pauses[PAUSES_MAX];
 static unsigned pauses_count;
-static unsigned stopped; /* both under the collector's lock */
+static unsigned stopped;                         /* both under the collector's lock */
 static GC_on_collection_event_proc phase_before; /* who was there is called on */
 static GC_on_thread_event_proc thread_before;
 static atomic_bool over;

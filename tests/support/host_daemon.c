@@ -23,8 +23,8 @@
 static struct ttap_http *shared; /* the daemon runs before it is mounted in, and after: atomic */
 static bool over;
 
-static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
-                              const char *version, const char *data, size_t *data_size, void **con_cls)
+static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+                              const char *data, size_t *data_size, void **con_cls)
 {
     int result;
     struct ttap_http *http = __atomic_load_n(&shared, __ATOMIC_ACQUIRE);
@@ -32,8 +32,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
     if (http && ttap_http_handle(http, connection, url, method, version, data, data_size, con_cls, &result))
         return (enum MHD_Result)result;
     bool known = strcmp(url, "/hello") == 0;
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(5, (void *)(known ? "hello" : "what?"), MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = MHD_create_response_from_buffer(5, (void *)(known ? "hello" : "what?"), MHD_RESPMEM_PERSISTENT);
     enum MHD_Result queued = MHD_queue_response(connection, known ? 200 : 404, response);
     MHD_destroy_response(response);
     return queued;
@@ -77,15 +76,14 @@ static unsigned daemon_flags(const char *mode)
 static struct MHD_Daemon *start_daemon(const char *mode)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    return MHD_start_daemon(daemon_flags(mode), 0, NULL, NULL, answer, NULL, MHD_OPTION_SOCK_ADDR, &address,
-                            MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_END);
+    return MHD_start_daemon(daemon_flags(mode), 0, NULL, NULL, answer, NULL, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, completed,
+                            NULL, MHD_OPTION_END);
 }
 
 static void unmount(void)
 {
     struct timespec before, after;
-    struct ttap_http *http =
-        __atomic_load_n(&shared, __ATOMIC_ACQUIRE); /* and requests may still come: they are answered by the host */
+    struct ttap_http *http = __atomic_load_n(&shared, __ATOMIC_ACQUIRE); /* and requests may still come: they are answered by the host */
     clock_gettime(CLOCK_MONOTONIC, &before);
     ttap_http_unmount(http);
     clock_gettime(CLOCK_MONOTONIC, &after);
@@ -102,9 +100,7 @@ int main(int argc, char **argv)
     if (argc < 2)
         return 2;
     for (int i = 2; i < argc; i++) {
-        flags |= !strcmp(argv[i], "streams")   ? (unsigned)TTAP_MOUNT_STREAMS
-                 : !strcmp(argv[i], "by-host") ? (unsigned)TTAP_ACCESS_BY_HOST
-                                               : 0u;
+        flags |= !strcmp(argv[i], "streams") ? (unsigned)TTAP_MOUNT_STREAMS : !strcmp(argv[i], "by-host") ? (unsigned)TTAP_ACCESS_BY_HOST : 0u;
         forget |= !strcmp(argv[i], "forget");
         if (!strncmp(argv[i], "token=", 6))
             opts.token_file = argv[i] + 6;

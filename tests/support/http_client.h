@@ -7,10 +7,10 @@
 #include <stdint.h>
 
 struct http_reply {
-    int status;          /* of the first reply; 0: none came */
-    char bytes[131072];  /* all that came, cut at its size, with a NUL behind */
+    int status;         /* of the first reply; 0: none came */
+    char bytes[131072]; /* all that came, cut at its size, with a NUL behind */
     size_t len;
-    bool closed;         /* the server has closed */
+    bool closed; /* the server has closed */
 };
 
 /** A connected socket, or -1. @receive_bytes > 0: a small receive buffer, for clients that do not read. */

@@ -81,8 +81,7 @@ static void *sleeper(void *unused)
 int main(int argc, char **argv)
 {
     static pthread_t threads[THREADS_MAX];
-    int crowd = argc > 2 && !strcmp(argv[1], "crowd"), sleepers = argc > 2 && !strcmp(argv[1], "sleepers"),
-        count = argc > 2 ? atoi(argv[2]) : 2;
+    int crowd = argc > 2 && !strcmp(argv[1], "crowd"), sleepers = argc > 2 && !strcmp(argv[1], "sleepers"), count = argc > 2 ? atoi(argv[2]) : 2;
     pthread_attr_t attr;
     if (count < 1 || count > THREADS_MAX)
         return 2;
@@ -90,12 +89,7 @@ int main(int argc, char **argv)
     pthread_attr_setstacksize(&attr, 256 << 10);
     pthread_barrier_init(&together, NULL, (unsigned)count + (unsigned)sleepers);
     for (int i = 0; i < count; i++)
-        if (pthread_create(&threads[i], &attr,
-                           sleepers ? sleeper
-                           : crowd  ? one_of_the_crowd
-                           : i      ? waiter
-                                    : holder,
-                           NULL))
+        if (pthread_create(&threads[i], &attr, sleepers ? sleeper : crowd ? one_of_the_crowd : i ? waiter : holder, NULL))
             return 3;
     if (sleepers) {
         pthread_barrier_wait(&together);

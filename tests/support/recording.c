@@ -98,8 +98,14 @@ static void keep_event(struct recording *r, const struct ttap__events *block, co
 {
     r->events = grown(r->events, r->events_count, sizeof(*r->events));
     struct recorded_event *out = &r->events[r->events_count++];
-    *out = (struct recorded_event){.thread = block->thread, .level = block->level, .seq = seq, .ticks = event->ticks, .kind = event->row->known,
-                                   .name = "", .run = r->runs, .head_regions = block->regions_count};
+    *out = (struct recorded_event){.thread = block->thread,
+                                   .level = block->level,
+                                   .seq = seq,
+                                   .ticks = event->ticks,
+                                   .kind = event->row->known,
+                                   .name = "",
+                                   .run = r->runs,
+                                   .head_regions = block->regions_count};
     if (out->kind == TTAP__TASK_ENTER || out->kind == TTAP__TASK_ENTER_FULL)
         *task = event->a[0];
     out->task = *task;
@@ -155,8 +161,13 @@ static int on_account(void *arg, const struct ttap__account_row *row)
     struct recording *r = arg;
     r->accounts = grown(r->accounts, r->accounts_count, sizeof(*r->accounts));
     struct recorded_account *out = &r->accounts[r->accounts_count++];
-    *out = (struct recorded_account){.thread = row->thread, .level = row->level, .start_seq = row->start_seq, .end_seq = row->end_seq,
-                                     .delivered = row->delivered, .filtered = row->filtered, .sampled_out = row->sampled_out};
+    *out = (struct recorded_account){.thread = row->thread,
+                                     .level = row->level,
+                                     .start_seq = row->start_seq,
+                                     .end_seq = row->end_seq,
+                                     .delivered = row->delivered,
+                                     .filtered = row->filtered,
+                                     .sampled_out = row->sampled_out};
     memcpy(out->lost, row->lost, sizeof(out->lost));
     return 0;
 }
@@ -176,8 +187,14 @@ static int on_trailer(void *arg, const struct ttap__trailer *trailer)
 
 static bool look(struct recording *r)
 {
-    static const struct ttap__read_calls calls = {.header = on_header, .name = on_name, .thread = on_thread, .events = on_events, .loss = on_loss,
-                                                  .task = on_task, .account = on_account, .trailer = on_trailer};
+    static const struct ttap__read_calls calls = {.header = on_header,
+                                                  .name = on_name,
+                                                  .thread = on_thread,
+                                                  .events = on_events,
+                                                  .loss = on_loss,
+                                                  .task = on_task,
+                                                  .account = on_account,
+                                                  .trailer = on_trailer};
     r->verdict = validate_capture(r->bytes, r->len, &r->check);
     r->checked = true;
     if (r->verdict)

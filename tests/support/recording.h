@@ -21,14 +21,14 @@
 /* One delivered event. Fields are numbered as in events.def. */
 struct recorded_event {
     uint64_t thread, seq, ticks;
-    unsigned level, kind;   /* enum ttap__kind */
+    unsigned level, kind; /* enum ttap__kind */
     uint64_t a[8];
-    const char *name;       /* of its first name field; "" for id 0 and for kinds without a name */
-    const char *text;       /* of its text field, not NUL-terminated; NULL without */
+    const char *name; /* of its first name field; "" for id 0 and for kinds without a name */
+    const char *text; /* of its text field, not NUL-terminated; NULL without */
     size_t text_len;
-    uint64_t task;          /* current on its stream, 0 for none */
-    uint32_t run;           /* which EVENTS block, from 0 */
-    uint64_t head_regions;  /* open at the start of that block */
+    uint64_t task;         /* current on its stream, 0 for none */
+    uint32_t run;          /* which EVENTS block, from 0 */
+    uint64_t head_regions; /* open at the start of that block */
 };
 
 struct recorded_thread {
@@ -58,8 +58,8 @@ struct recording {
     size_t len, room;
     struct validation check;
     bool checked;
-    int verdict;            /* of validate_capture() */
-    int result;             /* of ttap_capture_stop() */
+    int verdict; /* of validate_capture() */
+    int result;  /* of ttap_capture_stop() */
     struct recorded_event *events;
     size_t events_count, events_room;
     struct recorded_thread *threads;
@@ -70,9 +70,9 @@ struct recording {
     size_t accounts_count;
     struct recorded_task *tasks; /* rows of TASKS blocks */
     size_t tasks_count;
-    char **names;           /* by id */
+    char **names; /* by id */
     size_t names_room;
-    size_t name_rows;       /* also repeated ones */
+    size_t name_rows;                                                        /* also repeated ones */
     uint64_t lost[TTAP__LOSS_REASONS + 1], sampled_out, filtered, delivered; /* of the trailer */
     uint64_t reason, start_ticks, end_ticks, start_mono_ns, end_mono_ns, duration_ns, pid;
     uint32_t runs;

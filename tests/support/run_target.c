@@ -144,8 +144,8 @@ static int park(void)
     static const struct {
         const char *name;
         void *(*wait)(void *unused);
-    } waits[] = {{"epoll", wait_epoll}, {"poll", wait_poll}, {"cond", wait_cond}, {"mutex", wait_mutex}, {"sem", wait_sem}, {"read", wait_read},
-                 {"recv", wait_recv},   {"sleep", wait_sleep}};
+    } waits[] = {{"epoll", wait_epoll}, {"poll", wait_poll}, {"cond", wait_cond}, {"mutex", wait_mutex},
+                 {"sem", wait_sem},     {"read", wait_read}, {"recv", wait_recv}, {"sleep", wait_sleep}};
     pthread_t thread;
     if (pipe(pipe_fds) || socketpair(AF_UNIX, SOCK_STREAM, 0, socket_fds))
         return 1;

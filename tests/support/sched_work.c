@@ -172,15 +172,25 @@ static void *park(void *arg)
     int how = (int)(intptr_t)arg % 6;
     prctl(PR_SET_NAME, names[how], 0, 0, 0);
     switch (how) {
-    case 0: epoll_wait(park_epoll, &event, 1, -1); break;
+    case 0:
+        epoll_wait(park_epoll, &event, 1, -1);
+        break;
     case 1:
         pthread_mutex_lock(&park_mutex);
         pthread_cond_wait(&park_cond, &park_mutex);
         break;
-    case 2: syscall(SYS_futex, &park_futex, FUTEX_WAIT, 0, NULL, NULL, 0); break;
-    case 3: (void)!read(park_pipe[0], &byte, 1); break;
-    case 4: nap(3600000000000u); break;
-    default: pthread_join(park_joined, NULL); break;
+    case 2:
+        syscall(SYS_futex, &park_futex, FUTEX_WAIT, 0, NULL, NULL, 0);
+        break;
+    case 3:
+        (void)!read(park_pipe[0], &byte, 1);
+        break;
+    case 4:
+        nap(3600000000000u);
+        break;
+    default:
+        pthread_join(park_joined, NULL);
+        break;
     }
     return NULL;
 }

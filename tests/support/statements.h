@@ -7,20 +7,20 @@
 
 /* Leave a statement that ThreadSanitizer's runtime cannot follow. */
 #if defined(__SANITIZE_THREAD__)
-#define NOT_UNDER_TSAN(why)                             \
-    do {                                                \
-        printf("(not under ThreadSanitizer: " why ") "); \
-        return;                                         \
+#define NOT_UNDER_TSAN(why)                                                                                                                          \
+    do {                                                                                                                                             \
+        printf("(not under ThreadSanitizer: " why ") ");                                                                                             \
+        return;                                                                                                                                      \
     } while (0)
 #else
 #define NOT_UNDER_TSAN(why) ((void)0)
 #endif
 
 #if defined(__SANITIZE_ADDRESS__)
-#define NOT_UNDER_ASAN(why)                              \
-    do {                                                 \
-        printf("(not under AddressSanitizer: " why ") "); \
-        return;                                          \
+#define NOT_UNDER_ASAN(why)                                                                                                                          \
+    do {                                                                                                                                             \
+        printf("(not under AddressSanitizer: " why ") ");                                                                                            \
+        return;                                                                                                                                      \
     } while (0)
 #else
 #define NOT_UNDER_ASAN(why) ((void)0)

@@ -13,12 +13,12 @@
 
 static int failures;
 
-#define EXPECT(what, condition)                                                                                        \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            failures++;                                                                                                \
-            printf("line %d: not so: %s\n", __LINE__, what);                                                           \
-        }                                                                                                              \
+#define EXPECT(what, condition)                                                                                                                      \
+    do {                                                                                                                                             \
+        if (!(condition)) {                                                                                                                          \
+            failures++;                                                                                                                              \
+            printf("line %d: not so: %s\n", __LINE__, what);                                                                                         \
+        }                                                                                                                                            \
     } while (0)
 
 /* Allocations, counted and failed on demand (the linker wraps them) */
@@ -87,8 +87,7 @@ static void a_whole_capture_is_exact_and_its_counter_proven(const struct text *t
     EXPECT("sums", v.delivered == 5 && v.lost == 2 && v.filtered == 0 && v.streams == 1 && v.end_reason == 1);
     const struct validation_tile *tile = validation_tile(&v, 0);
     EXPECT("a tile, and only that", tile && v.tile_count == 1 && !validation_tile(&v, 1));
-    EXPECT("its values",
-           tile && tile->first_value == 0 && tile->last_value == 6 && tile->missing == 2 && tile->delivered == 5);
+    EXPECT("its values", tile && tile->first_value == 0 && tile->last_value == 6 && tile->missing == 2 && tile->delivered == 5);
     EXPECT("its proof", tile && tile->covered && tile->pure && tile->start_value == 0 && tile->end_value == 7);
     validation_free(&v);
 }

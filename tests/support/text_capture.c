@@ -335,8 +335,9 @@ static void chunk_close(struct parser *parser)
     uint64_t span = or_given(chunk->events_count ? chunk->last_ticks - chunk->base : 0, chunk->span_given, chunk->span);
     wire_varint(&head, chunk->stream->thread);
     wire_u8(&head, (unsigned)chunk->stream->level);
-    const uint64_t numbers[] = {chunk->first_seq,       chunk->base,        span, count, chunk->filtered, chunk->delivered_before,
-                                chunk->filtered_before, chunk->lost_before, chunk->sampled_out_before, chunk->task};
+    const uint64_t numbers[] = {
+        chunk->first_seq,          chunk->base, span, count, chunk->filtered, chunk->delivered_before, chunk->filtered_before, chunk->lost_before,
+        chunk->sampled_out_before, chunk->task};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         wire_varint(&head, numbers[i]);
     if (chunk->task) {
@@ -532,8 +533,7 @@ static void open_line(struct parser *parser)
     chunk->regions_given = true;
     if (chunk->regions_count == REGIONS_MAX)
         fail(parser, "more than %d open regions", REGIONS_MAX);
-    struct region region = {number(parser, "depth", chunk->regions_count), name_of(parser, "name", 0),
-                            number(parser, "begin", 0)};
+    struct region region = {number(parser, "depth", chunk->regions_count), name_of(parser, "name", 0), number(parser, "begin", 0)};
     chunk->regions[chunk->regions_count++] = region;
     chunk->stream->regions[chunk->stream->regions_count++] = region;
     no_other_words(parser);
@@ -796,7 +796,7 @@ static void tasks_line(struct parser *parser)
     no_other_words(parser);
 }
 
-static const char *const account_keys[] = {"start_seq", "end_seq",    "delivered", "filtered",   "lost_full",
+static const char *const account_keys[] = {"start_seq",   "end_seq",    "delivered", "filtered",   "lost_full",
                                            "lost_nested", "lost_queue", "lost_late", "lost_stall", "sampled_out"};
 
 static void account_row(struct parser *parser, struct stream *stream)
@@ -835,16 +835,30 @@ static void account_line(struct parser *parser)
 static void trailer_line(struct parser *parser)
 {
     static const char *const ends[] = {"", "window", "bytes", "stopped", "client", "lease", "shutdown"};
-    static const char *const keys[] = {"end_ticks",   "end_mono_ns", "end_wall_ns", "streams",     "events",     "delivered",
-                                       "filtered",    "lost_full",   "lost_nested", "lost_queue",  "lost_late",  "lost_stall",
-                                       "sampled_out", "drainer_cpu_ns", "blocks",   "bytes"};
+    static const char *const keys[] = {"end_ticks",   "end_mono_ns",    "end_wall_ns", "streams",    "events",    "delivered",
+                                       "filtered",    "lost_full",      "lost_nested", "lost_queue", "lost_late", "lost_stall",
+                                       "sampled_out", "drainer_cpu_ns", "blocks",      "bytes"};
     rows_open(parser, 9);
     uint64_t end = number(parser, "end_ticks", parser->ticks_last);
     uint64_t hz = parser->ticks_per_second ? parser->ticks_per_second : 1;
     uint64_t end_ns = (uint64_t)((unsigned __int128)(end - parser->base_ticks) * 1000000000u / hz); /* wraps, as times do */
     const uint64_t *sums = parser->accounts;
-    const uint64_t otherwise[] = {end,     parser->base_mono + end_ns, parser->base_wall + end_ns, parser->account_rows, sums[0], sums[1],
-                                  sums[2], sums[3], sums[4], sums[5], sums[6], sums[7], sums[8], 0, parser->blocks, parser->out->len};
+    const uint64_t otherwise[] = {end,
+                                  parser->base_mono + end_ns,
+                                  parser->base_wall + end_ns,
+                                  parser->account_rows,
+                                  sums[0],
+                                  sums[1],
+                                  sums[2],
+                                  sums[3],
+                                  sums[4],
+                                  sums[5],
+                                  sums[6],
+                                  sums[7],
+                                  sums[8],
+                                  0,
+                                  parser->blocks,
+                                  parser->out->len};
     wire_varint(&parser->rows, reason_number(parser, find(parser, "reason"), ends, 7));
     numbers_write(parser, keys, otherwise, sizeof keys / sizeof keys[0]);
     no_other_words(parser);
@@ -977,11 +991,16 @@ static const struct {
     const char *verb;
     void (*line)(struct parser *parser);
 } verbs[] = {
-    {"thread", thread_line},   {"chunk", chunk_line},     {"open", open_line},       {"preamble", preamble_line},
-    {"header", header_line},   {"kind", kind_line},       {"note", note_line},       {"clock", clock_line},
-    {"names", names_line},     {"threads", threads_line}, {"loss", loss_line},       {"tasks", tasks_line},
-    {"account", account_line}, {"trailer", trailer_line}, {"end", end_line},         {"next", close_all},
-    {"raw", raw_line},         {"block", block_line},     {"extra", extra_line},     {"cut", cut_line},
+    {"thread", thread_line},   {"chunk", chunk_line},
+    {"open", open_line},       {"preamble", preamble_line},
+    {"header", header_line},   {"kind", kind_line},
+    {"note", note_line},       {"clock", clock_line},
+    {"names", names_line},     {"threads", threads_line},
+    {"loss", loss_line},       {"tasks", tasks_line},
+    {"account", account_line}, {"trailer", trailer_line},
+    {"end", end_line},         {"next", close_all},
+    {"raw", raw_line},         {"block", block_line},
+    {"extra", extra_line},     {"cut", cut_line},
     {"patch", patch_line},     {"sampled_out", sampled_out_line},
 };
 
@@ -1000,8 +1019,8 @@ static void line_read(struct parser *parser, char *line)
 
 static void parser_free(struct parser *parser)
 {
-    struct wire *const wires[] = {&parser->header_head, &parser->notes,  &parser->kinds_listed,
-                                  &parser->new_names,   &parser->rows, &parser->chunk.events};
+    struct wire *const wires[] = {&parser->header_head, &parser->notes, &parser->kinds_listed,
+                                  &parser->new_names,   &parser->rows,  &parser->chunk.events};
     for (size_t i = 0; i < sizeof wires / sizeof wires[0]; i++)
         wire_free(wires[i]);
     for (size_t i = 0; i < parser->names_count; i++)

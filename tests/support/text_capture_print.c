@@ -72,8 +72,8 @@ static int on_block(void *arg, uint8_t type, uint64_t at_bytes, const uint8_t *p
 {
     struct printer *printer = arg;
     (void)at_bytes;
-    if (type == printer->before && (type == TTAP__BLOCK_NAMES || type == TTAP__BLOCK_THREADS || type == TTAP__BLOCK_TASKS ||
-                                    type == TTAP__BLOCK_ACCOUNT))
+    if (type == printer->before &&
+        (type == TTAP__BLOCK_NAMES || type == TTAP__BLOCK_THREADS || type == TTAP__BLOCK_TASKS || type == TTAP__BLOCK_ACCOUNT))
         fputs("next\n", printer->out);
     printer->before = type;
     if (type > TTAP__BLOCK_TRAILER || type == 0) {
@@ -113,8 +113,8 @@ static size_t kinds_as_known(const struct ttap__header *header)
 {
     size_t count = sizeof known / sizeof known[0];
     for (size_t i = 0; i < count; i++)
-        if (i >= header->kinds_count || header->kinds[i].number != known[i].number ||
-            !text_is(header->kinds[i].name, known[i].name) || !text_is(header->kinds[i].fields, known[i].fields))
+        if (i >= header->kinds_count || header->kinds[i].number != known[i].number || !text_is(header->kinds[i].name, known[i].name) ||
+            !text_is(header->kinds[i].fields, known[i].fields))
             return 0;
     return count;
 }
@@ -129,8 +129,7 @@ static int on_header(void *arg, const struct ttap__header *header)
             "header clock=%s ticks_per_second=%llu base_ticks=%llu base_mono_ns=%llu base_wall_ns=%llu duration_ns=%llu groups=%llu "
             "pid=%llu cpus=%llu budget_bytes=%llu",
             clock_name(header->clock, buffer), llu(header->ticks_per_second), llu(header->base_ticks), llu(header->base_mono_ns),
-            llu(header->base_wall_ns), llu(header->duration_ns), llu(header->groups), llu(header->pid), llu(header->cpus),
-            llu(header->budget_bytes));
+            llu(header->base_wall_ns), llu(header->duration_ns), llu(header->groups), llu(header->pid), llu(header->cpus), llu(header->budget_bytes));
     print_text(printer->out, "exe", header->exe);
     print_text(printer->out, "sample", header->sample);
     print_text(printer->out, "producer", header->producer);
@@ -213,9 +212,9 @@ static void print_chunk_head(struct printer *printer, const struct ttap__events 
     fprintf(printer->out,
             "chunk thread=%llu level=%u first_seq=%llu base=%llu span=%llu count=%llu filtered=%llu delivered_before=%llu "
             "filtered_before=%llu lost_before=%llu sampled_out_before=%llu task=%llu",
-            llu(block->thread), block->level, llu(block->first_seq), llu(block->base_ticks), llu(block->span_ticks),
-            llu(block->count), llu(block->filtered), llu(block->delivered_before), llu(block->filtered_before),
-            llu(block->lost_before), llu(block->sampled_out_before), llu(block->task));
+            llu(block->thread), block->level, llu(block->first_seq), llu(block->base_ticks), llu(block->span_ticks), llu(block->count),
+            llu(block->filtered), llu(block->delivered_before), llu(block->filtered_before), llu(block->lost_before), llu(block->sampled_out_before),
+            llu(block->task));
     if (block->task) {
         fprintf(printer->out, " parent=%llu", llu(block->task_parent));
         print_name(printer, "kind", block->task_kind);
@@ -254,9 +253,9 @@ static int on_loss(void *arg, const struct ttap__loss_row *row)
     struct printer *printer = arg;
     char number[8];
     snprintf(number, sizeof number, "%u", row->reason);
-    fprintf(printer->out, "loss thread=%llu level=%u reason=%s first_seq=%llu lost=%llu filtered=%llu from=%llu to=%llu\n",
-            llu(row->thread), row->level, row->reason <= TTAP__LOSS_REASONS ? reasons[row->reason] : number, llu(row->first_seq),
-            llu(row->lost), llu(row->filtered), llu(row->from_ticks), llu(row->to_ticks));
+    fprintf(printer->out, "loss thread=%llu level=%u reason=%s first_seq=%llu lost=%llu filtered=%llu from=%llu to=%llu\n", llu(row->thread),
+            row->level, row->reason <= TTAP__LOSS_REASONS ? reasons[row->reason] : number, llu(row->first_seq), llu(row->lost), llu(row->filtered),
+            llu(row->from_ticks), llu(row->to_ticks));
     return 0;
 }
 
@@ -278,8 +277,8 @@ static void print_sums(FILE *out, uint64_t delivered, uint64_t filtered, const u
 static int on_account(void *arg, const struct ttap__account_row *row)
 {
     struct printer *printer = arg;
-    fprintf(printer->out, "account thread=%llu level=%u start_seq=%llu end_seq=%llu", llu(row->thread), row->level,
-            llu(row->start_seq), llu(row->end_seq));
+    fprintf(printer->out, "account thread=%llu level=%u start_seq=%llu end_seq=%llu", llu(row->thread), row->level, llu(row->start_seq),
+            llu(row->end_seq));
     print_sums(printer->out, row->delivered, row->filtered, row->lost, row->sampled_out);
     putc('\n', printer->out);
     return 0;
@@ -288,18 +287,25 @@ static int on_account(void *arg, const struct ttap__account_row *row)
 static int on_trailer(void *arg, const struct ttap__trailer *trailer)
 {
     struct printer *printer = arg;
-    fprintf(printer->out, "trailer reason=%llu end_ticks=%llu end_mono_ns=%llu end_wall_ns=%llu streams=%llu events=%llu",
-            llu(trailer->reason), llu(trailer->end_ticks), llu(trailer->end_mono_ns), llu(trailer->end_wall_ns),
-            llu(trailer->streams), llu(trailer->events));
+    fprintf(printer->out, "trailer reason=%llu end_ticks=%llu end_mono_ns=%llu end_wall_ns=%llu streams=%llu events=%llu", llu(trailer->reason),
+            llu(trailer->end_ticks), llu(trailer->end_mono_ns), llu(trailer->end_wall_ns), llu(trailer->streams), llu(trailer->events));
     print_sums(printer->out, trailer->delivered, trailer->filtered, trailer->lost, trailer->sampled_out);
-    fprintf(printer->out, " drainer_cpu_ns=%llu blocks=%llu bytes=%llu\n", llu(trailer->drainer_cpu_ns), llu(trailer->blocks),
-            llu(trailer->bytes));
+    fprintf(printer->out, " drainer_cpu_ns=%llu blocks=%llu bytes=%llu\n", llu(trailer->drainer_cpu_ns), llu(trailer->blocks), llu(trailer->bytes));
     return 0;
 }
 
 static const struct ttap__read_calls calls = {
-    .block = on_block, .header = on_header, .note = on_note, .clock = on_clock,     .name = on_name,       .thread = on_thread,
-    .events = on_events, .loss = on_loss,   .task = on_task, .account = on_account, .trailer = on_trailer,
+    .block = on_block,
+    .header = on_header,
+    .note = on_note,
+    .clock = on_clock,
+    .name = on_name,
+    .thread = on_thread,
+    .events = on_events,
+    .loss = on_loss,
+    .task = on_task,
+    .account = on_account,
+    .trailer = on_trailer,
 };
 
 bool text_capture_to_text(const void *bytes, size_t len, FILE *out)

@@ -197,7 +197,8 @@ int main(int argc, char **argv)
         return !spans_out || spans_write(atol(argv[2]), spans_out) || fclose(spans_out) != 0;
     }
     if (!direction) {
-        fprintf(stderr, "usage: ttap-text to-wire FILE.txt OUT | to-text FILE OUT | to-json FILE OUT | spans COUNT OUT   (- for standard input or output)\n");
+        fprintf(stderr,
+                "usage: ttap-text to-wire FILE.txt OUT | to-text FILE OUT | to-json FILE OUT | spans COUNT OUT   (- for standard input or output)\n");
         return 2;
     }
     size_t len;

@@ -39,10 +39,9 @@ static void *read_file(const char *path, size_t *size)
 
 static void print_tile(const struct validation_tile *tile)
 {
-    printf("  tile.%llu thread %llu: %llu delivered, %lld to %lld, %llu missing, %llu twice, %llu out of order, %s",
-           (unsigned long long)tile->number, (unsigned long long)tile->thread, (unsigned long long)tile->delivered,
-           (long long)tile->first_value, (long long)tile->last_value, (unsigned long long)tile->missing,
-           (unsigned long long)tile->duplicates, (unsigned long long)tile->order_violations,
+    printf("  tile.%llu thread %llu: %llu delivered, %lld to %lld, %llu missing, %llu twice, %llu out of order, %s", (unsigned long long)tile->number,
+           (unsigned long long)tile->thread, (unsigned long long)tile->delivered, (long long)tile->first_value, (long long)tile->last_value,
+           (unsigned long long)tile->missing, (unsigned long long)tile->duplicates, (unsigned long long)tile->order_violations,
            tile->covered ? "covered" : "not covered");
     if (tile->pure)
         printf(", window %lld to %lld", (long long)tile->start_value, (long long)tile->end_value);

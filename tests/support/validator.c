@@ -25,17 +25,7 @@
 enum { PREAMBLE_BYTES = 16, BLOCK_HEAD_BYTES = 8, MAX_PAYLOAD_BYTES = 1048576 };
 enum block { HEADER = 1, CLOCK, NAMES, THREADS, EVENTS, LOSS, TASKS, ACCOUNT, TRAILER };
 enum { LAST_LOSS_REASON = 5, LAST_END_REASON = 6, LEVEL_MAX = 7 };
-enum kind {
-    REGION_BEGIN = 1,
-    REGION_END,
-    REGION_END_AT,
-    REGION_END_OPEN,
-    COUNTER = 7,
-    TASK_BEGIN,
-    TASK_END,
-    TASK_ENTER,
-    TASK_ENTER_FULL
-};
+enum kind { REGION_BEGIN = 1, REGION_END, REGION_END_AT, REGION_END_OPEN, COUNTER = 7, TASK_BEGIN, TASK_END, TASK_ENTER, TASK_ENTER_FULL };
 enum label { LABEL_NAME, LABEL_VALUE, LABEL_TASK, LABEL_DEPTH, LABEL_LEVEL, LABELS };
 
 __extension__ typedef unsigned __int128 wide; /* sums of 64-bit numbers, which must not wrap */
@@ -249,8 +239,7 @@ void validation_wrong(struct validation *out, const char *rule, const char *form
     va_end(args);
 }
 
-__attribute__((format(printf, 4, 5))) static void complain(struct reading *r, int stage, const char *rule,
-                                                           const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void complain(struct reading *r, int stage, const char *rule, const char *format, ...)
 {
     struct complaint *complaint = &r->complaint;
     if (complaint->stage && complaint->stage <= stage)
@@ -580,8 +569,7 @@ static void broken(struct piece *run, const char *rule, uint64_t index)
     }
 }
 
-static void replay_region(struct reading *r, struct piece *run, uint64_t index, uint8_t means, const uint64_t *values,
-                          uint64_t ticks)
+static void replay_region(struct reading *r, struct piece *run, uint64_t index, uint8_t means, const uint64_t *values, uint64_t ticks)
 {
     struct open_region *top = stack_top(r);
     if (means == REGION_BEGIN) {
@@ -604,8 +592,7 @@ static void replay_task(struct reading *r, struct piece *run, uint8_t means, uin
 {
     if (means == TASK_ENTER && task && !run->filtered && !map_find(&r->chunk_tasks, task))
         complain(r, 7, "task-unknown", "thread %llu level %u at %llu: entered task %llu is not described in the block",
-                 (unsigned long long)run->thread, run->level, (unsigned long long)run->first_seq,
-                 (unsigned long long)task);
+                 (unsigned long long)run->thread, run->level, (unsigned long long)run->first_seq, (unsigned long long)task);
     if (means != TASK_ENTER && !map_find(&r->chunk_tasks, task))
         put(r, &r->chunk_tasks, task, 1);
     if (means == TASK_ENTER || means == TASK_ENTER_FULL)
@@ -650,8 +637,8 @@ static uint64_t get_field(struct reading *r, struct cursor *c, char code, uint64
     }
 }
 
-static void read_event(struct reading *r, struct cursor *c, struct piece *run, uint64_t index,
-                       const struct kind_row *kind, uint64_t ticks, uint64_t *last_task)
+static void read_event(struct reading *r, struct cursor *c, struct piece *run, uint64_t index, const struct kind_row *kind, uint64_t ticks,
+                       uint64_t *last_task)
 {
     const char *codes = (const char *)r->codes.items + kind->codes_at;
     uint64_t values[LABELS] = {0};
@@ -716,8 +703,8 @@ static void read_events(struct reading *r, struct cursor *c)
     if (c->failed)
         return;
     if (!map_find(&r->threads, run.thread))
-        complain(r, 1, "thread-unknown", "thread %llu level %u at %llu: the thread is not described",
-                 (unsigned long long)run.thread, run.level, (unsigned long long)run.first_seq);
+        complain(r, 1, "thread-unknown", "thread %llu level %u at %llu: the thread is not described", (unsigned long long)run.thread, run.level,
+                 (unsigned long long)run.first_seq);
     read_head_task(r, c, &run);
     run.head.open_ends = get_varint(c);
     read_head_regions(r, c, base_ticks);
@@ -731,9 +718,8 @@ static void read_events(struct reading *r, struct cursor *c)
         return;
     /* The sum wraps when time went back below the base. With filtered events the last may be one of theirs. */
     if (run.count && !run.filtered && last_ticks != base_ticks + span_ticks)
-        complain(r, 6, "span", "thread %llu level %u at %llu: the last event is at %llu, not %llu",
-                 (unsigned long long)run.thread, run.level, (unsigned long long)run.first_seq,
-                 (unsigned long long)last_ticks, (unsigned long long)(base_ticks + span_ticks));
+        complain(r, 6, "span", "thread %llu level %u at %llu: the last event is at %llu, not %llu", (unsigned long long)run.thread, run.level,
+                 (unsigned long long)run.first_seq, (unsigned long long)last_ticks, (unsigned long long)(base_ticks + span_ticks));
     add_piece(r, run);
 }
 
@@ -790,8 +776,7 @@ static bool read_block(struct reading *r, const uint8_t **at, const uint8_t *end
     if (r->damaged || r->check.no_memory)
         return false;
     if (left(&c) && r->minor == 0)
-        complain(r, 100, "extra-bytes", "%zu bytes beyond the fields of block %llu, type %u", left(&c),
-                 (unsigned long long)r->blocks, head[0]);
+        complain(r, 100, "extra-bytes", "%zu bytes beyond the fields of block %llu, type %u", left(&c), (unsigned long long)r->blocks, head[0]);
     if (r->complaint.stage)
         validation_wrong(r->check.out, r->complaint.rule, "%s", r->complaint.sentence);
     *at = c.end;
@@ -817,8 +802,7 @@ static void read_capture(struct reading *r, const uint8_t *bytes, size_t len)
     if (whole && at < end)
         validation_wrong(out, "after-trailer", "%zu bytes after the TRAILER", (size_t)(end - at));
     if (r->damaged)
-        validation_wrong(out, "damage", "block %llu at byte %llu does not decode", (unsigned long long)r->blocks,
-                         (unsigned long long)r->bytes);
+        validation_wrong(out, "damage", "block %llu at byte %llu does not decode", (unsigned long long)r->blocks, (unsigned long long)r->bytes);
 }
 
 /* Adding up */
@@ -856,10 +840,8 @@ static void check_row(struct validation *out, const struct account_row *row)
     for (int i = 0; i < ACCOUNT_COLUMNS - 1; i++)
         parts += row->columns[i];
     if (row->end_seq < row->start_seq || row->end_seq - row->start_seq != parts)
-        validation_wrong(out, "account-identity",
-                         "account of thread %llu level %u: %llu - %llu is not the sum of its parts",
-                         (unsigned long long)row->thread, row->level, (unsigned long long)row->end_seq,
-                         (unsigned long long)row->start_seq);
+        validation_wrong(out, "account-identity", "account of thread %llu level %u: %llu - %llu is not the sum of its parts",
+                         (unsigned long long)row->thread, row->level, (unsigned long long)row->end_seq, (unsigned long long)row->start_seq);
     out->rows_delivered += row->columns[0];
     out->rows_filtered += row->columns[1];
     for (int i = 0; i < LOSS_COLUMNS; i++)
@@ -873,8 +855,8 @@ static void check_rows(struct check *c)
     for (size_t i = 0; i < c->rows.used; i++) {
         check_row(c->out, &rows[i]);
         if (i && rows[i].thread && compare_rows(&rows[i - 1], &rows[i]) == 0)
-            validation_wrong(c->out, "account-again", "account of thread %llu level %u: a second row",
-                             (unsigned long long)rows[i].thread, rows[i].level);
+            validation_wrong(c->out, "account-again", "account of thread %llu level %u: a second row", (unsigned long long)rows[i].thread,
+                             rows[i].level);
     }
 }
 
@@ -888,8 +870,7 @@ struct stream {
     bool whole; /* has a row, and the capture a TRAILER: then all pieces must be there */
 };
 
-static void stream_wrong(struct check *c, const struct stream *s, const char *rule, const char *what, uint64_t a,
-                         uint64_t b)
+static void stream_wrong(struct check *c, const struct stream *s, const char *rule, const char *what, uint64_t a, uint64_t b)
 {
     char sentence[128];
     snprintf(sentence, sizeof(sentence), "%s (%llu, %llu)", what, (unsigned long long)a, (unsigned long long)b);
@@ -938,10 +919,8 @@ static void check_befores(struct check *c, const struct stream *s)
         start = known ? start : begin;
         known = true;
         if (begin != start)
-            stream_wrong(c, s, "before", "the head's account does not lead to the start", p->first_seq,
-                         (uint64_t)start);
-        if (p->sampled_out_before < sampled_out ||
-            (s->row && p->sampled_out_before > s->row->columns[ACCOUNT_COLUMNS - 1]))
+            stream_wrong(c, s, "before", "the head's account does not lead to the start", p->first_seq, (uint64_t)start);
+        if (p->sampled_out_before < sampled_out || (s->row && p->sampled_out_before > s->row->columns[ACCOUNT_COLUMNS - 1]))
             stream_wrong(c, s, "before", "sampled_out_before does not fit", p->first_seq, p->sampled_out_before);
         sampled_out = p->sampled_out_before;
         if (s->whole && (p->delivered_before != delivered || p->filtered_before != filtered))
@@ -960,8 +939,8 @@ static bool same_regions(struct check *c, const struct stream_state *left, const
     size_t expected = left->regions < HEAD_REGIONS_MAX ? left->regions : HEAD_REGIONS_MAX;
     if (lossy && listed->regions < expected)
         expected = listed->regions;
-    return listed->regions == expected && (!expected || memcmp(regions + left->regions_at, regions + listed->regions_at,
-                                                               expected * sizeof(*regions)) == 0);
+    return listed->regions == expected &&
+           (!expected || memcmp(regions + left->regions_at, regions + listed->regions_at, expected * sizeof(*regions)) == 0);
 }
 
 /* Only where nothing is hidden: filtered or sampled-out events may have changed what the next head says. */
@@ -976,13 +955,11 @@ static void check_heads(struct check *c, const struct stream *s)
         lossy |= p->reason != 0;
         if (before && !p->reason && p->first_seq == before->end_seq) {
             if (!same_regions(c, &before->tail, &p->head, lossy))
-                stream_wrong(c, s, "head-regions", "the head's regions are not those left open", p->first_seq,
-                             p->head.regions);
+                stream_wrong(c, s, "head-regions", "the head's regions are not those left open", p->first_seq, p->head.regions);
             if (!s->level && nothing_left_out && before->tail.task != p->head.task)
                 stream_wrong(c, s, "head-task", "the head's task is not the one left", p->first_seq, before->tail.task);
             if (before->tail.open_ends != p->head.open_ends)
-                stream_wrong(c, s, "head-open-ends", "the head's open_ends are not those left", p->first_seq,
-                             before->tail.open_ends);
+                stream_wrong(c, s, "head-open-ends", "the head's open_ends are not those left", p->first_seq, before->tail.open_ends);
         }
         before = !p->reason && !p->filtered ? p : NULL;
         if (before && p->broken_rule)
@@ -1020,8 +997,7 @@ static bool next_stream(const struct check *c, size_t *piece, size_t *row, struc
     s->pieces = has_piece ? pieces + *piece : NULL;
     s->row = order >= 0 ? rows + *row : NULL;
     s->count = 0;
-    for (; *piece < c->pieces.used && by_stream(pieces[*piece].thread, pieces[*piece].level, s->thread, s->level) == 0;
-         ++*piece)
+    for (; *piece < c->pieces.used && by_stream(pieces[*piece].thread, pieces[*piece].level, s->thread, s->level) == 0; ++*piece)
         s->count++;
     while (*row < c->rows.used && by_stream(rows[*row].thread, rows[*row].level, s->thread, s->level) == 0)
         ++*row;
@@ -1058,8 +1034,7 @@ static void check_rowless(struct check *c, const struct rowless *rowless)
     for (; shared_rows < c->rows.used && !rows[shared_rows].thread; shared_rows++)
         shared += rows[shared_rows].columns[0];
     if (shared != rowless->delivered || (rowless->streams && !shared_rows))
-        validation_wrong(c->out, "account-missing",
-                         "%llu events of streams without an account, %llu in rows of thread 0",
+        validation_wrong(c->out, "account-missing", "%llu events of streams without an account, %llu in rows of thread 0",
                          (unsigned long long)rowless->delivered, (unsigned long long)shared);
 }
 
@@ -1074,19 +1049,19 @@ static void check_trailer(struct reading *r)
             sums[k] += rows[i].columns[k];
     }
     if (r->trailer_streams != r->check.rows.used)
-        validation_wrong(out, "trailer-streams", "the TRAILER has %llu streams, ACCOUNT %zu rows",
-                         (unsigned long long)r->trailer_streams, r->check.rows.used);
+        validation_wrong(out, "trailer-streams", "the TRAILER has %llu streams, ACCOUNT %zu rows", (unsigned long long)r->trailer_streams,
+                         r->check.rows.used);
     bool same = r->trailer_events == events;
     for (int k = 0; k < ACCOUNT_COLUMNS; k++)
         same = same && r->trailer_columns[k] == sums[k];
     if (!same)
         validation_wrong(out, "trailer-sum", "the TRAILER's sums are not those of the ACCOUNT rows");
     if (r->trailer_blocks != r->blocks - 1)
-        validation_wrong(out, "trailer-blocks", "%llu blocks in the TRAILER, %llu before it",
-                         (unsigned long long)r->trailer_blocks, (unsigned long long)(r->blocks - 1));
+        validation_wrong(out, "trailer-blocks", "%llu blocks in the TRAILER, %llu before it", (unsigned long long)r->trailer_blocks,
+                         (unsigned long long)(r->blocks - 1));
     if (r->trailer_bytes != r->bytes)
-        validation_wrong(out, "trailer-bytes", "%llu bytes in the TRAILER, %llu before it",
-                         (unsigned long long)r->trailer_bytes, (unsigned long long)r->bytes);
+        validation_wrong(out, "trailer-bytes", "%llu bytes in the TRAILER, %llu before it", (unsigned long long)r->trailer_bytes,
+                         (unsigned long long)r->bytes);
 }
 
 static void sort(struct pile *pile, int (*compare)(const void *, const void *))

@@ -21,8 +21,8 @@ struct validation_tile {
     bool covered;              /* every hole between neighbours has as many lost, filtered or sampled-out events */
     bool told;                 /* the account of its (last) stream was told by itself, not merged with others */
     bool pure;                 /* its stream has nothing else, so value - sequence number is one constant, and then, if told: */
-    int64_t start_value; /* the value of the window's first sequence number; below 0: something else was lost first */
-    int64_t end_value;   /* one past the value of the window's last sequence number */
+    int64_t start_value;       /* the value of the window's first sequence number; below 0: something else was lost first */
+    int64_t end_value;         /* one past the value of the window's last sequence number */
 };
 
 enum validation_verdict {
@@ -40,7 +40,7 @@ struct validation {
     uint64_t lost_by[6];                /* of lost, by the number of its reason */
     uint64_t sampled_out;               /* sum over ACCOUNT rows, as are: */
     uint64_t rows_delivered, rows_filtered, rows_lost;
-    uint8_t end_reason;                 /* TRAILER's reason, 0 without */
+    uint8_t end_reason; /* TRAILER's reason, 0 without */
     uint64_t drainer_cpu_ns;
     struct validation_tile *tiles; /* in order of their numbers */
     size_t tile_count;

@@ -54,8 +54,7 @@ struct check {
     bool no_memory;
 };
 
-void validation_wrong(struct validation *out, const char *rule, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+void validation_wrong(struct validation *out, const char *rule, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Fills out->tiles. Pieces are sorted by thread, level and sequence number; nothing else is wrong so far. */
 void check_tiles(struct check *c);

@@ -67,8 +67,7 @@ static struct stream_books open_books(const struct check *c, size_t first)
 {
     const struct piece *pieces = c->pieces.items;
     struct stream_books books = {.first = first, .end = first, .row = row_of(c, &pieces[first])};
-    while (books.end < c->pieces.used && pieces[books.end].thread == pieces[first].thread &&
-           pieces[books.end].level == pieces[first].level) {
+    while (books.end < c->pieces.used && pieces[books.end].thread == pieces[first].thread && pieces[books.end].level == pieces[first].level) {
         const struct piece *p = &pieces[books.end++];
         books.delivered += p->reason ? 0 : p->count;
         books.tiles += p->tiles;
@@ -95,8 +94,7 @@ static signed_wide sampled_after(const struct check *c, const struct stream_book
     return books->row ? books->sampled_out : INT64_MAX; /* also without a rule of its own: what others left out as it joined */
 }
 
-static void look_at_run(struct check *c, const struct stream_books *books, size_t piece, uint64_t delivered_before,
-                        struct pile *sightings)
+static void look_at_run(struct check *c, const struct stream_books *books, size_t piece, uint64_t delivered_before, struct pile *sightings)
 {
     const struct piece *p = (const struct piece *)c->pieces.items + piece;
     const struct piece *first = (const struct piece *)c->pieces.items + books->first;
@@ -148,11 +146,9 @@ static int compare_values(const void *left, const void *right)
     return a->value < b->value ? -1 : a->value > b->value;
 }
 
-static void tile_wrong(struct check *c, const struct validation_tile *tile, const char *rule, const char *what,
-                       int64_t value)
+static void tile_wrong(struct check *c, const struct validation_tile *tile, const char *rule, const char *what, int64_t value)
 {
-    validation_wrong(c->out, rule, "tile.%llu: %s (at value %lld)", (unsigned long long)tile->number, what,
-                     (long long)value);
+    validation_wrong(c->out, rule, "tile.%llu: %s (at value %lld)", (unsigned long long)tile->number, what, (long long)value);
 }
 
 /* The pairwise comparison, one stream after the other. The order of sightings within a stream is that of its sequence
@@ -176,8 +172,7 @@ static void compare_neighbours(struct check *c, struct validation_tile *tile, co
 }
 
 /* Value and sequence number must rise together; that values do not rise more is what tile-hole says. */
-static void compare_pure(struct check *c, struct validation_tile *tile, const struct stream_books *books,
-                         const struct sighting *seen, size_t count)
+static void compare_pure(struct check *c, struct validation_tile *tile, const struct stream_books *books, const struct sighting *seen, size_t count)
 {
     const struct piece *pieces = c->pieces.items;
     uint64_t start_seq = books->row ? books->row->start_seq : pieces[books->first].first_seq;
@@ -223,8 +218,7 @@ static void check_tile(struct check *c, struct validation_tile *tile, struct sig
 {
     struct stream_books books[2];
     size_t streams = books_of(c, seen, count, books);
-    *tile = (struct validation_tile){
-        .number = seen[0].number, .thread = seen[0].thread, .delivered = count, .covered = true};
+    *tile = (struct validation_tile){.number = seen[0].number, .thread = seen[0].thread, .delivered = count, .covered = true};
     if (!streams) {
         tile->covered = false;
         tile_wrong(c, tile, "tile-threads", "one counter on two threads proves nothing", seen[0].value);
@@ -232,19 +226,16 @@ static void check_tile(struct check *c, struct validation_tile *tile, struct sig
     }
     count_values(c, tile, seen, count);
     compare_neighbours(c, tile, seen, count);
-    tile->pure =
-        streams == 1 && books[0].tiles == books[0].delivered && books[0].delivered == count && !books[0].hidden;
+    tile->pure = streams == 1 && books[0].tiles == books[0].delivered && books[0].delivered == count && !books[0].hidden;
     tile->told = books[streams - 1].row != NULL;
     if (tile->pure && !tile->order_violations && !tile->duplicates)
         compare_pure(c, tile, &books[0], seen, count);
     if (streams == 2) { /* a neighbour may be in the other stream: only the totals say something */
-        signed_wide gaps =
-            (signed_wide)books[0].undelivered + books[0].sampled_out + books[1].undelivered + books[1].sampled_out;
+        signed_wide gaps = (signed_wide)books[0].undelivered + books[0].sampled_out + books[1].undelivered + books[1].sampled_out;
         tile->covered = tile->missing <= gaps;
     }
     if (!tile->covered)
-        tile_wrong(c, tile, "tile-hole", "values are missing that no lost or filtered event accounts for",
-                   tile->first_value);
+        tile_wrong(c, tile, "tile-hole", "values are missing that no lost or filtered event accounts for", tile->first_value);
 }
 
 static size_t same_number(const struct sighting *seen, size_t count)

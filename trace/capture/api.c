@@ -254,7 +254,8 @@ void ttap_status_get(struct ttap_status *out)
         status.lease_expired = ttap__load(&arena->lease_expired);
         status.used_bytes = (uint64_t)ttap__load(&arena->chunks_made) * TTAP__CHUNK_BYTES;
     }
-    status.used_bytes += ttap__load(&ttap__pool_queues.used_bytes) + ttap__load(&ttap__pool_kept.used_bytes) + ttap__load(&ttap__pool_other.used_bytes);
+    status.used_bytes +=
+        ttap__load(&ttap__pool_queues.used_bytes) + ttap__load(&ttap__pool_kept.used_bytes) + ttap__load(&ttap__pool_other.used_bytes);
     status.size = size;
     memcpy(out, &status, size);
 }

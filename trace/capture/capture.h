@@ -32,17 +32,22 @@ enum ttap__sub_state {
 struct ttap__sub; /* one subscriber */
 
 struct ttap__sub_opts {
-    uint64_t duration_ns;  /* 0: until stopped */
-    uint64_t groups;       /* TTAP_GROUP_* */
-    uint64_t max_bytes;    /* window ends early after this many bytes were queued; 0: no limit */
-    const char *sample;    /* sampling rule, or NULL for the process-wide one */
-    bool keep;             /* a kept capture: bytes stay, ttap__sub_peek() reads them any number of times, ttap__sub_read() not allowed */
-    void (*ready)(void *arg); /* called on the drainer thread, no lock held, when a reader that saw 0 has something to read, or at the end. May be NULL. Must not call back into this file except sub_stop */
+    uint64_t duration_ns; /* 0: until stopped */
+    uint64_t groups;      /* TTAP_GROUP_* */
+    uint64_t max_bytes;   /* window ends early after this many bytes were queued; 0: no limit */
+    const char *sample;   /* sampling rule, or NULL for the process-wide one */
+    bool keep;            /* a kept capture: bytes stay, ttap__sub_peek() reads them any number of times, ttap__sub_read() not allowed */
+    void (*ready)(
+        void *
+            arg); /* called on the drainer thread, no lock held, when a reader that saw 0 has something to read, or at the end. May be NULL. Must not call back into this file except sub_stop */
     void *arg;
-    uint32_t samples_hz;   /* stacks of running threads, so often in a second of CPU time, and of long waits; 0: none, whatever groups says */
+    uint32_t samples_hz; /* stacks of running threads, so often in a second of CPU time, and of long waits; 0: none, whatever groups says */
 };
 #define TTAP__SAMPLES_HZ_MAX 1000u /* a kernel's tick takes at most as many */
-#define TTAP__SUB_OPTS_INIT {0, TTAP_GROUPS_ALL, 0, NULL, false, NULL, NULL, 0}
+#define TTAP__SUB_OPTS_INIT                                                                                                                          \
+    {                                                                                                                                                \
+        0, TTAP_GROUPS_ALL, 0, NULL, false, NULL, NULL, 0                                                                                            \
+    }
 
 /** Open a window. Starts the drainer if nobody listened. On return the window is open: events emitted after the call are in it.
  *  0, or -EINVAL (options), -EBUSY (ttap__captures_max() reached), -ENOMEM, -EAGAIN (no thread), -ENOSPC (keep: the pool is full of pinned captures).
@@ -67,12 +72,12 @@ void ttap__sub_stop(struct ttap__sub *sub, enum ttap__end why);
 /** Figures for progress bars and lists. */
 struct ttap__sub_info {
     enum ttap__sub_state state;
-    enum ttap__end why;      /* NONE while recording */
+    enum ttap__end why; /* NONE while recording */
     uint64_t started_unix_ns, duration_ns /* asked for */, elapsed_ns /* of the window */;
     uint64_t groups;
-    uint64_t bytes;          /* queued so far, read or not */
+    uint64_t bytes; /* queued so far, read or not */
     uint64_t events, delivered, filtered, lost, sampled_out;
-    uint64_t queued_bytes;   /* not yet read */
+    uint64_t queued_bytes; /* not yet read */
 };
 void ttap__sub_info(struct ttap__sub *sub, struct ttap__sub_info *out);
 

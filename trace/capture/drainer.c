@@ -42,25 +42,25 @@
 
 static struct {
     pthread_mutex_t mutex;
-    pthread_cond_t wake;     /* for the drainer */
-    pthread_cond_t changed;  /* for callers: a sub joined or was released */
+    pthread_cond_t wake;    /* for the drainer */
+    pthread_cond_t changed; /* for callers: a sub joined or was released */
     bool cond_ready;
     bool running, poked, stop_all;
     struct ttap__sub *joining;
-    unsigned open;           /* windows that count against captures_max */
+    unsigned open; /* windows that count against captures_max */
     unsigned captures_max;
-    uint64_t started;        /* captures, ever */
+    uint64_t started; /* captures, ever */
     /* Written by the drainer, read by status. */
     uint64_t events, lost, sampled_out, cpu_ns_before;
     pthread_t thread;
     /* Drainer only from here on. */
-    struct ttap__sub *subs;  /* their windows are open */
+    struct ttap__sub *subs; /* their windows are open */
     unsigned views;
     bool in_session, gate_open; /* gate_open: as set here; emitters may have closed it since */
-    bool may_close;          /* this drain is the last thing before windows end */
+    bool may_close;             /* this drain is the last thing before windows end */
     uint64_t idle_since_ns;
     uint32_t chunks_mapped;
-    uint32_t fulls;          /* full chunks seen by the last drain */
+    uint32_t fulls; /* full chunks seen by the last drain */
     uint64_t norecord_seen;
     struct ttap__follow **follow; /* [slot * 2 + level] */
 } engine = {.mutex = PTHREAD_MUTEX_INITIALIZER, .captures_max = TTAP__CAPTURES_MAX_DEFAULT};
@@ -292,8 +292,8 @@ struct position {
 };
 
 /* Pack @cells for the subscribers of one view. */
-static void pack_for_view(struct ttap__stream_id id, unsigned view, const struct ttap__view *wanted, struct ttap__follow *follow, const uint64_t *cell,
-                          unsigned cells, uint64_t base_ticks, struct position *at)
+static void pack_for_view(struct ttap__stream_id id, unsigned view, const struct ttap__view *wanted, struct ttap__follow *follow,
+                          const uint64_t *cell, unsigned cells, uint64_t base_ticks, struct position *at)
 {
     struct ttap__run *run = &scratch.run;
     for (unsigned done = 0; done < cells; done += run->cells) {
@@ -567,8 +567,8 @@ void ttap__source_events(const struct ttap__source *source, const struct ttap__s
     ttap__store(&engine.events, engine.events + from->count);
 }
 
-void ttap__source_lost(const struct ttap__source *source, uint32_t index, uint64_t number, uint64_t first_seq, uint64_t lost_events, uint64_t from_ticks,
-                       uint64_t to_ticks)
+void ttap__source_lost(const struct ttap__source *source, uint32_t index, uint64_t number, uint64_t first_seq, uint64_t lost_events,
+                       uint64_t from_ticks, uint64_t to_ticks)
 {
     struct ttap__stream_id id = {index, source->level, number};
     for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)

@@ -25,11 +25,11 @@
 
 /* One stream as one subscriber sees it. Drainer only. */
 struct ttap__account {
-    uint64_t uid;              /* 0: nothing yet */
+    uint64_t uid; /* 0: nothing yet */
     uint64_t start_seq, delivered, filtered, sampled_out;
     uint64_t lost[TTAP__LOSS_REASONS + 1];
-    uint32_t name_version;     /* of the THREADS row sent; 0: none */
-    bool pending;              /* a loss that could not be told yet, because the queue is full */
+    uint32_t name_version; /* of the THREADS row sent; 0: none */
+    bool pending;          /* a loss that could not be told yet, because the queue is full */
     uint64_t pending_seq, pending_lost, pending_filtered, pending_from, pending_to;
 };
 
@@ -57,31 +57,31 @@ struct ttap__sub {
     /* Under mutex. */
     struct ttap__queue queue;
     enum sub_phase phase;
-    enum ttap__end why;        /* set by sub_stop, or by the drainer */
-    bool waiting;              /* the reader saw 0: tell it */
+    enum ttap__end why; /* set by sub_stop, or by the drainer */
+    bool waiting;       /* the reader saw 0: tell it */
     struct ttap__sub_info shown;
-    bool cut;                  /* there was no memory for the trailer */
+    bool cut; /* there was no memory for the trailer */
     int join_error;
-    bool joined;               /* under engine.mutex: the window is open, or join_error says why not */
-    bool released;             /* under engine.mutex: the drainer will not touch it again */
+    bool joined;   /* under engine.mutex: the window is open, or join_error says why not */
+    bool released; /* under engine.mutex: the drainer will not touch it again */
     /* Drainer only. */
-    bool begun;                /* what is drained is for it */
-    bool over;                 /* its window ends in this tick */
-    bool full;                 /* max_bytes was reached: the window of every stream ends where it is now */
-    unsigned view_index;       /* subscribers that ask for the same share one packing */
+    bool begun;          /* what is drained is for it */
+    bool over;           /* its window ends in this tick */
+    bool full;           /* max_bytes was reached: the window of every stream ends where it is now */
+    unsigned view_index; /* subscribers that ask for the same share one packing */
     struct ttap__clock_pair start;
     uint64_t end_mono_ns;
     uint64_t next_clock_ns, clock_step_ns;
     uint64_t drainer_cpu_start_ns;
-    uint32_t names_sent;       /* all up to this one, but for: */
+    uint32_t names_sent; /* all up to this one, but for: */
     uint32_t names_skipped;
     uint32_t name_skipped[TTAP__NAMES_SKIPPED_MAX]; /* reserved, not filled in when their turn came */
     bool names_full_sent;
     uint32_t modules_sent, stacks_sent; /* all up to this one */
     uint64_t blocks;
-    struct ttap__accounts accounts;        /* [slot * 2 + level] */
+    struct ttap__accounts accounts;                             /* [slot * 2 + level] */
     struct ttap__accounts source_accounts[TTAP__SOURCE_LEVELS]; /* of each level [index in the source's table] */
-    struct ttap__account merged;   /* threads without a record, and rows that did not fit */
+    struct ttap__account merged;                                /* threads without a record, and rows that did not fit */
     struct ttap__sums sums;
 };
 
@@ -98,7 +98,8 @@ void ttap__sub_free(struct ttap__sub *sub);
 /* False: no memory for the header. */
 bool ttap__sub_begin(struct ttap__sub *sub, uint64_t drainer_cpu_ns);
 void ttap__sub_events(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t first_seq, const struct ttap__run *run);
-void ttap__sub_lost(struct ttap__sub *sub, struct ttap__stream_id id, enum ttap__loss why, uint64_t first_seq, uint64_t lost, uint64_t from_ticks, uint64_t to_ticks);
+void ttap__sub_lost(struct ttap__sub *sub, struct ttap__stream_id id, enum ttap__loss why, uint64_t first_seq, uint64_t lost, uint64_t from_ticks,
+                    uint64_t to_ticks);
 void ttap__sub_sampled_out(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t next_seq, uint64_t events);
 void ttap__sub_stream_over(struct ttap__sub *sub, struct ttap__stream_id id);
 void ttap__sub_clock(struct ttap__sub *sub, uint64_t now_ns);
@@ -134,9 +135,9 @@ bool ttap__kept_evict_one(void);
 void ttap__kept_after_fork(void);
 
 /* ---- drainer.c ---- */
-int ttap__engine_join(struct ttap__sub *sub);   /* returns when the window is open */
-void ttap__engine_part(struct ttap__sub *sub);  /* returns when the drainer has let go of it */
-void ttap__engine_poke(void);                   /* something to look at: a stop */
+int ttap__engine_join(struct ttap__sub *sub);  /* returns when the window is open */
+void ttap__engine_part(struct ttap__sub *sub); /* returns when the drainer has let go of it */
+void ttap__engine_poke(void);                  /* something to look at: a stop */
 void ttap__engine_status(struct ttap_status *status);
 void ttap__engine_after_fork(void);
 bool ttap__engine_idle(void);

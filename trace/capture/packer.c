@@ -37,7 +37,7 @@ struct packer {
     uint64_t last_task;
     uint32_t visible_regions;
     uint32_t beyond_here; /* regions deeper than the table that this run began: its reader knows them */
-    bool shown; /* the current task, if any, is kept by this view */
+    bool shown;           /* the current task, if any, is kept by this view */
     uint64_t described[DESCRIBED];
 };
 

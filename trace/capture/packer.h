@@ -25,9 +25,9 @@ struct ttap__open_region {
 struct ttap__follow {
     uint64_t task, task_parent, task_start_ticks;
     uint32_t task_kind, task_root_kind, task_draw;
-    uint32_t open_ends;       /* regions that ended here but began before recording */
+    uint32_t open_ends; /* regions that ended here but began before recording */
     uint32_t regions;
-    uint32_t regions_beyond;  /* open, but deeper than this table */
+    uint32_t regions_beyond; /* open, but deeper than this table */
     struct ttap__open_region region[TTAP__REGION_STACK];
 };
 
@@ -39,10 +39,10 @@ struct ttap__run {
     unsigned cells;           /* consumed */
     uint32_t count, filtered; /* events for this view; events passed over */
     uint64_t base_ticks, last_ticks;
-    uint64_t lost_nested;     /* not 0: the run ended at a mark, up to which the stream had lost this many */
-    bool damaged;             /* the run ended at a cell that makes no sense */
+    uint64_t lost_nested; /* not 0: the run ended at a mark, up to which the stream had lost this many */
+    bool damaged;         /* the run ended at a cell that makes no sense */
     size_t head_bytes, event_bytes;
-    unsigned char head[TTAP__RUN_HEAD_BYTES_MAX];   /* task, open_ends, regions at the run's start */
+    unsigned char head[TTAP__RUN_HEAD_BYTES_MAX]; /* task, open_ends, regions at the run's start */
     unsigned char events[TTAP__PACKED_BYTES_MAX];
 };
 

@@ -11,7 +11,7 @@
 
 struct ttap__sampling {
     struct ttap__keep keep;
-    struct ttap__limits limits; /* of the process-wide rule; a capture's own has none */
+    struct ttap__limits limits;           /* of the process-wide rule; a capture's own has none */
     char text[TTAP__SAMPLING_TEXT_BYTES]; /* as it was given */
 };
 

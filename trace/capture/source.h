@@ -27,7 +27,7 @@ struct ttap__source_thread {
 };
 
 struct ttap__source {
-    const char *name;      /* as in the status, and after "source." in the notes of a capture */
+    const char *name; /* as in the status, and after "source." in the notes of a capture */
     uint64_t groups;
     uint32_t level;
     /* Somebody is about to ask for a window, or for the status: on that thread of the program, before anything else. May be NULL. */
@@ -61,7 +61,7 @@ extern const struct ttap__source *const ttap__sources_linked[];
 
 /* A run of packed events of one thread, all at or behind @first_ns: to every window that wants the source's groups and has begun by then. */
 struct ttap__source_run {
-    uint32_t index;        /* of the thread in the source's table */
+    uint32_t index; /* of the thread in the source's table */
     uint64_t number;
     uint64_t first_seq, first_ns, base_ticks, last_ticks;
     uint32_t count;

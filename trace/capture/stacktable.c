@@ -10,10 +10,10 @@
 #include "engine.h"
 #include "stacks.h"
 
-#define BUCKETS 8192u           /* a power of two: two stacks in each at most, on average */
+#define BUCKETS 8192u /* a power of two: two stacks in each at most, on average */
 #define PROCESSES_MAX 1024u
-#define RANGES_MAX 16384u       /* executable mappings of one process; one with more has generated code, which has no names anyway */
-#define READ_AGAIN_NS 100000000u  /* not sooner, for an address that was not known */
+#define RANGES_MAX 16384u          /* executable mappings of one process; one with more has generated code, which has no names anyway */
+#define READ_AGAIN_NS 100000000u   /* not sooner, for an address that was not known */
 #define READ_ANYWAY_NS 1000000000u /* libraries come and go */
 
 struct range {
@@ -33,7 +33,7 @@ static struct {
     uint32_t stacks, stacks_room;
     uint64_t *frame;
     uint32_t frames, frames_room;
-    uint32_t *bucket; /* number of the first; BUCKETS of them */
+    uint32_t *bucket;            /* number of the first; BUCKETS of them */
     struct ttap__module *module; /* [number - 1] */
     uint32_t modules, modules_room;
     struct process *process;
@@ -99,7 +99,8 @@ static uint32_t module_number(const struct range *range, const char *path, int p
         if (is_same(&table.module[i], range, path))
             return i + 1;
     size_t bytes = strlen(path) + 1;
-    if (!one_more((void **)&table.module, &table.modules_room, table.modules, 1, TTAP__MODULES_MAX, sizeof(*table.module)) || !ttap__budget_take(bytes))
+    if (!one_more((void **)&table.module, &table.modules_room, table.modules, 1, TTAP__MODULES_MAX, sizeof(*table.module)) ||
+        !ttap__budget_take(bytes))
         return 0;
     char *copy = malloc(bytes);
     if (!copy) {

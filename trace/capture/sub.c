@@ -206,7 +206,8 @@ static void put_stack_row(struct ttap__out *out, uint32_t number)
 }
 
 /* Rows of one table from *@sent on, as many as one block takes. */
-static bool send_row_block(struct ttap__sub *sub, enum ttap__block type, void (*put_row)(struct ttap__out *out, uint32_t number), uint32_t *sent, uint32_t made)
+static bool send_row_block(struct ttap__sub *sub, enum ttap__block type, void (*put_row)(struct ttap__out *out, uint32_t number), uint32_t *sent,
+                           uint32_t made)
 {
     unsigned char rows[BLOCK_BYTES], block[BLOCK_BYTES + 32];
     struct ttap__out row = ttap__out_of(rows, sizeof(rows));
@@ -308,7 +309,8 @@ static bool send_source_thread(struct ttap__sub *sub, struct ttap__stream_id id,
     if (thread.name_version == account->name_version)
         return true;
     char name[TTAP__THREAD_NAME_BYTES];
-    if (!told_by_slot(sub, thread.number) && !put_thread(sub, thread.number, thread.pid, thread.tid, name, kernel_name_of(thread.pid, thread.tid, name)))
+    if (!told_by_slot(sub, thread.number) &&
+        !put_thread(sub, thread.number, thread.pid, thread.tid, name, kernel_name_of(thread.pid, thread.tid, name)))
         return false;
     account->name_version = thread.name_version;
     return true;
@@ -413,7 +415,8 @@ static bool tell_pending(struct ttap__sub *sub, struct ttap__stream_id id, struc
         return true;
     if (!send_thread(sub, id, a) && how != PUT_ALWAYS)
         return false;
-    if (!send_loss(sub, number_of(id), id.level, TTAP__LOSS_QUEUE, a->pending_seq, a->pending_lost, a->pending_filtered, a->pending_from, a->pending_to, how))
+    if (!send_loss(sub, number_of(id), id.level, TTAP__LOSS_QUEUE, a->pending_seq, a->pending_lost, a->pending_filtered, a->pending_from,
+                   a->pending_to, how))
         return false;
     a->pending = false;
     return true;
@@ -434,7 +437,8 @@ static void lose_to_queue(struct ttap__account *a, uint64_t first_seq, uint64_t 
     a->filtered += filtered;
 }
 
-static bool send_events(struct ttap__sub *sub, struct ttap__stream_id id, const struct ttap__account *a, uint64_t first_seq, const struct ttap__run *run)
+static bool send_events(struct ttap__sub *sub, struct ttap__stream_id id, const struct ttap__account *a, uint64_t first_seq,
+                        const struct ttap__run *run)
 {
     unsigned char front[160];
     struct ttap__out out = ttap__out_of(front, sizeof(front));
@@ -467,7 +471,8 @@ void ttap__sub_events(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t
         show(sub, 0, run->filtered, run->count, 0);
         return;
     }
-    if (tell_pending(sub, id, a, PUT_EVENTS) && send_thread(sub, id, a) && send_names(sub) && send_stacks(sub) && send_events(sub, id, a, first_seq, run)) {
+    if (tell_pending(sub, id, a, PUT_EVENTS) && send_thread(sub, id, a) && send_names(sub) && send_stacks(sub) &&
+        send_events(sub, id, a, first_seq, run)) {
         a->delivered += run->count;
         a->filtered += run->filtered;
         show(sub, run->count, run->filtered, 0, 0);
@@ -477,7 +482,8 @@ void ttap__sub_events(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t
     show(sub, 0, run->filtered, run->count, 0);
 }
 
-void ttap__sub_lost(struct ttap__sub *sub, struct ttap__stream_id id, enum ttap__loss why, uint64_t first_seq, uint64_t lost, uint64_t from_ticks, uint64_t to_ticks)
+void ttap__sub_lost(struct ttap__sub *sub, struct ttap__stream_id id, enum ttap__loss why, uint64_t first_seq, uint64_t lost, uint64_t from_ticks,
+                    uint64_t to_ticks)
 {
     if (!sub->begun || sub->full)
         return;
@@ -729,8 +735,7 @@ static bool write_pending_call(struct ttap__out *out, uint32_t index, const stru
 {
     uint64_t op = ttap__load_acquire(&slot->call); /* release: ttap__call_begin() */
     uint64_t start_ticks = ttap__load(&slot->call_start), object = ttap__load_acquire(&slot->call_object);
-    if (!op || op >= sizeof(ops) / sizeof(ops[0]) || !ops[op].name || ttap__load(&slot->call) != op ||
-        ttap__load(&slot->call_start) != start_ticks)
+    if (!op || op >= sizeof(ops) / sizeof(ops[0]) || !ops[op].name || ttap__load(&slot->call) != op || ttap__load(&slot->call_start) != start_ticks)
         return false;
     ttap__out_varint(out, ttap__slot_number(index, ttap__load(&slot->uid)));
     unsigned kind = ops[op].kind == TTAP__FILE_CALL && is_socket(ttap__load(&slot->pid), object) ? TTAP__NET_CALL : ops[op].kind;

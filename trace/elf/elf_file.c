@@ -76,7 +76,8 @@ static size_t build_id_among(const uint8_t *notes, size_t len, uint8_t out[TTAP_
         size_t name = at, description = name + padded(note.n_namesz);
         if (note.n_namesz > len || note.n_descsz > len || description > len || note.n_descsz > len - description)
             return 0;
-        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && memcmp(notes + name, "GNU", 4) == 0 && note.n_descsz <= TTAP__BUILD_ID_BYTES_MAX) {
+        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && memcmp(notes + name, "GNU", 4) == 0 &&
+            note.n_descsz <= TTAP__BUILD_ID_BYTES_MAX) {
             memcpy(out, notes + description, note.n_descsz);
             return note.n_descsz;
         }
@@ -125,8 +126,8 @@ static bool section_at(const struct ttap__elf_bytes *file, const Elf64_Ehdr *hea
 static bool find_table(const struct ttap__elf_bytes *file, const Elf64_Ehdr *header, uint32_t type, Elf64_Shdr *table)
 {
     for (uint32_t i = 0; i < header->e_shnum; i++)
-        if (section_at(file, header, i, table) && table->sh_type == type && table->sh_entsize == sizeof(Elf64_Sym) && table->sh_size >= sizeof(Elf64_Sym) &&
-            table->sh_offset <= file->size && table->sh_size <= file->size - table->sh_offset)
+        if (section_at(file, header, i, table) && table->sh_type == type && table->sh_entsize == sizeof(Elf64_Sym) &&
+            table->sh_size >= sizeof(Elf64_Sym) && table->sh_offset <= file->size && table->sh_size <= file->size - table->sh_offset)
             return true;
     return false;
 }

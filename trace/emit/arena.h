@@ -45,19 +45,19 @@
 
 /* ---- Chunks ---- */
 struct ttap__chunk {
-    uint32_t next;         /* index + 1 of the next in its list; 0 ends it */
-    uint32_t slot;         /* whose events */
-    uint32_t level;        /* 0 or 1 */
-    uint32_t serial;       /* 1, 2, 3, ... within the stream and session */
-    uint32_t used;         /* cells, once full */
-    uint32_t session;      /* in which it was taken */
-    uint64_t uid;          /* the thread's number */
-    uint64_t base_ticks;   /* 64-bit time at which it was taken; cells carry the low 56 bits */
-    uint64_t lost_before;  /* the stream's lost_full when it was taken */
-    uint64_t task[5];      /* the thread's current task then: id, parent, draw << 32 | kind, root kind, start */
+    uint32_t next;           /* index + 1 of the next in its list; 0 ends it */
+    uint32_t slot;           /* whose events */
+    uint32_t level;          /* 0 or 1 */
+    uint32_t serial;         /* 1, 2, 3, ... within the stream and session */
+    uint32_t used;           /* cells, once full */
+    uint32_t session;        /* in which it was taken */
+    uint64_t uid;            /* the thread's number */
+    uint64_t base_ticks;     /* 64-bit time at which it was taken; cells carry the low 56 bits */
+    uint64_t lost_before;    /* the stream's lost_full when it was taken */
+    uint64_t task[5];        /* the thread's current task then: id, parent, draw << 32 | kind, root kind, start */
     uint64_t sampled_before; /* the stream's sampled_out then */
-    uint64_t sampled_until; /* and when it was handed over */
-    uint32_t depth;        /* regions that were open when the chunk before this one ended and still are */
+    uint64_t sampled_until;  /* and when it was handed over */
+    uint32_t depth;          /* regions that were open when the chunk before this one ended and still are */
     uint32_t unused_[5];
     uint64_t cells[TTAP__CHUNK_CELLS * 2];
 };
@@ -72,19 +72,18 @@ _Static_assert(sizeof(struct ttap__chunk) == TTAP__CHUNK_BYTES, "a chunk's head 
 _Static_assert(TTAP__CHUNK_CELLS < TTAP__PUB_HANDED_OVER, "the flag is above the largest count");
 #define TTAP__PUB_SERIAL(p) ((uint32_t)((p) >> TTAP__PUB_USED_BITS) & ((1u << TTAP__PUB_SERIAL_BITS) - 1))
 #define TTAP__PUB_CHUNK(p) ((uint32_t)((p) >> (TTAP__PUB_USED_BITS + TTAP__PUB_SERIAL_BITS)))
-#define TTAP__PUB(chunk, serial) \
-    ((uint64_t)(chunk) << (TTAP__PUB_USED_BITS + TTAP__PUB_SERIAL_BITS) | (uint64_t)(serial) << TTAP__PUB_USED_BITS)
+#define TTAP__PUB(chunk, serial) ((uint64_t)(chunk) << (TTAP__PUB_USED_BITS + TTAP__PUB_SERIAL_BITS) | (uint64_t)(serial) << TTAP__PUB_USED_BITS)
 
 /* ---- Slots: the shared half of a thread ---- */
 enum ttap__slot_state { TTAP__SLOT_FREE, TTAP__SLOT_LIVE, TTAP__SLOT_ENDED };
 
 struct ttap__slot_stream {
-    uint64_t published;    /* written by the owner; by the drainer only to 0, gate closed and busy 0 */
-    uint64_t busy;         /* the owner's stack pointer while it is between testing the gate and publishing, else 0 */
-    uint32_t dirty;        /* the session it was used in; the drainer has to look */
-    uint64_t lost_full;    /* owner only, rising, for the slot's life */
-    uint64_t lost_nested;  /* stream 1: a second handler found it busy */
-    uint64_t sampled_out;  /* owner only */
+    uint64_t published;   /* written by the owner; by the drainer only to 0, gate closed and busy 0 */
+    uint64_t busy;        /* the owner's stack pointer while it is between testing the gate and publishing, else 0 */
+    uint32_t dirty;       /* the session it was used in; the drainer has to look */
+    uint64_t lost_full;   /* owner only, rising, for the slot's life */
+    uint64_t lost_nested; /* stream 1: a second handler found it busy */
+    uint64_t sampled_out; /* owner only */
 };
 
 /* It takes a jump out of the few instructions that hand a chunk over to make one, and the drainer's next tick takes it. */
@@ -95,30 +94,30 @@ _Static_assert(sizeof(struct ttap_task) == 56, "a task is whole words");
 
 /* What the drainer has taken note of; written by the drainer alone. */
 struct ttap__slot_drained {
-    uint64_t uid;          /* whose events next_seq counts */
-    uint64_t next_seq;     /* of the stream's next event, since the thread began */
+    uint64_t uid;                                 /* whose events next_seq counts */
+    uint64_t next_seq;                            /* of the stream's next event, since the thread began */
     uint64_t lost_full, lost_nested, sampled_out; /* of the owner's counters */
-    uint64_t last_ticks;   /* of the last event, or the session's start */
-    uint32_t serial;       /* the last chunk that is done */
-    uint32_t used;         /* cells that are done of the one after it */
-    uint32_t gap;          /* lost_full rose since that chunk: the next one's head tells how things stand */
+    uint64_t last_ticks;                          /* of the last event, or the session's start */
+    uint32_t serial;                              /* the last chunk that is done */
+    uint32_t used;                                /* cells that are done of the one after it */
+    uint32_t gap;                                 /* lost_full rose since that chunk: the next one's head tells how things stand */
 };
 
 struct ttap__slot {
     struct ttap__slot_stream stream[2];
     struct ttap__slot_drained drained[2];
-    uint32_t state;        /* enum ttap__slot_state */
-    uint32_t next;         /* in the free or ended list */
-    uint64_t uid;          /* never reused; 0 while free */
+    uint32_t state; /* enum ttap__slot_state */
+    uint32_t next;  /* in the free or ended list */
+    uint64_t uid;   /* never reused; 0 while free */
     int32_t pid, tid;
-    uint32_t name_version; /* odd while the owner writes name */
-    uint64_t call;         /* the hooked call its thread is in (enum ttap__op of trace/hooks); 0: none, or no hooks */
-    uint64_t call_object, call_frame; /* on what; and on which stack frame the note was made */
-    uint64_t call_start;   /* ticks; 0 if nobody recorded when it was made */
+    uint32_t name_version;                          /* odd while the owner writes name */
+    uint64_t call;                                  /* the hooked call its thread is in (enum ttap__op of trace/hooks); 0: none, or no hooks */
+    uint64_t call_object, call_frame;               /* on what; and on which stack frame the note was made */
+    uint64_t call_start;                            /* ticks; 0 if nobody recorded when it was made */
     uint64_t alloc_calls, alloc_bytes, alloc_frees; /* by the owner's hooks, while somebody wants to know */
-    uint64_t task[TTAP__TASK_WORDS]; /* struct ttap_task of the current task. Word 0, its id, is 0 while the others change */
+    uint64_t task[TTAP__TASK_WORDS];                /* struct ttap_task of the current task. Word 0, its id, is 0 while the others change */
     char name[TTAP__THREAD_NAME_BYTES];
-    char comm[16];         /* members only: the kernel's name when it attached, for after it is gone */
+    char comm[16]; /* members only: the kernel's name when it attached, for after it is gone */
     /* By level: published, of full chunks of which their owner cannot know whether they are listed, see mend() in emit.c. 0: free. */
     uint64_t orphan[2][TTAP__ORPHANS_MAX];
 } __attribute__((aligned(64)));
@@ -131,21 +130,21 @@ extern uint32_t ttap__light_busy;
 
 struct ttap__stream {
     struct ttap__slot_stream *shared; /* NULL in the record of a thread that has none, and in forked children */
-    uint64_t *cell;         /* where the next event goes */
+    uint64_t *cell;                   /* where the next event goes */
     uint64_t *end;
-    uint64_t publish;       /* the value to store into shared->published, for everything written so far */
-    uint64_t epoch;         /* high half of the gate when ttap__refresh() last ran */
-    uint32_t depth;         /* open regions */
-    uint32_t low_depth;     /* to which regions ended that no cell told of: they were lost, or of a task that nobody keeps */
+    uint64_t publish;   /* the value to store into shared->published, for everything written so far */
+    uint64_t epoch;     /* high half of the gate when ttap__refresh() last ran */
+    uint32_t depth;     /* open regions */
+    uint32_t low_depth; /* to which regions ended that no cell told of: they were lost, or of a task that nobody keeps */
 #define TTAP__LOW_DEPTH_NONE UINT32_MAX
-    uint32_t told_depth;    /* regions that were open when a task that nobody keeps was entered; else UINT32_MAX */
-    uint32_t serial;        /* of the chunk at hand */
+    uint32_t told_depth; /* regions that were open when a task that nobody keeps was entered; else UINT32_MAX */
+    uint32_t serial;     /* of the chunk at hand */
     uint32_t session;
     uint32_t level;
     uint64_t nested_marked; /* stream 1: how much of lost_nested the cells already tell */
     uint64_t task_marked;   /* the task that the cells tell is current, or: */
 #define TTAP__TASK_MARKED_NONE UINT64_MAX
-    uint32_t marks;         /* look for something to tell before the next event: always in stream 1, see ttap__emission_mark() */
+    uint32_t marks; /* look for something to tell before the next event: always in stream 1, see ttap__emission_mark() */
 };
 
 struct ttap__record {
@@ -157,12 +156,12 @@ struct ttap__record {
     struct ttap__slot *slot;
     uint64_t next_task_id;
     uint32_t slot_index;
-    uint32_t muted;          /* the current task is kept by nobody */
-    uint64_t seen_gate;      /* as stream 0 saw it last */
-    uint64_t enter_epoch;    /* when a task was entered last while somebody listened */
+    uint32_t muted;       /* the current task is kept by nobody */
+    uint64_t seen_gate;   /* as stream 0 saw it last */
+    uint64_t enter_epoch; /* when a task was entered last while somebody listened */
     uint32_t exit_rounds;
-    uint32_t nested;         /* events met inside others, for was_left() */
-    uint64_t entering;       /* the stack pointer while another task becomes the current one and its event is not written yet, else 0 */
+    uint32_t nested;   /* events met inside others, for was_left() */
+    uint64_t entering; /* the stack pointer while another task becomes the current one and its event is not written yet, else 0 */
 } __attribute__((aligned(64)));
 _Static_assert(offsetof(struct ttap__record, stream[0].depth) + sizeof(uint32_t) <= 64, "one cache line for an event");
 
@@ -206,8 +205,8 @@ static inline struct ttap_task ttap__slot_task(const struct ttap__slot *slot)
 
 /* ---- Sampling, as emitters see it: what at least one subscriber keeps ---- */
 struct ttap__keep_rule {
-    uint32_t kind;           /* name id of a root task's kind */
-    uint64_t below;          /* kept when draw < below */
+    uint32_t kind;  /* name id of a root task's kind */
+    uint64_t below; /* kept when draw < below */
 };
 struct ttap__keep {
     uint64_t otherwise;
@@ -233,7 +232,7 @@ struct ttap__limits {
 /* ---- Names ---- */
 struct ttap__name_entry {
     uint32_t offset;
-    uint32_t len_plus_1;     /* stored last (release): 0 means not ready */
+    uint32_t len_plus_1; /* stored last (release): 0 means not ready */
     uint32_t hash;
 };
 
@@ -256,14 +255,14 @@ struct ttap__arena {
     uint32_t slots_made;
     uint32_t next_queue_id;
     uint64_t next_uid;
-    uint64_t lost_norecord;    /* events of threads without a record */
-    uint64_t trace_seed[2];    /* for W3C ids */
-    uint32_t names_made;       /* ids 1 .. names_made */
+    uint64_t lost_norecord; /* events of threads without a record */
+    uint64_t trace_seed[2]; /* for W3C ids */
+    uint32_t names_made;    /* ids 1 .. names_made */
     uint32_t name_text_used;
     uint64_t names_full;
-    uint32_t keep_index;       /* which of keep[] is in force */
+    uint32_t keep_index; /* which of keep[] is in force */
     struct ttap__keep keep[2];
-    uint32_t limits_index;     /* which of limits[] is in force */
+    uint32_t limits_index; /* which of limits[] is in force */
     struct ttap__limits limits[2];
     uint64_t limit_due_ticks[TTAP_NAMES_MAX + 2]; /* by kind: when its next root task would be due if they came evenly, see buckets.c */
     uint32_t name_hash[TTAP__NAME_HASH_SLOTS];
@@ -272,8 +271,8 @@ struct ttap__arena {
     struct ttap__slot slot[TTAP__THREADS_MAX];
 };
 
-extern struct ttap__arena *ttap__arena_base;       /* NULL until first needed; set once, see ttap__arena() */
-extern struct ttap__chunk *ttap__chunks;            /* chunks_limit of them */
+extern struct ttap__arena *ttap__arena_base; /* NULL until first needed; set once, see ttap__arena() */
+extern struct ttap__chunk *ttap__chunks;     /* chunks_limit of them */
 
 /* This thread's record. Initial-exec: no lazy allocation at the first touch in a signal handler. Never NULL: points to
  * ttap__no_record, all zero, until the thread attaches, so that the fast path needs one test for "none" and "wiped". */

@@ -105,8 +105,8 @@ static bool mend(struct ttap__stream *s, struct ttap__slot_stream *shared, uint3
     s->end = continues ? ttap__chunks[chunk - 1].cells + 2 * TTAP__CHUNK_CELLS : NULL;
     s->publish = published;
     s->serial = TTAP__PUB_SERIAL(published);
-    s->epoch = UINT64_MAX;         /* refresh */
-    s->nested_marked = UINT64_MAX; /* tell again */
+    s->epoch = UINT64_MAX;                                            /* refresh */
+    s->nested_marked = UINT64_MAX;                                    /* tell again */
     s->task_marked = level ? UINT64_MAX : ttap__load(&slot->task[0]); /* a change of task that was left half-way is not told */
     uint32_t session = ttap__load(&ttap__arena_here()->session);
     if (s->session == session)

@@ -196,8 +196,7 @@ static inline void ttap__emission_publish(struct ttap__emission *e, unsigned cel
 static inline __attribute__((always_inline)) bool ttap__fast_passes_by(struct ttap__record *rec)
 {
     struct ttap__slot_stream *shared = rec->stream[0].shared;
-    if (ttap__unlikely(!rec->muted || !shared || ttap__load(&shared->busy) || ttap__load(&ttap_gate) != rec->seen_gate ||
-                       !ttap__is_still_muted(rec)))
+    if (ttap__unlikely(!rec->muted || !shared || ttap__load(&shared->busy) || ttap__load(&ttap_gate) != rec->seen_gate || !ttap__is_still_muted(rec)))
         return false;
     ttap__count_one(&shared->sampled_out);
     return true;
@@ -230,7 +229,7 @@ static inline __attribute__((always_inline)) bool ttap__fast_open(struct ttap__f
 }
 
 static inline __attribute__((always_inline)) void ttap__fast_show(struct ttap__fast *f, struct ttap__record *rec, unsigned kind, uint64_t first_arg,
-                                                                   unsigned cells)
+                                                                  unsigned cells)
 {
     struct ttap__stream *s = &rec->stream[0];
     ttap__store(&f->cell[0], ttap__ticks_counter() << 8 | kind);
@@ -245,8 +244,8 @@ static inline __attribute__((always_inline)) void ttap__fast_close(struct ttap__
     ttap__store_release(&f->shared->busy, 0); /* as in ttap__emission_close() */
 }
 
-static inline __attribute__((always_inline)) void ttap__fast_publish(struct ttap__fast *f, struct ttap__record *rec, unsigned kind, uint64_t first_arg,
-                                                                      unsigned cells)
+static inline __attribute__((always_inline)) void ttap__fast_publish(struct ttap__fast *f, struct ttap__record *rec, unsigned kind,
+                                                                     uint64_t first_arg, unsigned cells)
 {
     ttap__fast_show(f, rec, kind, first_arg, cells);
     ttap__fast_close(f);

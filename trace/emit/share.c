@@ -17,7 +17,7 @@ struct card {
     uint64_t arena_bytes, chunk_bytes; /* of the library that laid it out: all members are of one build */
     uint32_t chunks;
     int32_t clock_kind;
-    uint32_t global_barrier;           /* the keeper puts barriers into all members: they may use the light store */
+    uint32_t global_barrier; /* the keeper puts barriers into all members: they may use the light store */
     int32_t program;
     int32_t member[TTAP__MEMBERS_MAX]; /* process ids; 0: free */
 };
@@ -32,8 +32,8 @@ static struct card *card;
 
 static void *map_shared(void *at, int fd, size_t offset, size_t bytes)
 {
-    long p = ttap__syscall6(SYS_mmap, (long)at, (long)bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | (at ? MAP_FIXED : 0), fd,
-                            (long)offset);
+    long p =
+        ttap__syscall6(SYS_mmap, (long)at, (long)bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | (at ? MAP_FIXED : 0), fd, (long)offset);
     return p < 0 && p > -4096 ? NULL : (void *)p;
 }
 

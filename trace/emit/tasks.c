@@ -158,7 +158,7 @@ static inline void set_current(struct ttap__slot *slot, const struct ttap_task *
 #pragma GCC unroll 8
     for (size_t i = 1; i < TTAP__TASK_WORDS; i++)
         ttap__store_release(&slot->task[i], ttap__load(&word[i])); /* release: after the 0 */
-    ttap__store_release(&slot->task[0], ttap__load(&word[0])); /* acquire: write_current_task() in sub.c */
+    ttap__store_release(&slot->task[0], ttap__load(&word[0]));     /* acquire: write_current_task() in sub.c */
 }
 
 static const struct ttap_task none;
@@ -188,7 +188,8 @@ static __attribute__((noinline)) void record_enter(struct ttap__record *rec, con
 }
 
 /* Handlers in the middle of it say nothing about tasks. */
-static __attribute__((noinline)) void enter_recorded(struct ttap__record *rec, struct ttap__slot *slot, const struct ttap_task *task, uint64_t id_before)
+static __attribute__((noinline)) void enter_recorded(struct ttap__record *rec, struct ttap__slot *slot, const struct ttap_task *task,
+                                                     uint64_t id_before)
 {
     uint64_t outer = rec->entering; /* of the enter that the handler we may be in has interrupted */
     rec->entering = ttap__stack_here();

@@ -237,7 +237,7 @@ void ttap__refresh(struct ttap__emission *e, uint64_t gate)
         s->depth = 0;
         s->low_depth = TTAP__LOW_DEPTH_NONE;
         s->told_depth = UINT32_MAX;
-        s->task_marked = ttap__load(&slot->task[0]); /* as the first chunk's head will have it */
+        s->task_marked = ttap__load(&slot->task[0]);     /* as the first chunk's head will have it */
         ttap__store_release(&e->shared->dirty, session); /* acquire: in_this_session() in drainer.c; after the chunk was given back */
     } else if (s->epoch < ttap__load(&arena->clean_epoch)) {
         s->depth = 0; /* regions were not followed for a while */
@@ -258,8 +258,8 @@ void ttap__refresh(struct ttap__emission *e, uint64_t gate)
 
 static bool has_something_to_drain(const struct ttap__slot *slot)
 {
-    return ttap__load(&slot->stream[0].dirty) || ttap__load(&slot->stream[1].dirty) ||
-           ttap__load(&slot->stream[0].published) || ttap__load(&slot->stream[1].published);
+    return ttap__load(&slot->stream[0].dirty) || ttap__load(&slot->stream[1].dirty) || ttap__load(&slot->stream[0].published) ||
+           ttap__load(&slot->stream[1].published);
 }
 
 /* Nobody writes into it any more, perhaps in the middle of an event: that will not be finished, and the next owner must not find itself
@@ -304,8 +304,7 @@ void ttap__slots_end_of_gone_threads(void)
         struct ttap__slot *slot = &arena->slot[i];
         uint32_t live = ttap__load_acquire(&slot->state);
         uint64_t uid = ttap__load_acquire(&slot->uid);
-        if (live != TTAP__SLOT_LIVE || ttap__load(&slot->pid) != pid ||
-            ttap__syscall6(SYS_tgkill, pid, ttap__load(&slot->tid), 0, 0, 0, 0) != -ESRCH)
+        if (live != TTAP__SLOT_LIVE || ttap__load(&slot->pid) != pid || ttap__syscall6(SYS_tgkill, pid, ttap__load(&slot->tid), 0, 0, 0, 0) != -ESRCH)
             continue;
         if (ttap__load_acquire(&slot->uid) != uid)
             continue; /* it ended as it should, and the slot may be another one's by now */

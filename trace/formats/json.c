@@ -21,12 +21,12 @@
 #include "json_text.h"
 
 #define PAGE_BYTES 1024
-#define OUT_BYTES (32u << 10)         /* handed on at a time */
+#define OUT_BYTES (32u << 10)          /* handed on at a time */
 #define NUMBER_MAX (UINT64_C(1) << 53) /* what a JavaScript number holds exactly */
 #define NOTES_MAX 256
-#define FULLNESS 14                    /* lists of builders by the power of two of their pages */
-#define TEXT_HELD_BYTES (64u << 10)    /* texts of a builder above this go out before more come */
-#define RECENT 8                       /* a power of two; deeper regions share */
+#define FULLNESS 14                 /* lists of builders by the power of two of their pages */
+#define TEXT_HELD_BYTES (64u << 10) /* texts of a builder above this go out before more come */
+#define RECENT 8                    /* a power of two; deeper regions share */
 
 struct page {
     struct page *next;
@@ -37,7 +37,29 @@ struct page {
 
 /* ---- Tables ---- */
 
-enum table { STR, REGION, WORK, TASK, ATTR, LOG, INSTANT, COUNTER, DEPTH, WAIT, GC, LOST, STATE, WAKE, CALL, RELEASE, FRAME, STACK, SAMPLE, ALLOC, TABLES };
+enum table {
+    STR,
+    REGION,
+    WORK,
+    TASK,
+    ATTR,
+    LOG,
+    INSTANT,
+    COUNTER,
+    DEPTH,
+    WAIT,
+    GC,
+    LOST,
+    STATE,
+    WAKE,
+    CALL,
+    RELEASE,
+    FRAME,
+    STACK,
+    SAMPLE,
+    ALLOC,
+    TABLES
+};
 
 enum form { I64, I32, U8, TIME, TEXT, TEXT_ARRAY, TRACE };
 
@@ -48,28 +70,95 @@ struct column {
 };
 
 #define PACKED __attribute__((packed))
-struct PACKED region { int64_t at, dur; int32_t name, task; uint8_t flags; };
-struct PACKED work { int64_t at, dur; int32_t task; uint8_t flags; };
-struct PACKED task { int64_t start, dur, code, status; uint64_t trace[2]; int32_t id, parent, kind, lane, end_lane, text; uint8_t flags; };
-struct PACKED attr { int32_t task, key; uint32_t value; };
-struct PACKED line { int64_t at; int32_t cat, task; uint32_t text; };
-struct PACKED instant { int64_t at; int32_t name, task; };
-struct PACKED value { int64_t at, v; };
-struct PACKED alloc { int64_t at, calls, bytes, frees; };
-struct PACKED wait { int64_t at, dur; int32_t object, why, task; uint8_t flags; };
-struct PACKED gc { int64_t at, dur; int32_t phase; uint8_t flags; };
-struct PACKED lost { int64_t at, dur, count; int32_t reason; };
-struct PACKED state { int64_t at, dur; int32_t state, cpu, call, op, object, stack; uint8_t flags; };
-struct PACKED wake { int64_t at, run; int32_t to, cause; };
-struct PACKED call { int64_t at, dur, result; int32_t op, object, stack, task; uint8_t flags; };
-struct PACKED release { int64_t at; int32_t op, object; };
-struct PACKED frame { int32_t func, file, line; };
-struct PACKED stack { int32_t frame, up; };
-struct PACKED sample { int64_t at, cpu_ns; int32_t lane, stack, task; };
-struct PACKED str { uint32_t v; };
+struct PACKED region {
+    int64_t at, dur;
+    int32_t name, task;
+    uint8_t flags;
+};
+struct PACKED work {
+    int64_t at, dur;
+    int32_t task;
+    uint8_t flags;
+};
+struct PACKED task {
+    int64_t start, dur, code, status;
+    uint64_t trace[2];
+    int32_t id, parent, kind, lane, end_lane, text;
+    uint8_t flags;
+};
+struct PACKED attr {
+    int32_t task, key;
+    uint32_t value;
+};
+struct PACKED line {
+    int64_t at;
+    int32_t cat, task;
+    uint32_t text;
+};
+struct PACKED instant {
+    int64_t at;
+    int32_t name, task;
+};
+struct PACKED value {
+    int64_t at, v;
+};
+struct PACKED alloc {
+    int64_t at, calls, bytes, frees;
+};
+struct PACKED wait {
+    int64_t at, dur;
+    int32_t object, why, task;
+    uint8_t flags;
+};
+struct PACKED gc {
+    int64_t at, dur;
+    int32_t phase;
+    uint8_t flags;
+};
+struct PACKED lost {
+    int64_t at, dur, count;
+    int32_t reason;
+};
+struct PACKED state {
+    int64_t at, dur;
+    int32_t state, cpu, call, op, object, stack;
+    uint8_t flags;
+};
+struct PACKED wake {
+    int64_t at, run;
+    int32_t to, cause;
+};
+struct PACKED call {
+    int64_t at, dur, result;
+    int32_t op, object, stack, task;
+    uint8_t flags;
+};
+struct PACKED release {
+    int64_t at;
+    int32_t op, object;
+};
+struct PACKED frame {
+    int32_t func, file, line;
+};
+struct PACKED stack {
+    int32_t frame, up;
+};
+struct PACKED sample {
+    int64_t at, cpu_ns;
+    int32_t lane, stack, task;
+};
+struct PACKED str {
+    uint32_t v;
+};
 
-#define C(row, member, form) {#member, offsetof(struct row, member), form}
-#define T(row) {"dt", offsetof(struct row, at), TIME}
+#define C(row, member, form)                                                                                                                         \
+    {                                                                                                                                                \
+#member, offsetof(struct row, member), form                                                                                                  \
+    }
+#define T(row)                                                                                                                                       \
+    {                                                                                                                                                \
+        "dt", offsetof(struct row, at), TIME                                                                                                         \
+    }
 
 static const struct {
     const char *name;
@@ -79,31 +168,49 @@ static const struct {
     struct column columns[13];
 } tables[TABLES] = {
     [STR] = {"str", NULL, sizeof(struct str), false, {C(str, v, TEXT_ARRAY)}},
-    [REGION] = {"region", "depth", sizeof(struct region), true,
+    [REGION] = {"region",
+                "depth",
+                sizeof(struct region),
+                true,
                 {T(region), C(region, dur, I64), C(region, name, I32), C(region, task, I32), C(region, flags, U8)}},
     [WORK] = {"work", NULL, sizeof(struct work), true, {T(work), C(work, dur, I64), C(work, task, I32), C(work, flags, U8)}},
-    [TASK] = {"task", NULL, sizeof(struct task), false,
-              {C(task, id, I32), C(task, parent, I32), C(task, kind, I32), C(task, start, I64), C(task, dur, I64),
-               C(task, status, I64), C(task, lane, I32), C(task, end_lane, I32), C(task, code, I64), C(task, text, I32),
-               C(task, trace, TRACE), C(task, flags, U8)}},
+    [TASK] = {"task",
+              NULL,
+              sizeof(struct task),
+              false,
+              {C(task, id, I32), C(task, parent, I32), C(task, kind, I32), C(task, start, I64), C(task, dur, I64), C(task, status, I64),
+               C(task, lane, I32), C(task, end_lane, I32), C(task, code, I64), C(task, text, I32), C(task, trace, TRACE), C(task, flags, U8)}},
     [ATTR] = {"attr", NULL, sizeof(struct attr), false, {C(attr, task, I32), C(attr, key, I32), C(attr, value, TEXT_ARRAY)}},
     [LOG] = {"log", NULL, sizeof(struct line), true, {T(line), C(line, cat, I32), C(line, text, TEXT), C(line, task, I32)}},
     [INSTANT] = {"instant", NULL, sizeof(struct instant), true, {T(instant), C(instant, name, I32), C(instant, task, I32)}},
     [COUNTER] = {"counter", "name", sizeof(struct value), true, {T(value), C(value, v, I64)}},
     [ALLOC] = {"alloc", NULL, sizeof(struct alloc), true, {T(alloc), C(alloc, calls, I64), C(alloc, bytes, I64), C(alloc, frees, I64)}},
     [DEPTH] = {"depth", "object", sizeof(struct value), true, {T(value), C(value, v, I64)}},
-    [WAIT] = {"wait", NULL, sizeof(struct wait), true,
+    [WAIT] = {"wait",
+              NULL,
+              sizeof(struct wait),
+              true,
               {T(wait), C(wait, dur, I64), C(wait, object, I32), C(wait, why, I32), C(wait, task, I32), C(wait, flags, U8)}},
     [GC] = {"gc", NULL, sizeof(struct gc), true, {T(gc), C(gc, dur, I64), C(gc, phase, I32), C(gc, flags, U8)}},
-    [STATE] = {"state", NULL, sizeof(struct state), true,
+    [STATE] = {"state",
+               NULL,
+               sizeof(struct state),
+               true,
                {T(state), C(state, dur, I64), C(state, state, I32), C(state, cpu, I32), C(state, call, I32), C(state, op, I32), C(state, object, I32),
-                C(state, stack, I32),                C(state, flags, U8)}},
+                C(state, stack, I32), C(state, flags, U8)}},
     [WAKE] = {"wake", NULL, sizeof(struct wake), true, {T(wake), C(wake, to, I32), C(wake, run, I64), C(wake, cause, I32)}},
-    [CALL] = {"call", NULL, sizeof(struct call), true,
-              {T(call), C(call, dur, I64), C(call, op, I32), C(call, object, I32), C(call, stack, I32), C(call, result, I64), C(call, task, I32), C(call, flags, U8)}},
+    [CALL] = {"call",
+              NULL,
+              sizeof(struct call),
+              true,
+              {T(call), C(call, dur, I64), C(call, op, I32), C(call, object, I32), C(call, stack, I32), C(call, result, I64), C(call, task, I32),
+               C(call, flags, U8)}},
     [FRAME] = {"frame", NULL, sizeof(struct frame), false, {C(frame, func, I32), C(frame, file, I32), C(frame, line, I32)}},
     [STACK] = {"stack", NULL, sizeof(struct stack), false, {C(stack, frame, I32), C(stack, up, I32)}},
-    [SAMPLE] = {"sample", NULL, sizeof(struct sample), false,
+    [SAMPLE] = {"sample",
+                NULL,
+                sizeof(struct sample),
+                false,
                 {T(sample), C(sample, cpu_ns, I64), C(sample, lane, I32), C(sample, stack, I32), C(sample, task, I32)}},
     [RELEASE] = {"release", NULL, sizeof(struct release), true, {T(release), C(release, op, I32), C(release, object, I32)}},
     [LOST] = {"lost", NULL, sizeof(struct lost), true, {T(lost), C(lost, dur, I64), C(lost, count, I64), C(lost, reason, I32)}},
@@ -118,14 +225,14 @@ struct pages {
 
 struct builder {
     uint8_t table;
-    uint8_t fullness;    /* which list it is in */
+    uint8_t fullness; /* which list it is in */
     int32_t lane;
     int64_t sub;
     uint32_t rows, pages_count;
-    int64_t region_end;  /* of the last row: rows of a region chunk are disjoint whatever the capture says */
+    int64_t region_end; /* of the last row: rows of a region chunk are disjoint whatever the capture says */
     struct pages row_pages, text_pages;
-    struct builder *next, **link;  /* in the list of its fullness */
-    struct builder *younger;       /* in order of creation */
+    struct builder *next, **link; /* in the list of its fullness */
+    struct builder *younger;      /* in order of creation */
 };
 
 struct ttap__json {
@@ -622,8 +729,8 @@ static void trace_write(struct ttap__json *json, const uint8_t *row, const struc
 {
     uint64_t trace[2];
     memcpy(trace, row + column->offset, sizeof trace);
-    json->out_len += (size_t)sprintf(out_room(json, 40), trace[0] || trace[1] ? "\"%016llx%016llx\"" : "\"\"",
-                                     (unsigned long long)trace[0], (unsigned long long)trace[1]);
+    json->out_len += (size_t)sprintf(out_room(json, 40), trace[0] || trace[1] ? "\"%016llx%016llx\"" : "\"\"", (unsigned long long)trace[0],
+                                     (unsigned long long)trace[1]);
 }
 
 static void traces_write(struct ttap__json *json, const struct builder *builder, const struct column *column)
@@ -945,9 +1052,18 @@ static int on_attr(void *arg, const struct ttap__attr_row *row)
 static int on_task(void *arg, const struct ttap__task_out *row)
 {
     return add(arg, TASK, 0, 0,
-               &(struct task){.start = row->start_ns, .dur = row->dur_ns, .code = row->code, .status = clamped(row->status),
-                              .trace = {row->trace_hi, row->trace_lo}, .id = row->task, .parent = row->parent, .kind = row->kind,
-                              .lane = row->lane, .end_lane = row->end_lane, .text = row->text, .flags = row->flags});
+               &(struct task){.start = row->start_ns,
+                              .dur = row->dur_ns,
+                              .code = row->code,
+                              .status = clamped(row->status),
+                              .trace = {row->trace_hi, row->trace_lo},
+                              .id = row->task,
+                              .parent = row->parent,
+                              .kind = row->kind,
+                              .lane = row->lane,
+                              .end_lane = row->end_lane,
+                              .text = row->text,
+                              .flags = row->flags});
 }
 
 static void account_write(struct ttap__json *json, const struct ttap__end_row *end)
@@ -986,10 +1102,30 @@ static int on_end(void *arg, const struct ttap__end_row *end)
 }
 
 const struct ttap__rows ttap__json_rows = {
-    .capture = on_capture, .note = on_note, .string = on_string, .lane = on_lane, .object = on_object, .region = on_region,
-    .work = on_work,       .wait = on_wait, .gc = on_gc,         .lost = on_lost, .log = on_log,       .instant = on_instant,
-    .counter = on_counter, .alloc = on_alloc, .depth = on_depth, .attr = on_attr,   .task = on_task, .state = on_state, .wake = on_wake,
-    .call = on_call,       .release = on_release, .frame = on_frame, .stack = on_stack, .sample = on_sample,
+    .capture = on_capture,
+    .note = on_note,
+    .string = on_string,
+    .lane = on_lane,
+    .object = on_object,
+    .region = on_region,
+    .work = on_work,
+    .wait = on_wait,
+    .gc = on_gc,
+    .lost = on_lost,
+    .log = on_log,
+    .instant = on_instant,
+    .counter = on_counter,
+    .alloc = on_alloc,
+    .depth = on_depth,
+    .attr = on_attr,
+    .task = on_task,
+    .state = on_state,
+    .wake = on_wake,
+    .call = on_call,
+    .release = on_release,
+    .frame = on_frame,
+    .stack = on_stack,
+    .sample = on_sample,
     .end = on_end,
 };
 

@@ -6,8 +6,8 @@
 #include "convert.h"
 #include "rows.h"
 
-#define TTAP__JSON_ROWS_MAX 16384   /* of a chunk */
-#define TTAP__JSON_TEXT_BYTES 8192  /* of a text, before escaping; longer ones are cut */
+#define TTAP__JSON_ROWS_MAX 16384  /* of a chunk */
+#define TTAP__JSON_TEXT_BYTES 8192 /* of a text, before escaping; longer ones are cut */
 
 extern const struct ttap__rows ttap__json_rows;
 

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #define TTAP__JSON_NUMBER_BYTES 21      /* a sign and the 20 digits of 2^64 */
-#define TTAP__JSON_ESCAPED_BYTES_MAX 12  /* of one character: a surrogate pair */
+#define TTAP__JSON_ESCAPED_BYTES_MAX 12 /* of one character: a surrogate pair */
 
 /** Writes at most TTAP__JSON_NUMBER_BYTES; returns how many. */
 size_t ttap__json_number(char *out, int64_t value);

@@ -14,8 +14,8 @@
 #include <string.h>
 
 /* As REAL_FUNCTION, but for how it is found. */
-#define REAL_ALLOC(ret, name, parameters)                                                                                           \
-    typedef ret(*name##_function) parameters;                                                                                       \
+#define REAL_ALLOC(ret, name, parameters)                                                                                                            \
+    typedef ret(*name##_function) parameters;                                                                                                        \
     static struct ttap__real name##_entry __attribute__((section("ttap_reals"), used, aligned(8))) = {#name, NULL, NULL};
 
 REAL_ALLOC(void *, malloc, (size_t))
@@ -194,16 +194,16 @@ HOOK int posix_memalign(void **out, size_t alignment, size_t bytes)
     return error;
 }
 
-#define HOOKED_ALLOC(name, parameters, arguments)                                                                                   \
-    HOOK void *name parameters; /* some have no prototype */                                                                        \
-    HOOK void *name parameters                                                                                                      \
-    {                                                                                                                               \
-        name##_function real = KNOWN(name);                                                                                         \
-        if (ttap__unlikely(!real))                                                                                                  \
-            return NULL;                                                                                                            \
-        if (!WANTED)                                                                                                                \
-            return real arguments;                                                                                                  \
-        return counted(real arguments, bytes);                                                                                      \
+#define HOOKED_ALLOC(name, parameters, arguments)                                                                                                    \
+    HOOK void *name parameters; /* some have no prototype */                                                                                         \
+    HOOK void *name parameters                                                                                                                       \
+    {                                                                                                                                                \
+        name##_function real = KNOWN(name);                                                                                                          \
+        if (ttap__unlikely(!real))                                                                                                                   \
+            return NULL;                                                                                                                             \
+        if (!WANTED)                                                                                                                                 \
+            return real arguments;                                                                                                                   \
+        return counted(real arguments, bytes);                                                                                                       \
     }
 
 HOOKED_ALLOC(aligned_alloc, (size_t alignment, size_t bytes), (alignment, bytes))

@@ -50,19 +50,19 @@ static inline int opened(const struct ttap__call *call, int fd)
 /* A failed open has no descriptor to be told by. */
 #define NO_FD UINT64_C(0xffff)
 
-#define HOOKED_OPEN(name, first_parameters, first_arguments)                                                                       \
-    HOOK int name first_parameters                                                                                                 \
-    {                                                                                                                              \
-        mode_t mode = 0;                                                                                                           \
-        if (flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE) {                                                                 \
-            va_list args;                                                                                                          \
-            va_start(args, flags);                                                                                                 \
-            mode = va_arg(args, mode_t);                                                                                           \
-            va_end(args);                                                                                                          \
-        }                                                                                                                          \
-        struct ttap__call call;                                                                                                    \
-        ttap__call_begin(&call, OP_OPEN, NO_FD, TTAP__FD_GROUPS);                                                                  \
-        return opened(&call, real_##name() first_arguments);                                                                       \
+#define HOOKED_OPEN(name, first_parameters, first_arguments)                                                                                         \
+    HOOK int name first_parameters                                                                                                                   \
+    {                                                                                                                                                \
+        mode_t mode = 0;                                                                                                                             \
+        if (flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE) {                                                                                   \
+            va_list args;                                                                                                                            \
+            va_start(args, flags);                                                                                                                   \
+            mode = va_arg(args, mode_t);                                                                                                             \
+            va_end(args);                                                                                                                            \
+        }                                                                                                                                            \
+        struct ttap__call call;                                                                                                                      \
+        ttap__call_begin(&call, OP_OPEN, NO_FD, TTAP__FD_GROUPS);                                                                                    \
+        return opened(&call, real_##name() first_arguments);                                                                                         \
     }
 
 REAL_FUNCTION(int, open, (const char *, int, ...))

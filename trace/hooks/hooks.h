@@ -30,13 +30,13 @@ struct ttap__real {
 };
 
 /* For a table that the linker puts together: REAL_FUNCTION(ret, name, (parameters)) once in each file, then real_name() is the function. */
-#define REAL_VERSION(ret, name, parameters, version)                                                                               \
-    typedef ret(*name##_function) parameters;                                                                                      \
-    static struct ttap__real name##_entry __attribute__((section("ttap_reals"), used, aligned(8))) = {#name, version, NULL};       \
-    static inline name##_function real_##name(void)                                                                                \
-    {                                                                                                                              \
-        void *found = ttap__load(&name##_entry.function);                                                                          \
-        return (name##_function)(ttap__likely(found != NULL) ? found : ttap__real_find(&name##_entry));                            \
+#define REAL_VERSION(ret, name, parameters, version)                                                                                                 \
+    typedef ret(*name##_function) parameters;                                                                                                        \
+    static struct ttap__real name##_entry __attribute__((section("ttap_reals"), used, aligned(8))) = {#name, version, NULL};                         \
+    static inline name##_function real_##name(void)                                                                                                  \
+    {                                                                                                                                                \
+        void *found = ttap__load(&name##_entry.function);                                                                                            \
+        return (name##_function)(ttap__likely(found != NULL) ? found : ttap__real_find(&name##_entry));                                              \
     }
 #define REAL_FUNCTION(ret, name, parameters) REAL_VERSION(ret, name, parameters, NULL)
 
@@ -63,11 +63,11 @@ struct ttap__note {
 
 /* Its address goes nowhere on the way of each call, so that it is registers there. */
 struct ttap__call {
-    struct ttap__slot *slot;       /* NULL: nothing to do at the end */
-    uint64_t start_ticks;          /* 0: nobody recorded when it was made; told all the same if somebody does when it returns */
+    struct ttap__slot *slot; /* NULL: nothing to do at the end */
+    uint64_t start_ticks;    /* 0: nobody recorded when it was made; told all the same if somebody does when it returns */
     uint64_t object;
     uint32_t op;
-    bool nested;                   /* in another call of this thread, as its handler, whose note this is: */
+    bool nested; /* in another call of this thread, as its handler, whose note this is: */
     struct ttap__note before;
 };
 
@@ -149,16 +149,16 @@ static inline void ttap__lock_call_end(const struct ttap__call *call, uint32_t h
 /* ---- Descriptors ---- */
 
 /* A call on the descriptor `fd`, which is its first parameter. errno is there for the including file to include. */
-#define HOOKED_FD(ret, name, parameters, arguments, op)                                                                            \
-    REAL_FUNCTION(ret, name, parameters)                                                                                           \
-    HOOK ret name parameters; /* some have no prototype of their own */ \
-    HOOK ret name parameters                                                                                                       \
-    {                                                                                                                              \
-        struct ttap__call call;                                                                                                    \
-        ttap__call_begin(&call, op, ttap__fd_object(fd), TTAP__FD_GROUPS);                                                         \
-        ret result = real_##name() arguments;                                                                                      \
-        ttap__fd_call_end(&call, result < 0 ? -errno : (int64_t)result);                                                           \
-        return result;                                                                                                             \
+#define HOOKED_FD(ret, name, parameters, arguments, op)                                                                                              \
+    REAL_FUNCTION(ret, name, parameters)                                                                                                             \
+    HOOK ret name parameters; /* some have no prototype of their own */                                                                              \
+    HOOK ret name parameters                                                                                                                         \
+    {                                                                                                                                                \
+        struct ttap__call call;                                                                                                                      \
+        ttap__call_begin(&call, op, ttap__fd_object(fd), TTAP__FD_GROUPS);                                                                           \
+        ret result = real_##name() arguments;                                                                                                        \
+        ttap__fd_call_end(&call, result < 0 ? -errno : (int64_t)result);                                                                             \
+        return result;                                                                                                                               \
     }
 
 /* Of each descriptor number: how often it was given away, what it is, and who has been told. Racy by nature, as descriptors are; each

@@ -48,8 +48,8 @@ REAL_FUNCTION(int, pthread_timedjoin_np, (pthread_t, void **, const struct times
 REAL_FUNCTION(int, pthread_clockjoin_np, (pthread_t, void **, clockid_t, const struct timespec *))
 
 #define RECORDED() TTAP_ENABLED(TTAP_GROUP_LOCK)
-#define BEGIN(op, object) \
-    struct ttap__call call; \
+#define BEGIN(op, object)                                                                                                                            \
+    struct ttap__call call;                                                                                                                          \
     ttap__call_begin(&call, op, (uintptr_t)(object), TTAP_GROUP_LOCK)
 
 /* ---- Mutexes ---- */

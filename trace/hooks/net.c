@@ -23,8 +23,8 @@ HOOKED_FD(ssize_t, recvfrom, (int fd, void *bytes, size_t len, int flags, struct
 HOOKED_FD(ssize_t, __recvfrom_chk, (int fd, void *bytes, size_t len, size_t room, int flags, struct sockaddr *from, socklen_t *from_len),
           (fd, bytes, len, room, flags, from, from_len), OP_RECVFROM)
 HOOKED_FD(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), OP_RECVMSG)
-HOOKED_FD(int, recvmmsg, (int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *within),
-          (fd, messages, count, flags, within), OP_RECVMMSG)
+HOOKED_FD(int, recvmmsg, (int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *within), (fd, messages, count, flags, within),
+          OP_RECVMMSG)
 
 REAL_FUNCTION(int, connect, (int, const struct sockaddr *, socklen_t))
 REAL_FUNCTION(int, accept, (int, struct sockaddr *, socklen_t *))
@@ -71,16 +71,16 @@ static inline uint64_t polled_object(const struct pollfd *fds, nfds_t count)
     return count == 1 && fds ? ttap__fd_object(fds->fd) : 0;
 }
 
-#define HOOKED_POLL(name, parameters, arguments)                                                                                   \
-    REAL_FUNCTION(int, name, parameters)                                                                                           \
-    HOOK int name parameters;                                                                                                      \
-    HOOK int name parameters                                                                                                       \
-    {                                                                                                                              \
-        struct ttap__call call;                                                                                                    \
-        ttap__call_begin(&call, OP_POLL, polled_object(fds, count), TTAP__FD_GROUPS);                                              \
-        int result = real_##name() arguments;                                                                                      \
-        ttap__fd_call_end(&call, result < 0 ? -errno : result);                                                                    \
-        return result;                                                                                                             \
+#define HOOKED_POLL(name, parameters, arguments)                                                                                                     \
+    REAL_FUNCTION(int, name, parameters)                                                                                                             \
+    HOOK int name parameters;                                                                                                                        \
+    HOOK int name parameters                                                                                                                         \
+    {                                                                                                                                                \
+        struct ttap__call call;                                                                                                                      \
+        ttap__call_begin(&call, OP_POLL, polled_object(fds, count), TTAP__FD_GROUPS);                                                                \
+        int result = real_##name() arguments;                                                                                                        \
+        ttap__fd_call_end(&call, result < 0 ? -errno : result);                                                                                      \
+        return result;                                                                                                                               \
     }
 
 HOOKED_POLL(poll, (struct pollfd * fds, nfds_t count, int within_ms), (fds, count, within_ms))
@@ -89,22 +89,21 @@ HOOKED_POLL(ppoll, (struct pollfd * fds, nfds_t count, const struct timespec *wi
 HOOKED_POLL(__ppoll_chk, (struct pollfd * fds, nfds_t count, const struct timespec *within, const sigset_t *mask, size_t room),
             (fds, count, within, mask, room))
 
-#define HOOKED_WAIT(name, op, object, parameters, arguments)                                                                       \
-    REAL_FUNCTION(int, name, parameters)                                                                                           \
-    HOOK int name parameters;                                                                                                      \
-    HOOK int name parameters                                                                                                       \
-    {                                                                                                                              \
-        struct ttap__call call;                                                                                                    \
-        ttap__call_begin(&call, op, object, TTAP__FD_GROUPS);                                                                      \
-        int result = real_##name() arguments;                                                                                      \
-        ttap__fd_call_end(&call, result < 0 ? -errno : result);                                                                    \
-        return result;                                                                                                             \
+#define HOOKED_WAIT(name, op, object, parameters, arguments)                                                                                         \
+    REAL_FUNCTION(int, name, parameters)                                                                                                             \
+    HOOK int name parameters;                                                                                                                        \
+    HOOK int name parameters                                                                                                                         \
+    {                                                                                                                                                \
+        struct ttap__call call;                                                                                                                      \
+        ttap__call_begin(&call, op, object, TTAP__FD_GROUPS);                                                                                        \
+        int result = real_##name() arguments;                                                                                                        \
+        ttap__fd_call_end(&call, result < 0 ? -errno : result);                                                                                      \
+        return result;                                                                                                                               \
     }
 
 HOOKED_WAIT(select, OP_SELECT, 0, (int count, fd_set *readable, fd_set *writable, fd_set *odd, struct timeval *within),
             (count, readable, writable, odd, within))
-HOOKED_WAIT(pselect, OP_SELECT, 0,
-            (int count, fd_set *readable, fd_set *writable, fd_set *odd, const struct timespec *within, const sigset_t *mask),
+HOOKED_WAIT(pselect, OP_SELECT, 0, (int count, fd_set *readable, fd_set *writable, fd_set *odd, const struct timespec *within, const sigset_t *mask),
             (count, readable, writable, odd, within, mask))
 HOOKED_WAIT(epoll_wait, OP_EPOLL_WAIT, ttap__fd_object(fd), (int fd, struct epoll_event *events, int room, int within_ms),
             (fd, events, room, within_ms))

@@ -9,15 +9,15 @@
 #include <unistd.h>
 
 /* @told: how the result is told, from `result`. */
-#define HOOKED_SLEEP(ret, name, op, object, parameters, arguments, told)                                                           \
-    REAL_FUNCTION(ret, name, parameters)                                                                                           \
-    HOOK ret name parameters                                                                                                       \
-    {                                                                                                                              \
-        struct ttap__call call;                                                                                                    \
-        ttap__call_begin(&call, op, object, TTAP_GROUP_SLEEP);                                                                     \
-        ret result = real_##name() arguments;                                                                                      \
-        ttap__sleep_call_end(&call, told);                                                                                         \
-        return result;                                                                                                             \
+#define HOOKED_SLEEP(ret, name, op, object, parameters, arguments, told)                                                                             \
+    REAL_FUNCTION(ret, name, parameters)                                                                                                             \
+    HOOK ret name parameters                                                                                                                         \
+    {                                                                                                                                                \
+        struct ttap__call call;                                                                                                                      \
+        ttap__call_begin(&call, op, object, TTAP_GROUP_SLEEP);                                                                                       \
+        ret result = real_##name() arguments;                                                                                                        \
+        ttap__sleep_call_end(&call, told);                                                                                                           \
+        return result;                                                                                                                               \
     }
 #define ERRNO_OR_RESULT (result < 0 ? -errno : (int64_t)result)
 

@@ -62,8 +62,7 @@ static uint64_t stream_key(uint64_t thread, uint8_t level)
 
 static struct ttap__stream_account *stream_new(struct ttap__account *account, uint64_t thread, uint8_t level)
 {
-    if (!ttap__allowance_one_more(account->allowance, &account->open, &account->open_room, account->open_count,
-                                  sizeof *account->open) ||
+    if (!ttap__allowance_one_more(account->allowance, &account->open, &account->open_room, account->open_count, sizeof *account->open) ||
         !ttap__idmap_put(&account->streams, account->allowance, stream_key(thread, level), (uint32_t)account->open_count)) {
         wrong(account, "not checked: too many threads for the memory a reader may use");
         return NULL;
@@ -92,8 +91,7 @@ static void stream_close(struct ttap__account *account, struct ttap__stream_acco
     ttap__idmap_put(&account->streams, account->allowance, stream_key(stream->thread, stream->level), CLOSED);
     if (stream != last) {
         *stream = *last;
-        ttap__idmap_put(&account->streams, account->allowance, stream_key(stream->thread, stream->level),
-                        (uint32_t)(stream - account->open));
+        ttap__idmap_put(&account->streams, account->allowance, stream_key(stream->thread, stream->level), (uint32_t)(stream - account->open));
     }
 }
 
@@ -145,8 +143,7 @@ static void check_before(struct ttap__account *account, struct ttap__stream_acco
         wrong(account, "thread %llu level %u: the run at %llu and an earlier one disagree on where the window began (%llu, %llu)",
               llu(stream->thread), stream->level, llu(block->first_seq), llu(start), llu(stream->start_seq));
     if (block->sampled_out_before < stream->sampled_out_before)
-        wrong(account, "thread %llu level %u: sampled_out_before falls at %llu", llu(stream->thread), stream->level,
-              llu(block->first_seq));
+        wrong(account, "thread %llu level %u: sampled_out_before falls at %llu", llu(stream->thread), stream->level, llu(block->first_seq));
     stream->start_known = true;
     stream->start_seq = start;
     stream->sampled_out_before = block->sampled_out_before;
@@ -168,8 +165,7 @@ void ttap__account_events(struct ttap__account *account, const struct ttap__even
 void ttap__account_loss(struct ttap__account *account, const struct ttap__loss_row *row)
 {
     if (row->reason == 0 || row->reason > TTAP__LOSS_REASONS) {
-        wrong(account, "thread %llu level %u: lost for reason %u, which this build does not know", llu(row->thread), row->level,
-              row->reason);
+        wrong(account, "thread %llu level %u: lost for reason %u, which this build does not know", llu(row->thread), row->level, row->reason);
         return;
     }
     account->seen.filtered += row->filtered;
@@ -203,17 +199,16 @@ static void check_tiled(struct ttap__account *account, const struct ttap__stream
     uint64_t from = stream->spans_count ? stream->spans[0].from : row->start_seq;
     uint64_t to = stream->spans_count ? stream->spans[stream->spans_count - 1].to : row->start_seq;
     if (stream->spans_count > 1)
-        wrong(account, "thread %llu level %u: %llu to %llu is in no block", thread, row->level, llu(stream->spans[0].to),
-              llu(stream->spans[1].from));
+        wrong(account, "thread %llu level %u: %llu to %llu is in no block", thread, row->level, llu(stream->spans[0].to), llu(stream->spans[1].from));
     if (from != row->start_seq || to != row->end_seq)
-        wrong(account, "thread %llu level %u: blocks of %llu to %llu, account of %llu to %llu", thread, row->level, llu(from),
-              llu(to), llu(row->start_seq), llu(row->end_seq));
+        wrong(account, "thread %llu level %u: blocks of %llu to %llu, account of %llu to %llu", thread, row->level, llu(from), llu(to),
+              llu(row->start_seq), llu(row->end_seq));
     if (stream->start_known && stream->start_seq != row->start_seq)
-        wrong(account, "thread %llu level %u: its runs count from %llu, its account from %llu", thread, row->level,
-              llu(stream->start_seq), llu(row->start_seq));
+        wrong(account, "thread %llu level %u: its runs count from %llu, its account from %llu", thread, row->level, llu(stream->start_seq),
+              llu(row->start_seq));
     if (stream->delivered != row->delivered || stream->filtered != row->filtered)
-        wrong(account, "thread %llu level %u: blocks have %llu delivered and %llu filtered, its account %llu and %llu", thread,
-              row->level, llu(stream->delivered), llu(stream->filtered), llu(row->delivered), llu(row->filtered));
+        wrong(account, "thread %llu level %u: blocks have %llu delivered and %llu filtered, its account %llu and %llu", thread, row->level,
+              llu(stream->delivered), llu(stream->filtered), llu(row->delivered), llu(row->filtered));
     for (int reason = 1; reason <= TTAP__LOSS_REASONS; reason++)
         if (stream->lost[reason] != row->lost[reason])
             wrong(account, "thread %llu level %u: blocks have %llu lost for reason %d, its account %llu", thread, row->level,
@@ -224,8 +219,8 @@ void ttap__account_row(struct ttap__account *account, const struct ttap__account
 {
     uint64_t parts = row->delivered + row->filtered + ttap__lost_sum(row->lost);
     if (row->end_seq - row->start_seq != parts)
-        wrong(account, "thread %llu level %u: %llu to %llu are not %llu events", llu(row->thread), row->level, llu(row->start_seq),
-              llu(row->end_seq), llu(parts));
+        wrong(account, "thread %llu level %u: %llu to %llu are not %llu events", llu(row->thread), row->level, llu(row->start_seq), llu(row->end_seq),
+              llu(parts));
     account->rows_count++;
     sums_add_row(&account->rows, row);
     account->seen.sampled_out += row->sampled_out;
@@ -286,8 +281,8 @@ void ttap__account_trailer(struct ttap__account *account, const struct ttap__tra
     for (int reason = 1; reason <= TTAP__LOSS_REASONS; reason++)
         check_sum(account, "lost", trailer->lost[reason], account->rows.lost[reason]);
     if (trailer->blocks != blocks || trailer->bytes != bytes)
-        wrong(account, "the trailer says %llu blocks and %llu bytes before it; there are %llu and %llu", llu(trailer->blocks),
-              llu(trailer->bytes), llu(blocks), llu(bytes));
+        wrong(account, "the trailer says %llu blocks and %llu bytes before it; there are %llu and %llu", llu(trailer->blocks), llu(trailer->bytes),
+              llu(blocks), llu(bytes));
 }
 
 const char *ttap__account_identity(struct ttap__account *account, const char *problem)
@@ -309,10 +304,8 @@ struct ttap__sums ttap__account_said(const struct ttap__account *account)
     const struct ttap__trailer *trailer = &account->trailer;
     if (!account->ended)
         return ttap__account_sums(account);
-    struct ttap__sums sums = {.events = trailer->events,
-                              .delivered = trailer->delivered,
-                              .filtered = trailer->filtered,
-                              .sampled_out = trailer->sampled_out};
+    struct ttap__sums sums = {
+        .events = trailer->events, .delivered = trailer->delivered, .filtered = trailer->filtered, .sampled_out = trailer->sampled_out};
     memcpy(sums.lost, trailer->lost, sizeof sums.lost);
     return sums;
 }

@@ -26,9 +26,9 @@ struct ttap__account {
     struct ttap__idmap streams; /* stream key -> index into open, or CLOSED */
     struct ttap__stream_account *open;
     size_t open_count, open_room;
-    struct ttap__sums seen;     /* of EVENTS and LOSS blocks; sampled_out of ACCOUNT rows */
-    struct ttap__sums rows;     /* of ACCOUNT rows */
-    struct ttap__sums nobody;   /* of thread 0's ACCOUNT rows */
+    struct ttap__sums seen;        /* of EVENTS and LOSS blocks; sampled_out of ACCOUNT rows */
+    struct ttap__sums rows;        /* of ACCOUNT rows */
+    struct ttap__sums nobody;      /* of thread 0's ACCOUNT rows */
     struct ttap__sums nobody_seen; /* of thread 0's LOSS blocks */
     uint64_t rows_count, nobody_rows;
     bool ended;

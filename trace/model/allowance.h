@@ -11,12 +11,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TTAP__ALLOWANCE_BYTES (4u << 20)   /* what a conversion may hold: the two that run at once fit beside a 64 MiB budget */
-#define TTAP__ALLOWANCE_ROWS (512u << 10)  /* of it, kept for rows: chunks stay worth their heads */
+#define TTAP__ALLOWANCE_BYTES (4u << 20)  /* what a conversion may hold: the two that run at once fit beside a 64 MiB budget */
+#define TTAP__ALLOWANCE_ROWS (512u << 10) /* of it, kept for rows: chunks stay worth their heads */
 
 struct ttap__allowance {
-    size_t used, limit, kept; /* kept: not for tables */
-    bool no_memory;           /* the heap itself refused */
+    size_t used, limit, kept;   /* kept: not for tables */
+    bool no_memory;             /* the heap itself refused */
     bool (*reclaim)(void *arg); /* give back some of what rows hold; false: nothing left. May be NULL */
     void *arg;
 };

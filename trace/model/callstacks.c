@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FRAMES_MAX 256u   /* of a stack; engines take 96 */
+#define FRAMES_MAX 256u /* of a stack; engines take 96 */
 #define MODULES_MAX 65535u
 #define PATH_MAX_BYTES 4096u
 
@@ -49,8 +49,9 @@ static uint64_t pair_key(uint64_t one, uint64_t other)
 
 static uint32_t frame_tell(struct ttap__callstacks *stacks, const struct ttap__symbol *symbol)
 {
-    struct ttap__frame_row row = {stacks->frames_count++, ttap__names_of_text(stacks->names, (struct ttap__text){symbol->function, strlen(symbol->function)}),
-                                  -1, symbol->line};
+    struct ttap__frame_row row = {stacks->frames_count++,
+                                  ttap__names_of_text(stacks->names, (struct ttap__text){symbol->function, strlen(symbol->function)}), -1,
+                                  symbol->line};
     if (symbol->file[0])
         row.file = (int32_t)ttap__names_of_text(stacks->names, (struct ttap__text){symbol->file, strlen(symbol->file)});
     if (stacks->rows->frame && stacks->rc == 0)

@@ -25,7 +25,7 @@ struct ttap__callstacks {
         size_t path_room;
         uint8_t build_id[32];
         uint8_t build_id_bytes;
-    } *modules;
+    } * modules;
     size_t modules_count, modules_room;
     struct ttap__idmap modules_by_id, stacks_by_id, frames_by_address, frames_by_function, nodes;
     uint32_t frames_count, nodes_count;

@@ -90,8 +90,7 @@ static bool make_room(struct ttap__causes *causes)
     if (causes->calls_count < causes->calls_room)
         return true;
     unsigned room = causes->calls_room ? causes->calls_room * 2 : TTAP__CAUSE_CALLS_MIN;
-    struct ttap__cause_call *calls =
-        room <= TTAP__CAUSE_CALLS_MAX ? ttap__allowance_grow(causes->allowance, NULL, 0, room * sizeof *calls) : NULL;
+    struct ttap__cause_call *calls = room <= TTAP__CAUSE_CALLS_MAX ? ttap__allowance_grow(causes->allowance, NULL, 0, room * sizeof *calls) : NULL;
     if (!calls) {
         if (causes->calls_count) {
             causes->calls_first++;

@@ -19,7 +19,7 @@ enum { TTAP__CAUSE_CALLS_MIN = 32, TTAP__CAUSE_CALLS_MAX = 4096, TTAP__CAUSE_SPA
 
 struct ttap__cause_call {
     int64_t start_ns, end_ns;
-    uint8_t why;       /* as in struct ttap__state_span */
+    uint8_t why; /* as in struct ttap__state_span */
     int32_t op, object, stack;
 };
 
@@ -31,11 +31,11 @@ struct ttap__cause_span {
 
 struct ttap__causes {
     struct ttap__allowance *allowance;
-    struct ttap__cause_call *calls; /* in order of their ends; a ring of calls_room, a power of two */
+    struct ttap__cause_call *calls;                   /* in order of their ends; a ring of calls_room, a power of two */
     struct ttap__cause_span spans[TTAP__CAUSE_SPANS]; /* waiting; a ring */
     unsigned calls_room, calls_first, calls_count, spans_first, spans_count;
-    bool hooked;             /* there was a call */
-    int64_t calls_until_ns;  /* the latest return */
+    bool hooked;            /* there was a call */
+    int64_t calls_until_ns; /* the latest return */
     uint64_t unexplained;
 };
 

@@ -27,8 +27,7 @@ static uint8_t start_flag(int64_t begin_ns)
     return begin_ns < 0 ? TTAP__OPEN_START : 0;
 }
 
-static void region_tell(struct ttap__lanes_around *around, struct ttap__lane *lane, const struct ttap__region *region, int64_t end_ns,
-                        uint8_t flags)
+static void region_tell(struct ttap__lanes_around *around, struct ttap__lane *lane, const struct ttap__region *region, int64_t end_ns, uint8_t flags)
 {
     struct ttap__region_row row = {.lane = lane->number,
                                    .name = region->name,
@@ -41,8 +40,7 @@ static void region_tell(struct ttap__lanes_around *around, struct ttap__lane *la
         around->rc = around->rows->region(around->arg, &row);
 }
 
-static void wait_tell(struct ttap__lanes_around *around, struct ttap__lane *lane, const struct ttap__open_span *wait, int64_t end_ns,
-                      uint8_t flags)
+static void wait_tell(struct ttap__lanes_around *around, struct ttap__lane *lane, const struct ttap__open_span *wait, int64_t end_ns, uint8_t flags)
 {
     struct ttap__wait_row row = {.lane = lane->number,
                                  .object = wait->what,
@@ -55,8 +53,7 @@ static void wait_tell(struct ttap__lanes_around *around, struct ttap__lane *lane
         around->rc = around->rows->wait(around->arg, &row);
 }
 
-static void gc_tell(struct ttap__lanes_around *around, struct ttap__lane *lane, const struct ttap__open_span *phase, int64_t end_ns,
-                    uint8_t flags)
+static void gc_tell(struct ttap__lanes_around *around, struct ttap__lane *lane, const struct ttap__open_span *phase, int64_t end_ns, uint8_t flags)
 {
     struct ttap__gc_row row = {.lane = lane->number,
                                .phase = phase->what,
@@ -72,8 +69,7 @@ static void gc_tell(struct ttap__lanes_around *around, struct ttap__lane *lane, 
 static void region_push(struct ttap__lanes_around *around, struct ttap__lane *lane, const struct ttap__region *region)
 {
     if (lane->deeper || lane->regions_count == TTAP__LANE_REGIONS_MAX ||
-        !ttap__allowance_one_more(around->allowance, &lane->regions, &lane->regions_room, lane->regions_count,
-                                  sizeof *lane->regions)) {
+        !ttap__allowance_one_more(around->allowance, &lane->regions, &lane->regions_room, lane->regions_count, sizeof *lane->regions)) {
         lane->deeper++;
         around->untold++;
         return;
@@ -110,8 +106,7 @@ void ttap__lane_region_end_at(struct ttap__lanes_around *around, struct ttap__la
 
 void ttap__lane_region_end_open(struct ttap__lanes_around *around, struct ttap__lane *lane, uint32_t name, uint64_t level, int64_t ns)
 {
-    struct ttap__region region = {.begin_ns = -1, .depth = level < INT32_MAX ? -(int32_t)level : -INT32_MAX, .task = lane->task,
-                                  .name = name};
+    struct ttap__region region = {.begin_ns = -1, .depth = level < INT32_MAX ? -(int32_t)level : -INT32_MAX, .task = lane->task, .name = name};
     bool again = (int64_t)(level < INT32_MAX ? level : INT32_MAX) <= lane->open_level;
     if (again) /* no engine says a level twice; rows of one depth stay disjoint all the same */
         region.begin_ns = lane->open_level_ns;
@@ -143,8 +138,8 @@ static size_t regions_kept(struct ttap__lanes_around *around, struct ttap__lane 
     return kept;
 }
 
-void ttap__lane_regions_are(struct ttap__lanes_around *around, struct ttap__lane *lane, const struct ttap__events *block,
-                            struct ttap__timebase *time, int64_t base_ns, int64_t before_ns)
+void ttap__lane_regions_are(struct ttap__lanes_around *around, struct ttap__lane *lane, const struct ttap__events *block, struct ttap__timebase *time,
+                            int64_t base_ns, int64_t before_ns)
 {
     struct ttap__region_walk listed;
     ttap__regions_start(block, &listed);
@@ -167,8 +162,8 @@ void ttap__lane_regions_are(struct ttap__lanes_around *around, struct ttap__lane
 
 /* ---- Work ---- */
 
-void ttap__lane_work(struct ttap__lanes_around *around, struct ttap__lane *lane, uint64_t task_id, int32_t task, int64_t ns,
-                     uint8_t start_flags, uint8_t end_flags)
+void ttap__lane_work(struct ttap__lanes_around *around, struct ttap__lane *lane, uint64_t task_id, int32_t task, int64_t ns, uint8_t start_flags,
+                     uint8_t end_flags)
 {
     struct ttap__work_row row = {.lane = lane->number,
                                  .task = lane->task,
@@ -205,8 +200,7 @@ static size_t span_find(const struct ttap__open_spans *open, uint32_t what)
 
 static void span_add(struct ttap__lanes_around *around, struct ttap__open_spans *open, const struct ttap__open_span *span)
 {
-    if (open->count < TTAP__LANE_OPEN_MAX &&
-        ttap__allowance_one_more(around->allowance, &open->spans, &open->room, open->count, sizeof *open->spans))
+    if (open->count < TTAP__LANE_OPEN_MAX && ttap__allowance_one_more(around->allowance, &open->spans, &open->room, open->count, sizeof *open->spans))
         open->spans[open->count++] = *span;
     else
         around->untold++;

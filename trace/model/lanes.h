@@ -37,19 +37,19 @@ struct ttap__open_spans {
 struct ttap__lane {
     uint32_t number;
     uint8_t level;
-    bool seen;             /* a run came */
-    bool working;          /* for task, since work_begin_ns */
+    bool seen;    /* a run came */
+    bool working; /* for task, since work_begin_ns */
     uint8_t work_flags;
-    int32_t task;          /* its number */
+    int32_t task; /* its number */
     uint64_t task_id, next_seq;
-    int64_t last_ns;       /* the latest time it was given */
-    int64_t known_ns;      /* where knowledge began: the window's start, or the run after the latest gap */
+    int64_t last_ns;  /* the latest time it was given */
+    int64_t known_ns; /* where knowledge began: the window's start, or the run after the latest gap */
     int64_t work_begin_ns;
-    int64_t open_level;    /* REGION_END_OPEN: the highest level so far, and when it ended */
+    int64_t open_level; /* REGION_END_OPEN: the highest level so far, and when it ended */
     int64_t open_level_ns;
     struct ttap__region *regions;
     size_t regions_count, regions_room;
-    uint64_t deeper;       /* open, but beyond what is kept */
+    uint64_t deeper; /* open, but beyond what is kept */
     struct ttap__open_spans waits, phases;
 };
 
@@ -77,10 +77,10 @@ void ttap__lane_region_end(struct ttap__lanes_around *around, struct ttap__lane 
 void ttap__lane_region_end_at(struct ttap__lanes_around *around, struct ttap__lane *lane, uint64_t depth, int64_t ns);
 void ttap__lane_region_end_open(struct ttap__lanes_around *around, struct ttap__lane *lane, uint32_t name, uint64_t level, int64_t ns);
 /** The regions a run's head lists, in place of what the lane believes. @time turns begins into nanoseconds. */
-void ttap__lane_regions_are(struct ttap__lanes_around *around, struct ttap__lane *lane, const struct ttap__events *block,
-                            struct ttap__timebase *time, int64_t base_ns, int64_t before_ns);
-void ttap__lane_work(struct ttap__lanes_around *around, struct ttap__lane *lane, uint64_t task_id, int32_t task, int64_t ns,
-                     uint8_t start_flags, uint8_t end_flags);
+void ttap__lane_regions_are(struct ttap__lanes_around *around, struct ttap__lane *lane, const struct ttap__events *block, struct ttap__timebase *time,
+                            int64_t base_ns, int64_t before_ns);
+void ttap__lane_work(struct ttap__lanes_around *around, struct ttap__lane *lane, uint64_t task_id, int32_t task, int64_t ns, uint8_t start_flags,
+                     uint8_t end_flags);
 void ttap__lane_wait_begin(struct ttap__lanes_around *around, struct ttap__lane *lane, uint32_t object, uint32_t why, int64_t ns);
 void ttap__lane_wait_end(struct ttap__lanes_around *around, struct ttap__lane *lane, uint32_t object, uint32_t why, int64_t ns);
 /** @by: the number of the lane that tells of it, which for stopped threads is another one. */

@@ -23,8 +23,8 @@ struct thread {
     struct ttap__lane *lanes[2]; /* by level */
     struct ttap__states *states; /* what its scheduler stream tells; NULL: nothing so far */
     struct ttap__causes *causes; /* with the calls that its own stream tells; NULL: no call so far, or no memory */
-    uint64_t stack_start_ticks; /* of the call whose stack came last, which is told next */
-    int32_t stack;              /* -1: none */
+    uint64_t stack_start_ticks;  /* of the call whose stack came last, which is told next */
+    int32_t stack;               /* -1: none */
     uint8_t name_len;
     char name[THREAD_NAME_BYTES];
 };
@@ -60,10 +60,10 @@ static int done(struct ttap__model *model)
     return 0;
 }
 
-#define TELL(model, table, row)                                                              \
-    do {                                                                                     \
-        if ((model)->around.rows->table && (model)->around.rc == 0)                          \
-            (model)->around.rc = (model)->around.rows->table((model)->around.arg, row);      \
+#define TELL(model, table, row)                                                                                                                      \
+    do {                                                                                                                                             \
+        if ((model)->around.rows->table && (model)->around.rc == 0)                                                                                  \
+            (model)->around.rc = (model)->around.rows->table((model)->around.arg, row);                                                              \
     } while (0)
 
 static void *model_grow(struct ttap__model *model, size_t bytes)
@@ -96,8 +96,7 @@ static struct thread *thread_new(struct ttap__model *model, uint64_t number)
     struct thread *thread = model_grow(model, sizeof *thread);
     if (!thread)
         return NULL;
-    if (!ttap__allowance_one_more(model->around.allowance, &model->threads, &model->threads_room, model->threads_count,
-                                  sizeof *model->threads) ||
+    if (!ttap__allowance_one_more(model->around.allowance, &model->threads, &model->threads_room, model->threads_count, sizeof *model->threads) ||
         !ttap__idmap_put(&model->threads_by_number, model->around.allowance, number, (uint32_t)model->threads_count)) {
         ttap__allowance_free(model->around.allowance, thread, sizeof *thread);
         model->around.untold++;
@@ -155,8 +154,8 @@ static int on_thread(void *arg, const struct ttap__thread_row *row)
     struct ttap__model *model = arg;
     struct thread *thread = thread_known(model, row->thread);
     uint8_t len = (uint8_t)(row->name.len < THREAD_NAME_BYTES ? row->name.len : THREAD_NAME_BYTES);
-    bool same = thread && thread->pid == row->pid && thread->tid == row->tid && thread->name_len == len &&
-                memcmp(thread->name, row->name.bytes, len) == 0;
+    bool same =
+        thread && thread->pid == row->pid && thread->tid == row->tid && thread->name_len == len && memcmp(thread->name, row->name.bytes, len) == 0;
     if (!thread)
         thread = thread_new(model, row->thread);
     if (!thread || same)
@@ -306,7 +305,6 @@ static uint32_t why_word(struct ttap__model *model, uint64_t why)
     return ttap__names_word(&model->names, why == 1 ? TTAP__WORD_FULL : why == 2 ? TTAP__WORD_EMPTY : TTAP__WORD_UNKNOWN);
 }
 
-
 static void on_point(struct ttap__model *model, struct ttap__lane *lane, const struct ttap__event *event, int64_t ns)
 {
     const uint64_t *a = event->a;
@@ -382,7 +380,8 @@ static void explain(struct ttap__model *model, struct thread *thread, const stru
             *thread->causes = (struct ttap__causes){.allowance = model->around.allowance};
     }
     if (thread->causes && thread->lanes[0])
-        ttap__causes_call(thread->causes, &(struct ttap__cause_call){row->start_ns, row->start_ns + row->dur_ns, why, (int32_t)row->op, row->object, row->stack},
+        ttap__causes_call(thread->causes,
+                          &(struct ttap__cause_call){row->start_ns, row->start_ns + row->dur_ns, why, (int32_t)row->op, row->object, row->stack},
                           state_row_tell, &to);
 }
 
@@ -444,8 +443,9 @@ static void on_call(struct ttap__model *model, struct ttap__lane *lane, struct t
 
 static void on_release(struct ttap__model *model, const struct ttap__lane *lane, uint64_t pid, const struct ttap__event *event, int64_t ns)
 {
-    TELL(model, release, (&(struct ttap__release_row){lane->number, ttap__names_number(&model->names, event->a[0]),
-                                                      called_object(model, pid, event->a[1], true, (struct ttap__text){0}), ns}));
+    TELL(model, release,
+         (&(struct ttap__release_row){lane->number, ttap__names_number(&model->names, event->a[0]),
+                                      called_object(model, pid, event->a[1], true, (struct ttap__text){0}), ns}));
 }
 
 static void on_object_text(struct ttap__model *model, uint64_t pid, const struct ttap__event *event)
@@ -483,8 +483,8 @@ static int on_pending(void *arg, const struct ttap__pending_row *pending)
     if (!lane)
         return done(model);
     struct ttap__call_row row = {.op = ttap__names_number(&model->names, pending->op),
-                                 .object = called_object(model, thread->pid, pending->object, pending->kind == TTAP__LOCK_CALL,
-                                                         (struct ttap__text){0}),
+                                 .object =
+                                     called_object(model, thread->pid, pending->object, pending->kind == TTAP__LOCK_CALL, (struct ttap__text){0}),
                                  .stack = -1,
                                  .flags = TTAP__OPEN_END};
     tell_call(model, lane, &row, pending->start_ticks, model->latest_ns);
@@ -521,11 +521,12 @@ static void on_queue(struct ttap__model *model, struct ttap__lane *lane, const s
 /* Of the thread, also where the handler interrupted it in the middle of another event. */
 static void on_sample(struct ttap__model *model, const struct ttap__lane *lane, const struct ttap__event *event, int64_t ns)
 {
-    TELL(model, sample, (&(struct ttap__sample_row){.lane = lane->number,
-                                                    .stack = ttap__callstacks_number(&model->stacks, event->a[1]),
-                                                    .task = lane->task,
-                                                    .at_ns = ns > 0 ? ns : 0,
-                                                    .cpu_ns = (int64_t)(event->a[0] < (UINT64_C(1) << 53) ? event->a[0] : UINT64_C(1) << 53)}));
+    TELL(model, sample,
+         (&(struct ttap__sample_row){.lane = lane->number,
+                                     .stack = ttap__callstacks_number(&model->stacks, event->a[1]),
+                                     .task = lane->task,
+                                     .at_ns = ns > 0 ? ns : 0,
+                                     .cpu_ns = (int64_t)(event->a[0] < (UINT64_C(1) << 53) ? event->a[0] : UINT64_C(1) << 53)}));
 }
 
 static void on_event(struct ttap__model *model, struct ttap__lane *lane, struct thread *thread, const struct ttap__event *event)
@@ -609,12 +610,10 @@ static void head_take(struct ttap__model *model, struct ttap__lane *lane, const 
     if (block->task != lane->task_id) {
         int32_t number = -1;
         if (block->task) {
-            struct ttap__task_told task =
-                told(model, lane, block->task, block->task_parent, block->task_kind, block->task_start_ticks);
+            struct ttap__task_told task = told(model, lane, block->task, block->task_parent, block->task_kind, block->task_start_ticks);
             number = ttap__tasks_describe(&model->tasks, &task);
         }
-        ttap__lane_work(&model->around, lane, block->task, number, first && !anything_before ? 0 : base_ns, TTAP__OPEN_START,
-                        TTAP__OPEN_END);
+        ttap__lane_work(&model->around, lane, block->task, number, first && !anything_before ? 0 : base_ns, TTAP__OPEN_START, TTAP__OPEN_END);
     }
     ttap__lane_regions_are(&model->around, lane, block, &model->time, base_ns, before_ns);
     lane->seen = true;
@@ -623,13 +622,11 @@ static void head_take(struct ttap__model *model, struct ttap__lane *lane, const 
 
 /* ---- States ---- */
 
-
 static enum ttap__word state_word(const struct ttap__state_span *span)
 {
-    static const enum ttap__word states[TTAP__STATES] = {TTAP__WORD_UNKNOWN_STATE, TTAP__WORD_RUNNING, TTAP__WORD_RUNNABLE,
-                                                         TTAP__WORD_BLOCKED, TTAP__WORD_GONE};
-    static const enum ttap__word causes[] = {TTAP__WORD_BLOCKED, TTAP__WORD_LOCK, TTAP__WORD_NETWORK, TTAP__WORD_FILE,
-                                             TTAP__WORD_SLEEP};
+    static const enum ttap__word states[TTAP__STATES] = {TTAP__WORD_UNKNOWN_STATE, TTAP__WORD_RUNNING, TTAP__WORD_RUNNABLE, TTAP__WORD_BLOCKED,
+                                                         TTAP__WORD_GONE};
+    static const enum ttap__word causes[] = {TTAP__WORD_BLOCKED, TTAP__WORD_LOCK, TTAP__WORD_NETWORK, TTAP__WORD_FILE, TTAP__WORD_SLEEP};
     return span->state == TTAP__STATE_BLOCKED ? causes[span->why] : states[span->state];
 }
 
@@ -637,16 +634,17 @@ static void state_row_tell(void *arg, const struct ttap__cause_span *out)
 {
     struct states_lane *to = arg;
     const struct ttap__state_span *span = &out->span;
-    TELL(to->model, state, (&(struct ttap__state_row){.lane = to->lane->number,
-                                                      .state = ttap__names_word(&to->model->names, state_word(span)),
-                                                      .cpu = span->cpu,
-                                                      .call = span->call,
-                                                      .op = out->op,
-                                                      .object = out->object,
-                                                      .stack = out->stack,
-                                                      .start_ns = span->start_ns,
-                                                      .dur_ns = span->end_ns - span->start_ns,
-                                                      .flags = span->flags}));
+    TELL(to->model, state,
+         (&(struct ttap__state_row){.lane = to->lane->number,
+                                    .state = ttap__names_word(&to->model->names, state_word(span)),
+                                    .cpu = span->cpu,
+                                    .call = span->call,
+                                    .op = out->op,
+                                    .object = out->object,
+                                    .stack = out->stack,
+                                    .start_ns = span->start_ns,
+                                    .dur_ns = span->end_ns - span->start_ns,
+                                    .flags = span->flags}));
 }
 
 /* Where no call was ever told there is nothing to wait for. */
@@ -665,11 +663,12 @@ static void wake_tell(void *arg, const struct ttap__state_wake *wake)
     struct states_lane *to = arg;
     struct ttap__lane *from = wake->by ? lane_of(to->model, wake->by, 0) : NULL;
     uint64_t cause = wake->cause < sizeof causes / sizeof causes[0] ? wake->cause : 0;
-    TELL(to->model, wake, (&(struct ttap__wake_row){.lane = to->lane->number,
-                                                    .cause = ttap__names_word(&to->model->names, causes[cause]),
-                                                    .from = from ? (int32_t)from->number : -1,
-                                                    .at_ns = wake->at_ns,
-                                                    .run_ns = wake->run_ns}));
+    TELL(to->model, wake,
+         (&(struct ttap__wake_row){.lane = to->lane->number,
+                                   .cause = ttap__names_word(&to->model->names, causes[cause]),
+                                   .from = from ? (int32_t)from->number : -1,
+                                   .at_ns = wake->at_ns,
+                                   .run_ns = wake->run_ns}));
 }
 
 static struct ttap__states *states_of(struct ttap__model *model, struct thread *thread)
@@ -808,9 +807,19 @@ static int on_events(void *arg, const struct ttap__events *block)
 /* ---- The whole ---- */
 
 static const struct ttap__read_calls calls = {
-    .header = on_header, .note = on_note, .clock = on_clock, .name = on_name,       .thread = on_thread,
-    .events = on_events, .loss = on_loss, .task = on_task,   .account = on_account, .trailer = on_trailer,
-    .pending = on_pending, .module = on_module, .stack = on_stack,
+    .header = on_header,
+    .note = on_note,
+    .clock = on_clock,
+    .name = on_name,
+    .thread = on_thread,
+    .events = on_events,
+    .loss = on_loss,
+    .task = on_task,
+    .account = on_account,
+    .trailer = on_trailer,
+    .pending = on_pending,
+    .module = on_module,
+    .stack = on_stack,
 };
 
 struct ttap__model *ttap__model_new(const struct ttap__rows *rows, void *arg, struct ttap__allowance *allowance)

@@ -7,33 +7,51 @@
 #include "idmap.h"
 #include "rows.h"
 
-#define TTAP__NAMES_MAX 65536   /* ids that get a number of their own; a program's names are literals, a few hundred */
+#define TTAP__NAMES_MAX 65536 /* ids that get a number of their own; a program's names are literals, a few hundred */
 #define TTAP__NAME_KEPT_BYTES 255
 #define TTAP__NAMES_DIRECT 1024 /* engines number names from 1; these ids are found without a search */
 #define TTAP__RECENT_TEXTS 16   /* failure texts recognised when they come again */
 #define TTAP__RECENT_BYTES 96
 
 enum ttap__word { /* strings of our own, told at their first use */
-    TTAP__WORD_EMPTY_NAME, TTAP__WORD_UNKNOWN, TTAP__WORD_FULL, TTAP__WORD_EMPTY, TTAP__WORD_NESTED, TTAP__WORD_QUEUE, TTAP__WORD_LATE,
-    TTAP__WORD_STALL, TTAP__WORD_RUNNING, TTAP__WORD_RUNNABLE, TTAP__WORD_BLOCKED, TTAP__WORD_LOCK, TTAP__WORD_NETWORK, TTAP__WORD_FILE,
-    TTAP__WORD_SLEEP, TTAP__WORD_GONE, TTAP__WORD_UNKNOWN_STATE, TTAP__WORD_THREAD, TTAP__WORD_PROCESS, TTAP__WORD_INTERRUPT, TTAP__WORD_STOPPED,
-    TTAP__WORDS
+                  TTAP__WORD_EMPTY_NAME,
+                  TTAP__WORD_UNKNOWN,
+                  TTAP__WORD_FULL,
+                  TTAP__WORD_EMPTY,
+                  TTAP__WORD_NESTED,
+                  TTAP__WORD_QUEUE,
+                  TTAP__WORD_LATE,
+                  TTAP__WORD_STALL,
+                  TTAP__WORD_RUNNING,
+                  TTAP__WORD_RUNNABLE,
+                  TTAP__WORD_BLOCKED,
+                  TTAP__WORD_LOCK,
+                  TTAP__WORD_NETWORK,
+                  TTAP__WORD_FILE,
+                  TTAP__WORD_SLEEP,
+                  TTAP__WORD_GONE,
+                  TTAP__WORD_UNKNOWN_STATE,
+                  TTAP__WORD_THREAD,
+                  TTAP__WORD_PROCESS,
+                  TTAP__WORD_INTERRUPT,
+                  TTAP__WORD_STOPPED,
+                  TTAP__WORDS
 };
 
 struct ttap__names {
     const struct ttap__rows *rows;
     void *arg;
     struct ttap__allowance *allowance;
-    struct ttap__idmap ids;   /* name id -> index into kept */
+    struct ttap__idmap ids; /* name id -> index into kept */
     struct ttap__kept_name {
         uint32_t number;
         uint8_t len;
         char *text;
-    } *kept;
+    } * kept;
     size_t kept_count, kept_room;
     uint32_t direct[TTAP__NAMES_DIRECT]; /* number + 1 by id; 0: look in ids */
-    uint32_t count; /* strings told */
-    int32_t words[TTAP__WORDS]; /* number + 1; 0: not yet told */
+    uint32_t count;                      /* strings told */
+    int32_t words[TTAP__WORDS];          /* number + 1; 0: not yet told */
     struct {
         uint32_t number;
         uint8_t len; /* 0: free */

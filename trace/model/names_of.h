@@ -7,17 +7,17 @@
 #include <stdint.h>
 
 struct ttap__symbol_module {
-    uint32_t number;            /* the same module, the same number */
+    uint32_t number; /* the same module, the same number */
     const char *path;
     const uint8_t *build_id;
-    size_t build_id_bytes;      /* 0: it has none */
+    size_t build_id_bytes; /* 0: it has none */
 };
 
 struct ttap__symbol {
     char function[256];
-    char file[256];             /* "": not known */
+    char file[256]; /* "": not known */
     uint32_t line;
-    uint64_t start;             /* of the function; two addresses of one function differ in nothing else but the line */
+    uint64_t start; /* of the function; two addresses of one function differ in nothing else but the line */
 };
 
 /* The function at an offset of the module's file. False: not known. */

@@ -90,9 +90,9 @@ struct ttap__sample_row {
 
 /** A hooked call. Those of a lane come in order of their returns; in handlers they may lie within one another. */
 struct ttap__call_row {
-    uint32_t lane, op;  /* op: a string */
-    int32_t object;     /* -1: none */
-    int32_t stack;      /* -1: not taken */
+    uint32_t lane, op; /* op: a string */
+    int32_t object;    /* -1: none */
+    int32_t stack;     /* -1: not taken */
     int32_t task;
     int64_t start_ns, dur_ns, result; /* result: what it returned, or -errno; of waits for locks the tid of the holder, 0 if unknown */
     uint8_t flags;
@@ -141,15 +141,15 @@ struct ttap__attr_row {
 struct ttap__task_out {
     int32_t task, parent, kind, lane, end_lane, text;
     int64_t start_ns, dur_ns, code;
-    uint64_t status; /* 0 ok, 1 failed, 2 not ended */
+    uint64_t status;             /* 0 ok, 1 failed, 2 not ended */
     uint64_t trace_hi, trace_lo; /* both 0: none */
     uint8_t flags;
 };
 
 /** What the lane's thread was doing: disjoint, in order, and without gaps from the window's start to its end. */
 struct ttap__state_row {
-    uint32_t lane, state; /* state: a string */
-    int32_t cpu, call;    /* -1: not known, or does not apply */
+    uint32_t lane, state;      /* state: a string */
+    int32_t cpu, call;         /* -1: not known, or does not apply */
     int32_t op, object, stack; /* the hooked call in which it was blocked (a string), on what, and called from where; -1: not known */
     int64_t start_ns, dur_ns;
     uint8_t flags;
@@ -157,8 +157,8 @@ struct ttap__state_row {
 
 /** The lane's thread could run from at_ns on. */
 struct ttap__wake_row {
-    uint32_t lane, cause; /* cause: a string */
-    int32_t from;         /* the lane of the thread that did it; -1: none of this process */
+    uint32_t lane, cause;  /* cause: a string */
+    int32_t from;          /* the lane of the thread that did it; -1: none of this process */
     int64_t at_ns, run_ns; /* until it ran; -1: it had not when the window ended */
 };
 
@@ -168,7 +168,7 @@ struct ttap__end_row {
     bool truncated;
     uint64_t events, delivered, filtered, lost[TTAP__LOSS_REASONS + 1], sampled_out;
     uint64_t disagreements; /* events of the scheduler that cannot follow each other though nothing was lost between them */
-    uint64_t untold; /* events, lanes or tasks that memory did not allow to tell about; 0 in any honest capture */
+    uint64_t untold;        /* events, lanes or tasks that memory did not allow to tell about; 0 in any honest capture */
 };
 
 struct ttap__rows {

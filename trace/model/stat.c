@@ -105,8 +105,7 @@ static struct ttap__stat_thread *thread_of(struct ttap__stat *stat, uint64_t num
     uint32_t at = ttap__idmap_get(&stat->threads_by_number, number);
     if (at != TTAP__IDMAP_NONE)
         return &stat->threads[at];
-    if (!ttap__allowance_one_more(&stat->threads_allowance, &stat->threads, &stat->threads_room, stat->threads_count,
-                                  sizeof *stat->threads) ||
+    if (!ttap__allowance_one_more(&stat->threads_allowance, &stat->threads, &stat->threads_room, stat->threads_count, sizeof *stat->threads) ||
         !ttap__idmap_put(&stat->threads_by_number, &stat->threads_allowance, number, (uint32_t)stat->threads_count))
         return NULL;
     struct ttap__stat_thread *thread = &stat->threads[stat->threads_count++];
@@ -233,8 +232,14 @@ static int on_trailer(void *arg, const struct ttap__trailer *trailer)
 }
 
 static const struct ttap__read_calls calls = {
-    .header = on_header, .note = on_note, .clock = on_clock,     .thread = on_thread,
-    .events = on_events, .loss = on_loss, .account = on_account, .trailer = on_trailer,
+    .header = on_header,
+    .note = on_note,
+    .clock = on_clock,
+    .thread = on_thread,
+    .events = on_events,
+    .loss = on_loss,
+    .account = on_account,
+    .trailer = on_trailer,
 };
 
 static const char *reason_name(const struct ttap__stat_result *result)

@@ -28,14 +28,14 @@ struct ttap__stat_kind {
 struct ttap__stat_thread {
     uint64_t thread, pid, tid;
     char name[TTAP__STAT_TEXT_BYTES];
-    uint64_t delivered, signal_delivered; /* events; of these, recorded by signal handlers (level 1) */
-    uint64_t filtered;                    /* not asked for */
+    uint64_t delivered, signal_delivered;  /* events; of these, recorded by signal handlers (level 1) */
+    uint64_t filtered;                     /* not asked for */
     uint64_t lost[TTAP__LOSS_REASONS + 1]; /* by enum ttap__loss; [0] is the sum */
-    uint64_t sampled_out;                 /* known once the thread's account was read */
-    bool has_states;                      /* the scheduler's source told of it: these add up to the window */
-    uint64_t state_ns[TTAP__STATES];      /* by enum ttap__state */
-    uint64_t estimated_ns;                /* of these, known in sum but not where */
-    struct ttap__states *states;          /* stat.c's own */
+    uint64_t sampled_out;                  /* known once the thread's account was read */
+    bool has_states;                       /* the scheduler's source told of it: these add up to the window */
+    uint64_t state_ns[TTAP__STATES];       /* by enum ttap__state */
+    uint64_t estimated_ns;                 /* of these, known in sum but not where */
+    struct ttap__states *states;           /* stat.c's own */
 };
 
 struct ttap__stat_note {
@@ -64,16 +64,16 @@ struct ttap__stat_result {
     uint64_t offered, sampled_out, emitted, delivered, filtered;
     uint64_t lost[TTAP__LOSS_REASONS + 1]; /* by enum ttap__loss; [0] is the sum */
 
-    bool truncated;     /* no trailer: cut or damaged, and all counts are lower bounds */
-    unsigned reason;    /* the trailer's; 0 when there is none */
-    const char *reason_name; /* "window" "bytes" "stopped" "client" "lease" "shutdown"; "cut" when there is none; "unknown" */
-    bool exact;         /* identity is "exact" */
+    bool truncated;                           /* no trailer: cut or damaged, and all counts are lower bounds */
+    unsigned reason;                          /* the trailer's; 0 when there is none */
+    const char *reason_name;                  /* "window" "bytes" "stopped" "client" "lease" "shutdown"; "cut" when there is none; "unknown" */
+    bool exact;                               /* identity is "exact" */
     char identity[TTAP__STAT_SENTENCE_BYTES]; /* "exact", or a sentence that says what does not add up */
     char problem[TTAP__STAT_SENTENCE_BYTES];  /* "", or where and why reading stopped: "block 7 at byte 812: ..." */
 
-    uint64_t window_ns; /* length of the window; to the last event when truncated */
-    uint64_t blocks, bytes; /* whole blocks and their bytes, preamble included */
-    double bytes_per_event; /* bytes / delivered; 0 without events */
+    uint64_t window_ns;      /* length of the window; to the last event when truncated */
+    uint64_t blocks, bytes;  /* whole blocks and their bytes, preamble included */
+    double bytes_per_event;  /* bytes / delivered; 0 without events */
     uint64_t drainer_cpu_ns; /* from the trailer */
 };
 

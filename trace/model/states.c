@@ -244,9 +244,9 @@ static void on_end(struct ttap__states *states, const struct ttap__event *event,
 static void begin(struct ttap__states *states, const struct ttap__event *event)
 {
     static const uint8_t before[] = {
-        [TTAP__SCHED_RUN - TTAP__SCHED_RUN] = TTAP__STATE_UNKNOWN,    [TTAP__SCHED_PREEMPT - TTAP__SCHED_RUN] = TTAP__STATE_RUNNING,
-        [TTAP__SCHED_BLOCK - TTAP__SCHED_RUN] = TTAP__STATE_RUNNING,  [TTAP__SCHED_WAKE - TTAP__SCHED_RUN] = TTAP__STATE_BLOCKED,
-        [TTAP__SCHED_LOOK - TTAP__SCHED_RUN] = TTAP__STATE_UNKNOWN,   [TTAP__SCHED_BEGIN - TTAP__SCHED_RUN] = TTAP__STATE_GONE,
+        [TTAP__SCHED_RUN - TTAP__SCHED_RUN] = TTAP__STATE_UNKNOWN,   [TTAP__SCHED_PREEMPT - TTAP__SCHED_RUN] = TTAP__STATE_RUNNING,
+        [TTAP__SCHED_BLOCK - TTAP__SCHED_RUN] = TTAP__STATE_RUNNING, [TTAP__SCHED_WAKE - TTAP__SCHED_RUN] = TTAP__STATE_BLOCKED,
+        [TTAP__SCHED_LOOK - TTAP__SCHED_RUN] = TTAP__STATE_UNKNOWN,  [TTAP__SCHED_BEGIN - TTAP__SCHED_RUN] = TTAP__STATE_GONE,
         [TTAP__SCHED_END - TTAP__SCHED_RUN] = TTAP__STATE_RUNNING,
     };
     const uint64_t *a = event->a;
@@ -267,14 +267,29 @@ void ttap__states_event(struct ttap__states *states, const struct ttap__event *e
     if (!states->begun)
         begin(states, event);
     switch (event->row->known) {
-    case TTAP__SCHED_RUN: on_run(states, event, ns, tell); break;
-    case TTAP__SCHED_PREEMPT: on_stop(states, TTAP__STATE_RUNNABLE, ns, tell); break;
-    case TTAP__SCHED_BLOCK: on_stop(states, TTAP__STATE_BLOCKED, ns, tell); break;
-    case TTAP__SCHED_WAKE: on_wake(states, event, ns, tell); break;
-    case TTAP__SCHED_LOOK: on_look(states, event, ns, tell); break;
-    case TTAP__SCHED_BEGIN: on_begin(states, event, ns, tell); break;
-    case TTAP__SCHED_END: on_end(states, event, ns, tell); break;
-    default: break;
+    case TTAP__SCHED_RUN:
+        on_run(states, event, ns, tell);
+        break;
+    case TTAP__SCHED_PREEMPT:
+        on_stop(states, TTAP__STATE_RUNNABLE, ns, tell);
+        break;
+    case TTAP__SCHED_BLOCK:
+        on_stop(states, TTAP__STATE_BLOCKED, ns, tell);
+        break;
+    case TTAP__SCHED_WAKE:
+        on_wake(states, event, ns, tell);
+        break;
+    case TTAP__SCHED_LOOK:
+        on_look(states, event, ns, tell);
+        break;
+    case TTAP__SCHED_BEGIN:
+        on_begin(states, event, ns, tell);
+        break;
+    case TTAP__SCHED_END:
+        on_end(states, event, ns, tell);
+        break;
+    default:
+        break;
     }
 }
 

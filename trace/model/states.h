@@ -37,12 +37,12 @@ struct ttap__states_tell {
 };
 
 struct ttap__states {
-    bool begun, ready; /* ready: running or runnable, which of the two the next event tells */
-    bool lost;         /* events are missing since the last one */
-    bool looked;       /* totals are known */
-    bool woken;        /* and has not run since */
-    struct ttap__state_span span; /* going on; end_ns is not yet known */
-    struct ttap__state_span held; /* the one before, not told yet: what follows may be more of the same. Empty: end_ns is start_ns */
+    bool begun, ready;                /* ready: running or runnable, which of the two the next event tells */
+    bool lost;                        /* events are missing since the last one */
+    bool looked;                      /* totals are known */
+    bool woken;                       /* and has not run since */
+    struct ttap__state_span span;     /* going on; end_ns is not yet known */
+    struct ttap__state_span held;     /* the one before, not told yet: what follows may be more of the same. Empty: end_ns is start_ns */
     uint64_t run_ns, wait_ns, slices; /* totals at looked_ns */
     int64_t looked_ns;
     uint64_t switches_since; /* the last look */

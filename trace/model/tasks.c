@@ -65,8 +65,7 @@ static uint32_t record_room(struct ttap__tasks *tasks)
         tasks->free_first = tasks->records[at].next_free;
         return at;
     }
-    if (!ttap__allowance_one_more(tasks->allowance, &tasks->records, &tasks->records_room, tasks->records_count,
-                                  sizeof *tasks->records))
+    if (!ttap__allowance_one_more(tasks->allowance, &tasks->records, &tasks->records_room, tasks->records_count, sizeof *tasks->records))
         return NO_RECORD;
     return (uint32_t)tasks->records_count++;
 }
@@ -95,8 +94,7 @@ static struct ttap__task *record_of(struct ttap__tasks *tasks, uint64_t id)
         tasks->untold++;
         return NULL;
     }
-    tasks->records[at] =
-        (struct ttap__task){.id = id, .number = number, .parent = -1, .kind = -1, .lane = -1, .end_lane = -1, .text = -1};
+    tasks->records[at] = (struct ttap__task){.id = id, .number = number, .parent = -1, .kind = -1, .lane = -1, .end_lane = -1, .text = -1};
     if (ttap__idmap_put(&tasks->ids, tasks->allowance, id, at))
         return &tasks->records[at];
     record_free(tasks, at);

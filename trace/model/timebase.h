@@ -16,7 +16,7 @@
 #include "reader.h"
 
 #define TTAP__TIME_MAX_NS (INT64_C(1) << 53)
-#define TTAP__SLOPE_BITS 44 /* of fraction: below 0.1 ns off after ten minutes at 3 GHz */
+#define TTAP__SLOPE_BITS 44    /* of fraction: below 0.1 ns off after ten minutes at 3 GHz */
 #define TTAP__SEGMENTS_MAX 700 /* one pair a second for the longest window of ten minutes, and some */
 
 /** From @ticks on (the first one also before), ns = ns + (t - ticks) * slope. */

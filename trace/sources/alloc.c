@@ -102,9 +102,7 @@ static void start(void)
     alloc.next_ns = 0;
 }
 
-static void nothing(void)
-{
-}
+static void nothing(void) {}
 
 static void edge(uint64_t mono_ns)
 {

@@ -65,7 +65,8 @@ struct chain {
 static struct chain phases, threads;
 
 static struct ttap_name collection_name = TTAP_NAME_INIT("collection"), pause_name = TTAP_NAME_INIT("pause"), mark_name = TTAP_NAME_INIT("mark"),
-                        sweep_name = TTAP_NAME_INIT("sweep"), heap_name = TTAP_NAME_INIT("gc.heap_bytes"), free_name = TTAP_NAME_INIT("gc.free_bytes");
+                        sweep_name = TTAP_NAME_INIT("sweep"), heap_name = TTAP_NAME_INIT("gc.heap_bytes"),
+                        free_name = TTAP_NAME_INIT("gc.free_bytes");
 
 /* ---- Called by the collector ---- */
 
@@ -78,13 +79,27 @@ static void *next_of(const struct chain *chain)
 static void tell_phase(int event)
 {
     switch (event) {
-    case EVENT_START: ttap_gc_begin(&collection_name); break;
-    case EVENT_END: ttap_gc_end(&collection_name); break;
-    case EVENT_PRE_STOP_WORLD: ttap_gc_begin(&pause_name); break;
-    case EVENT_POST_START_WORLD: ttap_gc_end(&pause_name); break;
-    case EVENT_MARK_START: ttap_gc_begin(&mark_name); break;
-    case EVENT_MARK_END: ttap_gc_end(&mark_name); break;
-    case EVENT_RECLAIM_START: ttap_gc_begin(&sweep_name); break;
+    case EVENT_START:
+        ttap_gc_begin(&collection_name);
+        break;
+    case EVENT_END:
+        ttap_gc_end(&collection_name);
+        break;
+    case EVENT_PRE_STOP_WORLD:
+        ttap_gc_begin(&pause_name);
+        break;
+    case EVENT_POST_START_WORLD:
+        ttap_gc_end(&pause_name);
+        break;
+    case EVENT_MARK_START:
+        ttap_gc_begin(&mark_name);
+        break;
+    case EVENT_MARK_END:
+        ttap_gc_end(&mark_name);
+        break;
+    case EVENT_RECLAIM_START:
+        ttap_gc_begin(&sweep_name);
+        break;
     case EVENT_RECLAIM_END:
         ttap_gc_end(&sweep_name);
         if (collector.heap_size)
@@ -92,7 +107,8 @@ static void tell_phase(int event)
         if (collector.free_bytes)
             ttap_counter(&free_name, (int64_t)collector.free_bytes());
         break;
-    default: break;
+    default:
+        break;
     }
 }
 
@@ -227,9 +243,7 @@ static void stop(void)
         take_ours_back();
 }
 
-static void nothing(void)
-{
-}
+static void nothing(void) {}
 
 static void no_edge(uint64_t mono_ns)
 {

@@ -22,10 +22,10 @@
 #include "share.h"
 #include "writer.h"
 
-#define PERIOD_MIN_NS 50000000u  /* 20 times a second: what a graph of a few seconds can show */
+#define PERIOD_MIN_NS 50000000u /* 20 times a second: what a graph of a few seconds can show */
 #define PERIOD_MAX_NS 1000000000u
-#define SHARE 200u               /* reading takes at most half a hundredth of a CPU, however many processes there are */
-#define FIRST_VERSION 2u         /* of a thread's name, as the contract has it */
+#define SHARE 200u       /* reading takes at most half a hundredth of a CPU, however many processes there are */
+#define FIRST_VERSION 2u /* of a thread's name, as the contract has it */
 
 struct process {
     int pid; /* 0: none */
@@ -198,9 +198,7 @@ static void start(void)
     memory.clerk = ttap__clerk_hire();
 }
 
-static void look(void)
-{
-}
+static void look(void) {}
 
 static void edge(uint64_t mono_ns)
 {

@@ -20,14 +20,14 @@
  * enough when the drainer comes 15 ms late; the smallest holds 20,000 switches a second at that. */
 #define RING_BYTES_MAX (512u << 10)
 #define RING_BYTES_MIN (16u << 10)
-#define RINGS_SHARE 32u /* of the budget: 2 MiB of 64 */
+#define RINGS_SHARE 32u     /* of the budget: 2 MiB of 64 */
 #define SAMPLE_ID_BYTES 24u /* pid, tid; time; cpu: behind each record that is not a sample */
 #define RECORD_BYTES_MAX 512u
 
 struct ring {
     struct perf_event_mmap_page *page;
     uint64_t tail;
-    bool parsed;                      /* next is what lies at tail */
+    bool parsed; /* next is what lies at tail */
     struct ttap__perf_record next;
     uint32_t next_bytes;
     _Alignas(8) unsigned char bounce[RECORD_BYTES_MAX]; /* a record that goes over the end */
@@ -35,13 +35,13 @@ struct ring {
 
 static struct {
     unsigned cpus, threads;
-    int fd[CPUS_MAX];                 /* of the rings, in the clerk's table */
+    int fd[CPUS_MAX]; /* of the rings, in the clerk's table */
     uint32_t cpu[CPUS_MAX];
     struct ring *ring;
     uint32_t ring_bytes;
     uint64_t charged_bytes;
-    unsigned wakee_offset;            /* in a sched_waking record */
-    bool no_inherit_thread;           /* the kernel is older than 5.13 */
+    unsigned wakee_offset;  /* in a sched_waking record */
+    bool no_inherit_thread; /* the kernel is older than 5.13 */
 } perf;
 
 uint64_t ttap__perf_ring_bytes(void)
@@ -329,13 +329,16 @@ static long waking_id(void)
     return given_waking_id;
 }
 
-static const struct ttap__perf_refusal refused_others = {"not allowed to record other tasks", "docker run --cap-add=PERFMON, or systemd: AmbientCapabilities=CAP_PERFMON"},
+static const struct ttap__perf_refusal refused_others = {"not allowed to record other tasks",
+                                                         "docker run --cap-add=PERFMON, or systemd: AmbientCapabilities=CAP_PERFMON"},
                                        refused_namespace = {"in a PID namespace the kernel's wake records carry numbers that mean nothing here",
                                                             "docker run --pid=host"},
-                                       refused_no_tracefs = {"the id of sched_waking cannot be read from tracefs", "mount -t tracefs nodev /sys/kernel/tracing"},
+                                       refused_no_tracefs = {"the id of sched_waking cannot be read from tracefs",
+                                                             "mount -t tracefs nodev /sys/kernel/tracing"},
                                        refused_tracefs = {"the id of sched_waking cannot be read from tracefs",
                                                           "TRACETAP_WAKING_ID=$(sudo cat /sys/kernel/tracing/events/sched/sched_waking/id)"},
-                                       refused_descriptors = {"too few descriptors (RLIMIT_NOFILE)", "systemd: LimitNOFILE=65536, or ulimit -n 65536"};
+                                       refused_descriptors = {"too few descriptors (RLIMIT_NOFILE)",
+                                                              "systemd: LimitNOFILE=65536, or ulimit -n 65536"};
 
 static int try_open(struct perf_event_attr *attr, int tid, uint32_t cpu)
 {
@@ -465,7 +468,7 @@ static void parse(const unsigned char *at, const struct perf_event_header *head,
     out->cpu = u32_at(id + 16);
     switch (head->type) {
     case PERF_RECORD_SWITCH:
-        out->what = !(head->misc & PERF_RECORD_MISC_SWITCH_OUT)         ? TTAP__PERF_RUN
+        out->what = !(head->misc & PERF_RECORD_MISC_SWITCH_OUT)        ? TTAP__PERF_RUN
                     : head->misc & PERF_RECORD_MISC_SWITCH_OUT_PREEMPT ? TTAP__PERF_PREEMPT
                                                                        : TTAP__PERF_BLOCK;
         break;

@@ -15,23 +15,23 @@
 #include <stdint.h>
 
 enum ttap__perf_what {
-    TTAP__PERF_RUN,      /* tid starts to run on cpu */
-    TTAP__PERF_PREEMPT,  /* it stops running and could go on */
-    TTAP__PERF_BLOCK,    /* it stops running to wait */
-    TTAP__PERF_BEGIN,    /* tid was created */
-    TTAP__PERF_END,      /* tid ends */
-    TTAP__PERF_NAME,     /* tid has another name */
-    TTAP__PERF_WAKE,     /* tid may run again, by_pid and by_tid were running when that was decided */
-    TTAP__PERF_LOST,     /* `lost` records did not fit into cpu's ring */
+    TTAP__PERF_RUN,     /* tid starts to run on cpu */
+    TTAP__PERF_PREEMPT, /* it stops running and could go on */
+    TTAP__PERF_BLOCK,   /* it stops running to wait */
+    TTAP__PERF_BEGIN,   /* tid was created */
+    TTAP__PERF_END,     /* tid ends */
+    TTAP__PERF_NAME,    /* tid has another name */
+    TTAP__PERF_WAKE,    /* tid may run again, by_pid and by_tid were running when that was decided */
+    TTAP__PERF_LOST,    /* `lost` records did not fit into cpu's ring */
     TTAP__PERF_OTHER
 };
 
 struct ttap__perf_record {
     enum ttap__perf_what what;
     int pid, tid, by_pid, by_tid;
-    bool interrupt;      /* WAKE: by an interrupt, which only happened to come while by_tid ran */
+    bool interrupt; /* WAKE: by an interrupt, which only happened to come while by_tid ran */
     uint32_t cpu;
-    uint64_t ns;         /* CLOCK_MONOTONIC */
+    uint64_t ns; /* CLOCK_MONOTONIC */
     uint64_t lost;
 };
 

@@ -5,4 +5,5 @@
 #include "source_samples.h"
 #include "source_sched.h"
 
-const struct ttap__source *const ttap__sources_linked[] = {&ttap__source_sched, &ttap__source_samples, &ttap__source_boehm, &ttap__source_memory, &ttap__source_alloc, NULL};
+const struct ttap__source *const ttap__sources_linked[] = {&ttap__source_sched,  &ttap__source_samples, &ttap__source_boehm,
+                                                           &ttap__source_memory, &ttap__source_alloc,   NULL};

@@ -21,20 +21,20 @@ struct ttap__sched_thread {
     int pid, tid;
     uint64_t number;
     uint32_t name_version;
-    uint32_t scan;               /* the scan that saw it last */
-    uint8_t state;               /* enum ttap__state, after all events so far */
+    uint32_t scan; /* the scan that saw it last */
+    uint8_t state; /* enum ttap__state, after all events so far */
     bool live;
-    bool doubtful;               /* records were lost since its last one, and some may have been its own */
-    uint32_t cpu;                /* + 1; 0: unknown */
-    uint64_t runs;               /* switch-ins seen */
+    bool doubtful; /* records were lost since its last one, and some may have been its own */
+    uint32_t cpu;  /* + 1; 0: unknown */
+    uint64_t runs; /* switch-ins seen */
     /* As looked at last; settled when all records up to look_ns have been taken. */
     bool looked, settled, first_settled;
-    uint8_t seen;                /* enum ttap__state; UNKNOWN: only its totals were looked at */
+    uint8_t seen; /* enum ttap__state; UNKNOWN: only its totals were looked at */
     uint64_t look_ns;
-    uint64_t runs_then;          /* `runs` at that time */
+    uint64_t runs_then; /* `runs` at that time */
     struct ttap__proc_totals totals, first_totals;
     uint64_t first_runs, lost_runs;
-    long call;                   /* TTAP__CALL_* or a number */
+    long call; /* TTAP__CALL_* or a number */
     /* The run being gathered. */
     uint64_t next_seq, first_seq, first_ns, base_ticks, last_ticks;
     uint32_t count, bytes;

@@ -40,7 +40,7 @@ struct timed {
 /* Drainer only. */
 static struct {
     bool running;
-    uint64_t period_ns;     /* of the timers there are */
+    uint64_t period_ns; /* of the timers there are */
     bool first_scan_done;
     uint32_t scan;
     uint64_t scan_period_ns, next_scan_ns;
@@ -50,7 +50,13 @@ static struct {
 } samples;
 
 /* For the status, which any thread may ask for. */
-enum why { WHY_NONE = TTAP__SIGPROF_FREE, WHY_HANDLER = TTAP__SIGPROF_HANDLED, WHY_IGNORED = TTAP__SIGPROF_IGNORED, WHY_REFUSED = TTAP__SIGPROF_REFUSED, WHY_OTHERS };
+enum why {
+    WHY_NONE = TTAP__SIGPROF_FREE,
+    WHY_HANDLER = TTAP__SIGPROF_HANDLED,
+    WHY_IGNORED = TTAP__SIGPROF_IGNORED,
+    WHY_REFUSED = TTAP__SIGPROF_REFUSED,
+    WHY_OTHERS
+};
 static uint32_t told_why, told_untimed;
 static uint32_t told_ours; /* SIGPROF is ours now */
 
@@ -214,9 +220,7 @@ static void drain(void)
         scan(now_ns);
 }
 
-static void look(void)
-{
-}
+static void look(void) {}
 
 /* Behind the gate, which says how often. */
 static void edge(uint64_t mono_ns)

@@ -25,10 +25,10 @@
 #include "traced.h"
 #include "writer.h"
 
-#define SETTLE_NS 1000000u       /* in passing: a CPU that was taken from us in the middle of a switch is usually back by then */
-#define SETTLE_EDGE_NS 100000u   /* at the end of a window, which somebody waits for */
-#define GATHER_NS 100000000u     /* what a thread did is told after 100 ms at the latest */
-#define LOOK_SHARE 100u          /* looking takes at most a hundredth of a CPU */
+#define SETTLE_NS 1000000u     /* in passing: a CPU that was taken from us in the middle of a switch is usually back by then */
+#define SETTLE_EDGE_NS 100000u /* at the end of a window, which somebody waits for */
+#define GATHER_NS 100000000u   /* what a thread did is told after 100 ms at the latest */
+#define LOOK_SHARE 100u        /* looking takes at most a hundredth of a CPU */
 #define LOOK_MIN_NS 10000000u
 #define LOOK_MAX_NS 1000000000u
 
@@ -36,14 +36,14 @@ enum tier { TIER_OFF, TIER_LOOKS, TIER_SWITCHES, TIER_WAKES };
 
 static struct {
     enum tier tier;
-    bool clerk;              /* at work */
+    bool clerk; /* at work */
     bool edge_pending;
     uint64_t edge_ns;
     uint64_t flushed_ns;
     uint32_t scan;
     uint64_t look_period_ns, next_look_ns, previous_look_ns;
-    bool fresh;              /* all threads were looked at just now */
-    bool lost;               /* records were lost since the last edge */
+    bool fresh;                       /* all threads were looked at just now */
+    bool lost;                        /* records were lost since the last edge */
     struct ttap__clock_pair from, to; /* the line between them turns ns into ticks */
 } sched;
 
@@ -68,16 +68,21 @@ enum { REASON_NONE, REASON_PARANOID, REASON_REFUSED, REASON_NO_KERNEL, REASON_DE
 static uint32_t reason_of(int error)
 {
     switch (error) {
-    case 0: return REASON_NONE;
+    case 0:
+        return REASON_NONE;
     case -EACCES:
     case -EPERM:
         return ttap__proc_number("/proc/sys/kernel/perf_event_paranoid", 2) > 2 ? REASON_PARANOID : REASON_REFUSED;
     case -ENOSYS:
-    case -ENOENT: return REASON_NO_KERNEL;
+    case -ENOENT:
+        return REASON_NO_KERNEL;
     case -EMFILE:
-    case -ENFILE: return REASON_DESCRIPTORS;
-    case -ENOMEM: return REASON_MEMORY;
-    default: return REASON_OTHER;
+    case -ENFILE:
+        return REASON_DESCRIPTORS;
+    case -ENOMEM:
+        return REASON_MEMORY;
+    default:
+        return REASON_OTHER;
     }
 }
 
@@ -120,7 +125,8 @@ static void say(struct ttap__sched_thread *thread, unsigned kind, uint64_t ns, u
 static unsigned why_of(long call)
 {
     switch (call) {
-    case SYS_futex: return 1;
+    case SYS_futex:
+        return 1;
 #ifdef SYS_poll
     case SYS_poll:
 #endif
@@ -141,16 +147,20 @@ static unsigned why_of(long call)
     case SYS_recvmmsg:
     case SYS_sendto:
     case SYS_sendmsg:
-    case SYS_sendmmsg: return 2;
+    case SYS_sendmmsg:
+        return 2;
     case SYS_fsync:
     case SYS_fdatasync:
     case SYS_openat:
     case SYS_pread64:
     case SYS_pwrite64:
-    case SYS_sync_file_range: return 3;
+    case SYS_sync_file_range:
+        return 3;
     case SYS_nanosleep:
-    case SYS_clock_nanosleep: return 4;
-    default: return 0;
+    case SYS_clock_nanosleep:
+        return 4;
+    default:
+        return 0;
     }
 }
 
@@ -431,9 +441,15 @@ static void on_record(const struct ttap__perf_record *record)
     switch (record->what) {
     case TTAP__PERF_RUN:
     case TTAP__PERF_PREEMPT:
-    case TTAP__PERF_BLOCK: on_switch(record); break;
-    case TTAP__PERF_WAKE: on_wake(record); break;
-    case TTAP__PERF_BEGIN: on_begin(record); break;
+    case TTAP__PERF_BLOCK:
+        on_switch(record);
+        break;
+    case TTAP__PERF_WAKE:
+        on_wake(record);
+        break;
+    case TTAP__PERF_BEGIN:
+        on_begin(record);
+        break;
     case TTAP__PERF_END:
         thread = ttap__traced(record->pid) ? ttap__threads_find(record->tid) : NULL;
         if (thread)
@@ -444,8 +460,11 @@ static void on_record(const struct ttap__perf_record *record)
         if (thread)
             thread->name_version += 2;
         break;
-    case TTAP__PERF_LOST: on_lost(); break;
-    case TTAP__PERF_OTHER: break;
+    case TTAP__PERF_LOST:
+        on_lost();
+        break;
+    case TTAP__PERF_OTHER:
+        break;
     }
 }
 
@@ -642,8 +661,11 @@ static void probe(void)
     uint32_t none = TIER_OFF;
     ttap__store(&told_reason, reason_of(error));
     __atomic_store_n(&told_no_wakes, no_wakes, __ATOMIC_RELAXED);
-    __atomic_compare_exchange_n(&told_tier, &none, (uint32_t)(error ? TIER_LOOKS : no_wakes ? TIER_SWITCHES : TIER_WAKES), 0, __ATOMIC_RELEASE,
-                                __ATOMIC_RELAXED);
+    __atomic_compare_exchange_n(&told_tier, &none,
+                                (uint32_t)(error      ? TIER_LOOKS
+                                           : no_wakes ? TIER_SWITCHES
+                                                      : TIER_WAKES),
+                                0, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
 static void status(bool *on, char *why, char *enable, size_t size)
@@ -656,7 +678,8 @@ static void status(bool *on, char *why, char *enable, size_t size)
     *on = had != TIER_OFF;
     *why = *enable = 0;
     switch (had) {
-    case TIER_OFF: break;
+    case TIER_OFF:
+        break;
     case TIER_LOOKS:
         if (ttap__load(&told_hz))
             snprintf(why, size, "sampled %u times a second (T0); not every switch: %s", ttap__load(&told_hz), reasons[reason].why);
@@ -668,7 +691,9 @@ static void status(bool *on, char *why, char *enable, size_t size)
         snprintf(why, size, "every switch (T1); not who woke whom: %s", no_wakes->why);
         snprintf(enable, size, "%s", no_wakes->enable);
         break;
-    case TIER_WAKES: snprintf(why, size, "every switch, and who woke whom (T2)"); break;
+    case TIER_WAKES:
+        snprintf(why, size, "every switch, and who woke whom (T2)");
+        break;
     }
 }
 

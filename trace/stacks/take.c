@@ -26,8 +26,8 @@ struct taking {
     unsigned count;
     bool cut;
     bool begun;
-    uint64_t from_pc;    /* of a sample: where it was interrupted. 0: a call */
-    uintptr_t above;     /* of a call: frames up to this one are left out */
+    uint64_t from_pc; /* of a sample: where it was interrupted. 0: a call */
+    uintptr_t above;  /* of a call: frames up to this one are left out */
 };
 
 static uint64_t interrupted_pc(const ucontext_t *context)

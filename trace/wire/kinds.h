@@ -28,7 +28,14 @@ enum ttap__block {
 /* Streams of a thread: 0 its own, 1 its signal handlers', from 2 on those that sources write about it. */
 enum ttap__level { TTAP__LEVEL_OWN, TTAP__LEVEL_SIGNAL, TTAP__LEVEL_SCHED, TTAP__LEVEL_PROCESS, TTAP__LEVEL_ALLOC, TTAP__LEVEL_MAX = 7 };
 
-enum ttap__loss { TTAP__LOSS_FULL = 1, TTAP__LOSS_NESTED, TTAP__LOSS_QUEUE, TTAP__LOSS_LATE, TTAP__LOSS_STALL, TTAP__LOSS_REASONS = TTAP__LOSS_STALL };
+enum ttap__loss {
+    TTAP__LOSS_FULL = 1,
+    TTAP__LOSS_NESTED,
+    TTAP__LOSS_QUEUE,
+    TTAP__LOSS_LATE,
+    TTAP__LOSS_STALL,
+    TTAP__LOSS_REASONS = TTAP__LOSS_STALL
+};
 
 enum ttap__clock_kind { TTAP__CLOCK_TSC = 1, TTAP__CLOCK_MONOTONIC = 2, TTAP__CLOCK_CNTVCT = 3 };
 

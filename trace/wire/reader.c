@@ -123,8 +123,7 @@ static uint32_t fixed32_at(const uint8_t *at)
 
 static const char *block_name(uint8_t type)
 {
-    static const char *const names[] = {"unknown type", "header", "clock",   "names", "threads",
-                                        "events",       "loss",   "tasks", "account", "trailer"};
+    static const char *const names[] = {"unknown type", "header", "clock", "names", "threads", "events", "loss", "tasks", "account", "trailer"};
     return names[type <= TTAP__BLOCK_TRAILER ? type : 0];
 }
 
@@ -174,8 +173,7 @@ static bool fields_begin_with(struct ttap__text fields, const char *expected)
 static uint8_t known_kind(const struct ttap__kind_row *row)
 {
     for (size_t i = 0; i < sizeof known_kinds / sizeof known_kinds[0]; i++)
-        if (known_kinds[i].number == row->number && text_is(row->name, known_kinds[i].name) &&
-            fields_begin_with(row->fields, known_kinds[i].fields))
+        if (known_kinds[i].number == row->number && text_is(row->name, known_kinds[i].name) && fields_begin_with(row->fields, known_kinds[i].fields))
             return row->number;
     return 0;
 }
@@ -246,9 +244,8 @@ static int header_read(struct ttap__reader *reader, const uint8_t *payload, size
 {
     struct cursor cursor = {payload, payload + len_bytes, false};
     struct ttap__header header = {.major = reader->major, .minor = reader->minor, .clock = byte(&cursor)};
-    uint64_t *const numbers[] = {&header.ticks_per_second, &header.base_ticks, &header.base_mono_ns, &header.base_wall_ns,
-                                 &header.duration_ns,      &header.groups,     &header.pid,          &header.cpus,
-                                 &header.budget_bytes};
+    uint64_t *const numbers[] = {&header.ticks_per_second, &header.base_ticks, &header.base_mono_ns, &header.base_wall_ns, &header.duration_ns,
+                                 &header.groups,           &header.pid,        &header.cpus,         &header.budget_bytes};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         *numbers[i] = varint(&cursor);
     header.exe = string(&cursor);
@@ -311,8 +308,8 @@ static inline uint64_t number_read(struct cursor *cursor, struct ttap__event_wal
 }
 
 /* The fields of one event by its kind's codes; @keep: into *out, else only past them. */
-static inline void fields_read(struct cursor *cursor, struct ttap__event_walk *walk, const struct ttap__kind_row *row,
-                               struct ttap__event *out, bool keep)
+static inline void fields_read(struct cursor *cursor, struct ttap__event_walk *walk, const struct ttap__kind_row *row, struct ttap__event *out,
+                               bool keep)
 {
     for (unsigned i = 0; i < row->fields_count; i++) {
         uint8_t code = row->codes[i];
@@ -332,8 +329,7 @@ static inline void fields_read(struct cursor *cursor, struct ttap__event_walk *w
 }
 
 /* One event; cursor->bad where the bytes are not one. */
-static inline const struct ttap__kind_row *event_read(struct cursor *cursor, struct ttap__event_walk *walk, struct ttap__event *out,
-                                                      bool keep)
+static inline const struct ttap__kind_row *event_read(struct cursor *cursor, struct ttap__event_walk *walk, struct ttap__event *out, bool keep)
 {
     uint8_t kind = byte(cursor);
     while (kind == TTAP__KIND_TIME_BACK && !cursor->bad) {
@@ -391,10 +387,9 @@ static void events_head_read(struct cursor *cursor, struct ttap__events *block)
 {
     block->thread = varint(cursor);
     block->level = byte(cursor);
-    uint64_t *const numbers[] = {&block->first_seq,        &block->base_ticks,      &block->span_ticks,
-                                 &block->count,            &block->filtered,        &block->delivered_before,
-                                 &block->filtered_before,  &block->lost_before,     &block->sampled_out_before,
-                                 &block->task};
+    uint64_t *const numbers[] = {
+        &block->first_seq,       &block->base_ticks,  &block->span_ticks,         &block->count, &block->filtered, &block->delivered_before,
+        &block->filtered_before, &block->lost_before, &block->sampled_out_before, &block->task};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         *numbers[i] = varint(cursor);
     if (block->task) {
@@ -564,11 +559,10 @@ struct row_block {
 };
 
 static const struct row_block row_blocks[] = {
-    [TTAP__BLOCK_CLOCK] = {clock_row, false}, [TTAP__BLOCK_NAMES] = {name_row, true},
-    [TTAP__BLOCK_THREADS] = {thread_row, true}, [TTAP__BLOCK_LOSS] = {loss_row, false},
-    [TTAP__BLOCK_TASKS] = {task_row, true}, [TTAP__BLOCK_ACCOUNT] = {account_row, true},
-    [TTAP__BLOCK_TRAILER] = {trailer_row, false}, [TTAP__BLOCK_CALLS] = {pending_row, true},
-    [TTAP__BLOCK_MODULES] = {module_row, true}, [TTAP__BLOCK_STACKS] = {stack_row, true},
+    [TTAP__BLOCK_CLOCK] = {clock_row, false},     [TTAP__BLOCK_NAMES] = {name_row, true},    [TTAP__BLOCK_THREADS] = {thread_row, true},
+    [TTAP__BLOCK_LOSS] = {loss_row, false},       [TTAP__BLOCK_TASKS] = {task_row, true},    [TTAP__BLOCK_ACCOUNT] = {account_row, true},
+    [TTAP__BLOCK_TRAILER] = {trailer_row, false}, [TTAP__BLOCK_CALLS] = {pending_row, true}, [TTAP__BLOCK_MODULES] = {module_row, true},
+    [TTAP__BLOCK_STACKS] = {stack_row, true},
 };
 
 static int rows_walk(struct ttap__reader *reader, const struct row_block *block, struct cursor *cursor, bool deliver)

@@ -27,10 +27,10 @@ struct ttap__text {
 /** A row of the capture's own kind table. Lives as long as the reader. */
 struct ttap__kind_row {
     struct ttap__text name, fields;
-    uint8_t number;        /* the kind byte */
-    uint8_t known;         /* enum ttap__kind if this build knows it under this name with these first fields; else 0 */
+    uint8_t number; /* the kind byte */
+    uint8_t known;  /* enum ttap__kind if this build knows it under this name with these first fields; else 0 */
     uint8_t fields_count;
-    bool readable;         /* false: a code this build does not know, or too many fields: its events cannot be skipped */
+    bool readable; /* false: a code this build does not know, or too many fields: its events cannot be skipped */
     uint8_t codes[TTAP__FIELDS_MAX];
 };
 

@@ -69,9 +69,9 @@ void packed_read(const struct packed_bytes *bytes, struct packed *out)
 static const char *kind_text(unsigned kind, const char **fields)
 {
     switch (kind) {
-#define TTAP_KIND(number, NAME, name, GROUP, fields_, doc) \
-    case number:                                           \
-        *fields = fields_;                                 \
+#define TTAP_KIND(number, NAME, name, GROUP, fields_, doc)                                                                                           \
+    case number:                                                                                                                                     \
+        *fields = fields_;                                                                                                                           \
         return name;
 #include "events.def"
 #undef TTAP_KIND

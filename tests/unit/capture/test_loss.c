@@ -195,11 +195,21 @@ static void damaged_heads_of_chunks_do_no_harm(void)
         uint32_t chunk = my_chunk();
         struct ttap__chunk *c = &ttap__chunks[chunk - 1];
         switch (round % 5) {
-        case 0: ttap__store(&c->slot, (uint32_t)random_word()); break;
-        case 1: ttap__store(&c->level, (uint32_t)random_word()); break;
-        case 2: ttap__store(&c->uid, random_word()); break;
-        case 3: ttap__store(&c->session, (uint32_t)random_word()); break;
-        case 4: ttap__store(&c->base_ticks, random_word()); break;
+        case 0:
+            ttap__store(&c->slot, (uint32_t)random_word());
+            break;
+        case 1:
+            ttap__store(&c->level, (uint32_t)random_word());
+            break;
+        case 2:
+            ttap__store(&c->uid, random_word());
+            break;
+        case 3:
+            ttap__store(&c->session, (uint32_t)random_word());
+            break;
+        case 4:
+            ttap__store(&c->base_ticks, random_word());
+            break;
         }
         for (int i = 0; i < 600; i++) /* so that it is handed over */
             TTAP_INSTANT("more");

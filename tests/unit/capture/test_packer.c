@@ -189,7 +189,8 @@ static void every_kind_of_hooked_call_says_what_its_cells_say(void)
     }
     RUN("1000 lock_call op=20 start=993 object=139637976732212 holder=4294967285; 1010 net_call op=21 start=993 object=139637976732212 result=-11; "
         "1020 file_call op=22 start=993 object=139637976732212 result=-11; 1030 sleep_call op=23 start=993 object=139637976732212 result=-11; "
-        "1040 lock_wake op=24 object=139637976732212; 1050 net_object object=65545 '/sixteen/letters'; 1060 file_object object=65545 '/sixteen/letters'",
+        "1040 lock_wake op=24 object=139637976732212; 1050 net_object object=65545 '/sixteen/letters'; 1060 file_object object=65545 "
+        "'/sixteen/letters'",
         0);
 }
 
@@ -238,7 +239,7 @@ static void stacks_are_told_by_number_each_once_the_same(void)
     put_stack(TTAP__CALL_STACK, T0 - 7, 4, 0x900, TTAP__STACK_CUT);
     put_stack(TTAP__SAMPLE, 5, 3, 0x900, 0);
     put_stack(TTAP__SAMPLE, 6, 3, 0x900, TTAP__STACK_CUT); /* the same but for its outer end */
-    put_stack(TTAP__SAMPLE, 7, 0, 0, 0); /* nothing is known of it */
+    put_stack(TTAP__SAMPLE, 7, 0, 0, 0);                   /* nothing is known of it */
     put_1(TTAP__INSTANT, 5);
     RUN("1000 sample cpu_ns=10101010 stack=1; 1010 call_stack start=993 stack=2; 1020 sample cpu_ns=5 stack=1; 1030 sample cpu_ns=6 stack=3; "
         "1040 sample cpu_ns=7 stack=0; 1050 instant name=5",
@@ -768,10 +769,10 @@ static void a_name_that_does_not_exist_is_damage(void)
 {
     static const struct {
         unsigned kind, cells, word, shift;
-    } places[] = {{TTAP__INSTANT, 1, 1, 0},       {TTAP__GC_BEGIN, 1, 1, 0},      {TTAP__COUNTER, 2, 1, 0},       {TTAP__QUEUE_ENQUEUE, 2, 1, 32},
-                  {TTAP__QUEUE_WAIT_END, 2, 1, 32}, {TTAP__LOG, 1, 1, 0},           {TTAP__REGION_BEGIN, 1, 1, 0},  {TTAP__REGION_END, 1, 1, 0},
-                  {TTAP__TASK_BEGIN, 3, 3, 0},    {TTAP__TASK_ENTER, 3, 3, 0},    {TTAP__TASK_ATTR_INT, 3, 3, 0}, {TTAP__TASK_ATTR_STR, 3, 3, 0},
-                  {TTAP__LOCK_CALL, 2, 1, 0},     {TTAP__LOCK_WAKE, 2, 1, 0}};
+    } places[] = {{TTAP__INSTANT, 1, 1, 0},         {TTAP__GC_BEGIN, 1, 1, 0},   {TTAP__COUNTER, 2, 1, 0},       {TTAP__QUEUE_ENQUEUE, 2, 1, 32},
+                  {TTAP__QUEUE_WAIT_END, 2, 1, 32}, {TTAP__LOG, 1, 1, 0},        {TTAP__REGION_BEGIN, 1, 1, 0},  {TTAP__REGION_END, 1, 1, 0},
+                  {TTAP__TASK_BEGIN, 3, 3, 0},      {TTAP__TASK_ENTER, 3, 3, 0}, {TTAP__TASK_ATTR_INT, 3, 3, 0}, {TTAP__TASK_ATTR_STR, 3, 3, 0},
+                  {TTAP__LOCK_CALL, 2, 1, 0},       {TTAP__LOCK_WAKE, 2, 1, 0}};
     static const uint64_t names[] = {TTAP_NAMES_MAX, TTAP_NAMES_MAX + 1, TTAP_NAMES_MAX + 2, UINT32_MAX};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++)
         for (int n = 0; n < 4; n++) {
@@ -789,9 +790,10 @@ static void an_event_that_ends_beyond_its_chunk_is_damage(void)
 {
     static const struct {
         unsigned kind, cells;
-    } kinds[] = {{TTAP__LOCK_CALL, 2},  {TTAP__NET_CALL, 2},      {TTAP__FILE_CALL, 2},      {TTAP__SLEEP_CALL, 2},    {TTAP__LOCK_WAKE, 2},
-                 {TTAP__NET_OBJECT, 2}, {TTAP__FILE_OBJECT, 2},   {TTAP__COUNTER, 2},        {TTAP__QUEUE_ENQUEUE, 2}, {TTAP__QUEUE_WAIT_END, 2}, {TTAP__TASK_BEGIN, 3},    {TTAP__TASK_END, 3},
-                 {TTAP__TASK_ENTER, 3}, {TTAP__TASK_ATTR_INT, 3}, {TTAP__TASK_TRACE, 3},    {TTAP__TASK_ATTR_STR, 3}, {TTAP__TASK_FAIL, 3}};
+    } kinds[] = {{TTAP__LOCK_CALL, 2},     {TTAP__NET_CALL, 2},    {TTAP__FILE_CALL, 2},  {TTAP__SLEEP_CALL, 2},    {TTAP__LOCK_WAKE, 2},
+                 {TTAP__NET_OBJECT, 2},    {TTAP__FILE_OBJECT, 2}, {TTAP__COUNTER, 2},    {TTAP__QUEUE_ENQUEUE, 2}, {TTAP__QUEUE_WAIT_END, 2},
+                 {TTAP__TASK_BEGIN, 3},    {TTAP__TASK_END, 3},    {TTAP__TASK_ENTER, 3}, {TTAP__TASK_ATTR_INT, 3}, {TTAP__TASK_TRACE, 3},
+                 {TTAP__TASK_ATTR_STR, 3}, {TTAP__TASK_FAIL, 3}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         for (unsigned cut = 1; cut <= kinds[i].cells; cut++) {
             afresh();

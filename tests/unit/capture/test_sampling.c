@@ -99,7 +99,6 @@ static void checking_a_rule_names_nothing(void)
     CU_ASSERT(before.names == after.names);
 }
 
-
 static void every_rule_is_taken_or_refused_at_its_first_wrong_item(void)
 {
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {

@@ -27,7 +27,8 @@ static void each_gets_its_groups_and_no_others(void)
         work_for_a_task(&tile, &tile_name);
     CU_ASSERT(finish_sub(one, &regions) && finish_sub(two, &logs) && finish_sub(three, &all));
     CU_ASSERT(regions.events_count == 2000 && recording_count(&regions, TTAP__REGION_BEGIN, "work") == 1000);
-    CU_ASSERT(logs.events_count == 2000 && recording_count(&logs, TTAP__INSTANT, "work") == 1000 && recording_count(&logs, TTAP__COUNTER, "tile.0") == 1000);
+    CU_ASSERT(logs.events_count == 2000 && recording_count(&logs, TTAP__INSTANT, "work") == 1000 &&
+              recording_count(&logs, TTAP__COUNTER, "tile.0") == 1000);
     CU_ASSERT(all.events_count == 8000);
     CU_ASSERT(regions.filtered == 6000 && logs.filtered == 6000 && all.filtered == 0);
     recording_free(&regions);
@@ -160,8 +161,9 @@ static void a_stalled_reader_loses_alone_and_memory_stays_in_the_budget(uint64_t
         beyond += of_stalled.lost > 0;
     }
     emitters_stop(&e);
-    printf("(budget %llu MiB: %.1f MiB more resident; of %llu events %llu lost by the stalled, %llu by the other) ", (unsigned long long)(budget_bytes >> 20),
-           (double)(most - before) / 1048576, (unsigned long long)emitted, (unsigned long long)of_stalled.lost, (unsigned long long)info.lost);
+    printf("(budget %llu MiB: %.1f MiB more resident; of %llu events %llu lost by the stalled, %llu by the other) ",
+           (unsigned long long)(budget_bytes >> 20), (double)(most - before) / 1048576, (unsigned long long)emitted,
+           (unsigned long long)of_stalled.lost, (unsigned long long)info.lost);
     CU_ASSERT(of_stalled.lost > 0);
     CU_ASSERT(info.lost == 0 && info.delivered == emitted);
     if (MEASURABLE)

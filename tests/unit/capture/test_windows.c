@@ -96,7 +96,7 @@ static void an_older_programs_shorter_options_get_the_defaults(void)
     struct ttap_capture_opts opts = TTAP_CAPTURE_OPTS_INIT;
     opts.size = offsetof(struct ttap_capture_opts, groups);
     opts.duration_ns = 1000000;
-    opts.groups = 0;         /* all behind size is not read */
+    opts.groups = 0; /* all behind size is not read */
     opts.max_bytes = 1;
     opts.sample = (const char *)1;
     CU_ASSERT_FATAL(recording_start(&r, &opts) == 0);

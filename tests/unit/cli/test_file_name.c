@@ -58,8 +58,7 @@ static void random_headers_give_safe_names(void)
         char out[CLI_FILE_NAME_SIZE];
         cli_file_name_from_header(header, "capture.trace", out);
         size_t len = strlen(out);
-        bool safe = len > 0 && len < CLI_FILE_NAME_SIZE && out[0] != '.' && out[0] != '-' &&
-                    strspn(out, "abcdefghijklmnopqrstuvwxyz._-") == len;
+        bool safe = len > 0 && len < CLI_FILE_NAME_SIZE && out[0] != '.' && out[0] != '-' && strspn(out, "abcdefghijklmnopqrstuvwxyz._-") == len;
         CU_ASSERT(safe);
     }
 }

@@ -13,9 +13,9 @@
 
 static struct {
     int cpuid_known;
-    unsigned power_flags;   /* edx of leaf 0x80000007; bit 8: the counter's rate is constant */
-    long file;              /* what opening the kernel's file gives */
-    const char *text;       /* and what is in it */
+    unsigned power_flags; /* edx of leaf 0x80000007; bit 8: the counter's rate is constant */
+    long file;            /* what opening the kernel's file gives */
+    const char *text;     /* and what is in it */
     unsigned opened, closed;
 } machine;
 
@@ -50,7 +50,7 @@ static int answer_cpuid(unsigned leaf, unsigned *d)
 
 /* What the clocks say while a script runs: the counter at @at, so far on at each of its readings, in turn. */
 static struct {
-    unsigned readings;      /* 0: the real ones */
+    unsigned readings; /* 0: the real ones */
     uint64_t step[64], at, mono_ns;
 } script;
 
@@ -136,12 +136,18 @@ static void a_constant_counter_that_the_kernel_trusts_is_the_clock(void)
         const char *text;
         int expected;
     } machines[] = {
-        {1, 1u << 8, 9, "tsc\n", TTAP__CLOCK_TSC},           {1, ~0u, 9, "tsc", TTAP__CLOCK_TSC},
-        {1, 1u << 8, 0, "tsc\n", TTAP__CLOCK_TSC},           {1, 1u << 8, -2, "", TTAP__CLOCK_TSC}, /* no /sys */
-        {1, 1u << 8, 9, "kvm-clock\n", TTAP__CLOCK_MONOTONIC}, {1, 1u << 8, 9, "hpet\n", TTAP__CLOCK_MONOTONIC},
-        {1, 1u << 8, 9, "ts", TTAP__CLOCK_MONOTONIC},        {1, 1u << 8, 9, "", TTAP__CLOCK_MONOTONIC},
-        {1, 1u << 8, 9, "asc", TTAP__CLOCK_MONOTONIC},       {1, 1u << 8, 9, "tac", TTAP__CLOCK_MONOTONIC},
-        {1, 1u << 8, 9, "tsa", TTAP__CLOCK_MONOTONIC},       {1, ~(1u << 8), 9, "tsc\n", TTAP__CLOCK_MONOTONIC},
+        {1, 1u << 8, 9, "tsc\n", TTAP__CLOCK_TSC},
+        {1, ~0u, 9, "tsc", TTAP__CLOCK_TSC},
+        {1, 1u << 8, 0, "tsc\n", TTAP__CLOCK_TSC},
+        {1, 1u << 8, -2, "", TTAP__CLOCK_TSC}, /* no /sys */
+        {1, 1u << 8, 9, "kvm-clock\n", TTAP__CLOCK_MONOTONIC},
+        {1, 1u << 8, 9, "hpet\n", TTAP__CLOCK_MONOTONIC},
+        {1, 1u << 8, 9, "ts", TTAP__CLOCK_MONOTONIC},
+        {1, 1u << 8, 9, "", TTAP__CLOCK_MONOTONIC},
+        {1, 1u << 8, 9, "asc", TTAP__CLOCK_MONOTONIC},
+        {1, 1u << 8, 9, "tac", TTAP__CLOCK_MONOTONIC},
+        {1, 1u << 8, 9, "tsa", TTAP__CLOCK_MONOTONIC},
+        {1, ~(1u << 8), 9, "tsc\n", TTAP__CLOCK_MONOTONIC},
         {0, 1u << 8, 9, "tsc\n", TTAP__CLOCK_MONOTONIC},
     };
     for (size_t i = 0; i < sizeof machines / sizeof *machines; i++) {

@@ -15,30 +15,78 @@ static void call(int number)
 {
     char out[TTAP_TRACEPARENT_BYTES];
     switch (number) {
-    case 0: ttap_region_begin(&name); break;
-    case 1: ttap_region_end(&name); break;
-    case 2: ttap_instant(&name); break;
-    case 3: ttap_log(&name, "text", 4); break;
-    case 4: ttap_logf(&name, "%d %s", 1, "text"); break;
-    case 5: ttap_counter(&name, 1); break;
-    case 6: ttap_task_begin(&task, &name, NULL); break;
-    case 7: ttap_task_begin_remote(&task, &name, "junk"); break;
-    case 8: ttap_task_traceparent(&task, out); break;
-    case 9: ttap_task_enter(&task, &before); break;
-    case 10: ttap_task_leave(&before); break;
-    case 11: ttap_task_current(&before); break;
-    case 12: ttap_task_attr_int(&task, &name, 1); break;
-    case 13: ttap_task_attr_str(&task, &name, "text"); break;
-    case 14: ttap_task_fail(&task, 1, "text"); break;
-    case 15: ttap_task_end(&task); break;
-    case 16: ttap_thread_name("name"); break;
-    case 17: ttap_queue_enqueue(&queue, 1); break;
-    case 18: ttap_queue_dequeue(&queue, 1); break;
-    case 19: ttap_queue_wait_begin(&queue, TTAP_QUEUE_FULL); break;
-    case 20: ttap_queue_wait_end(&queue, TTAP_QUEUE_FULL); break;
-    case 21: ttap_gc_begin(&name); break;
-    case 22: ttap_gc_end(&name); break;
-    case 23: ttap_name("some name"); break;
+    case 0:
+        ttap_region_begin(&name);
+        break;
+    case 1:
+        ttap_region_end(&name);
+        break;
+    case 2:
+        ttap_instant(&name);
+        break;
+    case 3:
+        ttap_log(&name, "text", 4);
+        break;
+    case 4:
+        ttap_logf(&name, "%d %s", 1, "text");
+        break;
+    case 5:
+        ttap_counter(&name, 1);
+        break;
+    case 6:
+        ttap_task_begin(&task, &name, NULL);
+        break;
+    case 7:
+        ttap_task_begin_remote(&task, &name, "junk");
+        break;
+    case 8:
+        ttap_task_traceparent(&task, out);
+        break;
+    case 9:
+        ttap_task_enter(&task, &before);
+        break;
+    case 10:
+        ttap_task_leave(&before);
+        break;
+    case 11:
+        ttap_task_current(&before);
+        break;
+    case 12:
+        ttap_task_attr_int(&task, &name, 1);
+        break;
+    case 13:
+        ttap_task_attr_str(&task, &name, "text");
+        break;
+    case 14:
+        ttap_task_fail(&task, 1, "text");
+        break;
+    case 15:
+        ttap_task_end(&task);
+        break;
+    case 16:
+        ttap_thread_name("name");
+        break;
+    case 17:
+        ttap_queue_enqueue(&queue, 1);
+        break;
+    case 18:
+        ttap_queue_dequeue(&queue, 1);
+        break;
+    case 19:
+        ttap_queue_wait_begin(&queue, TTAP_QUEUE_FULL);
+        break;
+    case 20:
+        ttap_queue_wait_end(&queue, TTAP_QUEUE_FULL);
+        break;
+    case 21:
+        ttap_gc_begin(&name);
+        break;
+    case 22:
+        ttap_gc_end(&name);
+        break;
+    case 23:
+        ttap_name("some name");
+        break;
     }
 }
 enum { CALLS = 24 };

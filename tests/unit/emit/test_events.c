@@ -92,7 +92,7 @@ static void queues_have_numbers_of_their_own_and_tell_depths_and_causes(void)
     ttap_queue_wait_begin(&other, TTAP_QUEUE_FULL);
     ttap_queue_wait_end(&other, TTAP_QUEUE_FULL);
     stop();
-    static const unsigned kinds[] = {TTAP__QUEUE_ENQUEUE, TTAP__QUEUE_ENQUEUE, TTAP__QUEUE_DEQUEUE, TTAP__QUEUE_WAIT_BEGIN,
+    static const unsigned kinds[] = {TTAP__QUEUE_ENQUEUE,  TTAP__QUEUE_ENQUEUE,    TTAP__QUEUE_DEQUEUE, TTAP__QUEUE_WAIT_BEGIN,
                                      TTAP__QUEUE_WAIT_END, TTAP__QUEUE_WAIT_BEGIN, TTAP__QUEUE_WAIT_END};
     static const uint64_t args[] = {1, UINT64_MAX, 0, TTAP_QUEUE_EMPTY, TTAP_QUEUE_EMPTY, TTAP_QUEUE_FULL, TTAP_QUEUE_FULL};
     CU_ASSERT_FATAL(r.events_count == 7);
@@ -141,7 +141,8 @@ static void events_of_mixed_sizes_fill_many_chunks_without_a_gap(void)
     CU_ASSERT(recording_lost(&r) == 0);
     CU_ASSERT_FATAL(r.events_count == 20000);
     for (size_t i = 0; i < r.events_count; i++)
-        wrong += r.events[i].seq != i + r.events[0].seq || (i % 3 == 1 && r.events[i].a[1] != i) || (i % 3 == 0 && r.events[i].text_len != i * 37 % 513);
+        wrong +=
+            r.events[i].seq != i + r.events[0].seq || (i % 3 == 1 && r.events[i].a[1] != i) || (i % 3 == 0 && r.events[i].text_len != i * 37 % 513);
     CU_ASSERT(wrong == 0);
     recording_free(&r);
 }

@@ -16,7 +16,10 @@
 
 static struct ttap_name name = TTAP_NAME_INIT("left");
 
-static void say_instant(void) { ttap_instant(&name); }
+static void say_instant(void)
+{
+    ttap_instant(&name);
+}
 
 /* Of the calling function's frame, or so. */
 static __attribute__((noinline)) uint64_t this_far_down(void)
@@ -310,8 +313,8 @@ static void on_an_alternate_stack_only_what_was_left_on_it_was_left(void)
         afresh(4, light);
         forget_orphans();
         say_instant();
-        CU_ASSERT(said_on_alternate_goes_to_the_first_stream(0)); /* further down the alternate stack itself */
-        CU_ASSERT_FALSE(said_on_alternate_goes_to_the_first_stream(this_far_down())); /* an event that this handler interrupted */
+        CU_ASSERT(said_on_alternate_goes_to_the_first_stream(0));                                        /* further down the alternate stack itself */
+        CU_ASSERT_FALSE(said_on_alternate_goes_to_the_first_stream(this_far_down()));                    /* an event that this handler interrupted */
         CU_ASSERT_FALSE(said_on_alternate_goes_to_the_first_stream((uintptr_t)alternate + STACK_BYTES)); /* or an outer one, up there */
         CU_ASSERT_FALSE(said_on_alternate_goes_to_the_first_stream((uintptr_t)alternate - 1));
         close_gate();
@@ -341,7 +344,7 @@ static void what_was_left_on_the_alternate_stack_is_found_out_off_it(void)
 static void *with_alternate_stacks(void *own_stack)
 {
     afresh(2, true);
-    say_instant(); /* this thread's record */
+    say_instant();                                  /* this thread's record */
     use_alternate((char *)own_stack + STACK_BYTES); /* above */
     on_an_alternate_stack_only_what_was_left_on_it_was_left();
     for (int i = 0; i < 3; i++)

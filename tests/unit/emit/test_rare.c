@@ -18,21 +18,52 @@ static struct ttap_name name = TTAP_NAME_INIT("rare");
 static struct ttap_task task = {.id = 77, .kind = 5, .root_kind = 5, .draw = 1000};
 static struct ttap_queue queue = {.name = "rare queue"};
 
-static void say_begin(void) { ttap_region_begin(&name); }
-static void say_end(void) { ttap_region_end(&name); }
-static void say_instant(void) { ttap_instant(&name); }
-static void say_counter(void) { ttap_counter(&name, 5); }
-static void say_log(void) { ttap_log(&name, "text", 4); }
-static void say_gc(void) { ttap__gc(&name, 1); }
-static void say_queue(void) { ttap__queue(&queue, 0, 1); }
-static void say_attr_int(void) { ttap__task_attr_int(&task, &name, 5); }
-static void say_attr_str(void) { ttap__task_attr_str(&task, &name, "text"); }
-static void say_task_end(void) { ttap__task_end(&task); }
+static void say_begin(void)
+{
+    ttap_region_begin(&name);
+}
+static void say_end(void)
+{
+    ttap_region_end(&name);
+}
+static void say_instant(void)
+{
+    ttap_instant(&name);
+}
+static void say_counter(void)
+{
+    ttap_counter(&name, 5);
+}
+static void say_log(void)
+{
+    ttap_log(&name, "text", 4);
+}
+static void say_gc(void)
+{
+    ttap__gc(&name, 1);
+}
+static void say_queue(void)
+{
+    ttap__queue(&queue, 0, 1);
+}
+static void say_attr_int(void)
+{
+    ttap__task_attr_int(&task, &name, 5);
+}
+static void say_attr_str(void)
+{
+    ttap__task_attr_str(&task, &name, "text");
+}
+static void say_task_end(void)
+{
+    ttap__task_end(&task);
+}
 
 /* In pairs that leave the depth as it was. */
-static void (*const everything[])(void) = {say_begin, say_end, say_instant, say_counter, say_log, say_gc, say_queue, say_attr_int, say_attr_str, say_task_end};
-static const uint64_t groups_of[] = {TTAP_GROUP_REGION, TTAP_GROUP_REGION, TTAP_GROUP_LOG, TTAP_GROUP_COUNTER, TTAP_GROUP_LOG, TTAP_GROUP_GC,
-                                     TTAP_GROUP_QUEUE,  TTAP_GROUP_TASK,   TTAP_GROUP_TASK, TTAP_GROUP_TASK};
+static void (*const everything[])(void) = {say_begin, say_end,   say_instant,  say_counter,  say_log,
+                                           say_gc,    say_queue, say_attr_int, say_attr_str, say_task_end};
+static const uint64_t groups_of[] = {TTAP_GROUP_REGION, TTAP_GROUP_REGION, TTAP_GROUP_LOG,  TTAP_GROUP_COUNTER, TTAP_GROUP_LOG,
+                                     TTAP_GROUP_GC,     TTAP_GROUP_QUEUE,  TTAP_GROUP_TASK, TTAP_GROUP_TASK,    TTAP_GROUP_TASK};
 static const unsigned cells_of[] = {1, 1, 1, 2, 2, 1, 2, 3, 4, 3};
 enum { EVERYTHING = sizeof everything / sizeof *everything };
 
@@ -82,12 +113,24 @@ static void what_is_not_asked_for_leaves_no_trace(void)
             uint64_t published = stream(0)->published, sampled = stream(0)->sampled_out;
             __atomic_store_n(&ttap_gate, ttap_gate, __ATOMIC_RELAXED);
             switch (i) { /* past the macros' own test, as when the gate closes behind it */
-            case 0: ttap__region_begin(&name); break;
-            case 1: ttap__region_end(&name); break;
-            case 2: ttap__instant(&name); break;
-            case 3: ttap__counter(&name, 5); break;
-            case 4: ttap__log(&name, "text", 4); break;
-            default: everything[i](); break;
+            case 0:
+                ttap__region_begin(&name);
+                break;
+            case 1:
+                ttap__region_end(&name);
+                break;
+            case 2:
+                ttap__instant(&name);
+                break;
+            case 3:
+                ttap__counter(&name, 5);
+                break;
+            case 4:
+                ttap__log(&name, "text", 4);
+                break;
+            default:
+                everything[i]();
+                break;
             }
             CU_ASSERT_EQUAL(stream(0)->published, published);
             CU_ASSERT_EQUAL(stream(0)->sampled_out, sampled);
@@ -946,7 +989,8 @@ static void threads_of_the_tracer_are_known_however_many_there_were(void)
 
 static void a_kind_has_a_seconds_worth_of_tokens_and_then_one_an_interval(void)
 {
-    static struct ttap__limits limits = {.otherwise_ticks = 100, .second_ticks = 1000, .any = 1, .rules = 1, .rule = {{.kind = 5, .interval_ticks = 500}}};
+    static struct ttap__limits limits = {
+        .otherwise_ticks = 100, .second_ticks = 1000, .any = 1, .rules = 1, .rule = {{.kind = 5, .interval_ticks = 500}}};
     const uint64_t start = UINT64_C(1) << 40;
     afresh(2, true);
     ttap__limits_apply(&limits);
@@ -958,7 +1002,7 @@ static void a_kind_has_a_seconds_worth_of_tokens_and_then_one_an_interval(void)
     CU_ASSERT_TRUE(ttap__limit_allows(4, start + 100));
     CU_ASSERT_FALSE(ttap__limit_allows(4, start + 100));
     CU_ASSERT(ttap__limit_allows(5, start) && ttap__limit_allows(5, start) && !ttap__limit_allows(5, start)); /* a rule of its own */
-    arena->limit_due_ticks[4] = start + 2000; /* as far ahead as it can be */
+    arena->limit_due_ticks[4] = start + 2000;                                                                 /* as far ahead as it can be */
     CU_ASSERT_FALSE(ttap__limit_allows(4, start));
     arena->limit_due_ticks[4] = start + 2001; /* of another clock: from now on */
     CU_ASSERT_TRUE(ttap__limit_allows(4, start));
@@ -1107,7 +1151,7 @@ static int without_memory(void)
     rlim_t kept = limit.rlim_cur;
     limit.rlim_cur = 1u << 20; /* less than is mapped already: nothing can be added */
     setrlimit(RLIMIT_AS, &limit);
-    ttap__emit_after_fork(); /* with nothing to forget */
+    ttap__emit_after_fork();                       /* with nothing to forget */
     open_gate(TTAP_GROUPS_ALL & ~TTAP_GROUP_TASK); /* tasks ask for who keeps them, which needs the arena */
     for (int i = 0; i < EVERYTHING; i++)
         everything[i]();

@@ -14,8 +14,11 @@ static void start(void)
 
 static const char *kind_at(size_t i)
 {
-    static const char *const names[] = {[TTAP__REGION_BEGIN] = "begin", [TTAP__REGION_END] = "end", [TTAP__REGION_END_AT] = "end_at",
-                                        [TTAP__REGION_END_OPEN] = "end_open", [TTAP__INSTANT] = "instant"};
+    static const char *const names[] = {[TTAP__REGION_BEGIN] = "begin",
+                                        [TTAP__REGION_END] = "end",
+                                        [TTAP__REGION_END_AT] = "end_at",
+                                        [TTAP__REGION_END_OPEN] = "end_open",
+                                        [TTAP__INSTANT] = "instant"};
     return i < r.events_count && r.events[i].kind <= TTAP__INSTANT && names[r.events[i].kind] ? names[r.events[i].kind] : "?";
 }
 

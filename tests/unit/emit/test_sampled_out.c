@@ -181,7 +181,8 @@ static void what_is_sampled_out_is_counted_exactly_under_signals(void)
     CU_ASSERT(handler_events > 0);
     CU_ASSERT(status.sampled_out - counted == EVENTS + handler_events);
     if (status.sampled_out - counted != EVENTS + handler_events)
-        fprintf(stderr, "    counted %llu of %llu\n", (unsigned long long)(status.sampled_out - counted), (unsigned long long)(EVENTS + handler_events));
+        fprintf(stderr, "    counted %llu of %llu\n", (unsigned long long)(status.sampled_out - counted),
+                (unsigned long long)(EVENTS + handler_events));
     ttap_task_leave(&before);
     CU_ASSERT(recording_stop(&r));
     recording_free(&r);

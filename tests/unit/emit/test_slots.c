@@ -15,7 +15,10 @@
 
 static struct ttap_name name = TTAP_NAME_INIT("slots");
 
-static void say_instant(void) { ttap_instant(&name); }
+static void say_instant(void)
+{
+    ttap_instant(&name);
+}
 
 /* Slots that no thread has ever had, as if the program had ended so many; the first one's number. */
 static uint32_t made_slots(uint32_t count)

@@ -27,23 +27,74 @@ static struct ttap_task task, before;
 static char text[600], header[TTAP_TRACEPARENT_BYTES];
 
 static void nothing(void) {}
-static void region_begin(void) { ttap_region_begin(&name); }
-static void region_end(void) { ttap_region_end(&name); }
-static void instant(void) { ttap_instant(&name); }
-static void log_longest(void) { ttap_log(&name, text, 512); }
-static void counter(void) { ttap_counter(&name, 1); }
-static void task_begin(void) { ttap_task_begin(&task, &name, NULL); }
-static void task_begin_remote(void) { ttap_task_begin_remote(&task, &name, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"); }
-static void task_traceparent(void) { ttap_task_traceparent(&task, header); }
-static void task_enter(void) { ttap_task_enter(&task, &before); }
-static void task_leave(void) { ttap_task_leave(&before); }
-static void task_end(void) { ttap_task_end(&task); }
-static void task_fail(void) { ttap_task_fail(&task, 1, text); }
-static void task_attr_int(void) { ttap_task_attr_int(&task, &name, 1); }
-static void task_attr_str(void) { ttap_task_attr_str(&task, &name, text); }
-static void thread_name(void) { ttap_thread_name("stack"); }
-static void queue_enqueue(void) { ttap_queue_enqueue(&queue, 1); }
-static void gc_begin(void) { ttap_gc_begin(&name); }
+static void region_begin(void)
+{
+    ttap_region_begin(&name);
+}
+static void region_end(void)
+{
+    ttap_region_end(&name);
+}
+static void instant(void)
+{
+    ttap_instant(&name);
+}
+static void log_longest(void)
+{
+    ttap_log(&name, text, 512);
+}
+static void counter(void)
+{
+    ttap_counter(&name, 1);
+}
+static void task_begin(void)
+{
+    ttap_task_begin(&task, &name, NULL);
+}
+static void task_begin_remote(void)
+{
+    ttap_task_begin_remote(&task, &name, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+}
+static void task_traceparent(void)
+{
+    ttap_task_traceparent(&task, header);
+}
+static void task_enter(void)
+{
+    ttap_task_enter(&task, &before);
+}
+static void task_leave(void)
+{
+    ttap_task_leave(&before);
+}
+static void task_end(void)
+{
+    ttap_task_end(&task);
+}
+static void task_fail(void)
+{
+    ttap_task_fail(&task, 1, text);
+}
+static void task_attr_int(void)
+{
+    ttap_task_attr_int(&task, &name, 1);
+}
+static void task_attr_str(void)
+{
+    ttap_task_attr_str(&task, &name, text);
+}
+static void thread_name(void)
+{
+    ttap_thread_name("stack");
+}
+static void queue_enqueue(void)
+{
+    ttap_queue_enqueue(&queue, 1);
+}
+static void gc_begin(void)
+{
+    ttap_gc_begin(&name);
+}
 static void new_name(void)
 {
     static char fresh[] = "stack name aaaa";
@@ -59,11 +110,25 @@ static void enough_to_take_chunks(void)
 static const struct {
     const char *call;
     void (*what)(void);
-} calls[] = {{"region_begin", region_begin}, {"region_end", region_end}, {"instant", instant}, {"log", log_longest}, {"counter", counter},
-             {"task_begin", task_begin}, {"task_begin_remote", task_begin_remote}, {"task_traceparent", task_traceparent},
-             {"task_enter", task_enter}, {"task_leave", task_leave}, {"task_attr_int", task_attr_int}, {"task_attr_str", task_attr_str},
-             {"task_fail", task_fail}, {"task_end", task_end}, {"thread_name", thread_name}, {"queue_enqueue", queue_enqueue},
-             {"gc_begin", gc_begin}, {"name", new_name}, {"take a chunk", enough_to_take_chunks}};
+} calls[] = {{"region_begin", region_begin},
+             {"region_end", region_end},
+             {"instant", instant},
+             {"log", log_longest},
+             {"counter", counter},
+             {"task_begin", task_begin},
+             {"task_begin_remote", task_begin_remote},
+             {"task_traceparent", task_traceparent},
+             {"task_enter", task_enter},
+             {"task_leave", task_leave},
+             {"task_attr_int", task_attr_int},
+             {"task_attr_str", task_attr_str},
+             {"task_fail", task_fail},
+             {"task_end", task_end},
+             {"thread_name", thread_name},
+             {"queue_enqueue", queue_enqueue},
+             {"gc_begin", gc_begin},
+             {"name", new_name},
+             {"take a chunk", enough_to_take_chunks}};
 
 static void handler(int signo)
 {

@@ -260,11 +260,11 @@ static const struct {
     {"00-" TRACE "-" SPAN "-01", 1},
     {"00-" TRACE "-" SPAN "-00", 1},
     {"00-" TRACE "-" SPAN "-ff", 1},
-    {"01-" TRACE "-" SPAN "-01", 1},          /* later versions: read as 00 */
-    {"cc-" TRACE "-" SPAN "-01-more", 1},     /* and may have more behind a dash */
-    {"00-" TRACE "-" SPAN "-01-more", 0},     /* version 00 may not */
+    {"01-" TRACE "-" SPAN "-01", 1},      /* later versions: read as 00 */
+    {"cc-" TRACE "-" SPAN "-01-more", 1}, /* and may have more behind a dash */
+    {"00-" TRACE "-" SPAN "-01-more", 0}, /* version 00 may not */
     {"cc-" TRACE "-" SPAN "-01more", 0},
-    {"ff-" TRACE "-" SPAN "-01", 0},          /* version ff is forbidden */
+    {"ff-" TRACE "-" SPAN "-01", 0}, /* version ff is forbidden */
     {"00-00000000000000000000000000000000-" SPAN "-01", 0},
     {"00-" TRACE "-0000000000000000-01", 0},
     {"00-0AF7651916CD43DD8448EB211C80319C-" SPAN "-01", 0}, /* upper case is not allowed */
@@ -325,7 +325,8 @@ static void a_remote_trace_goes_on_to_children_and_out_again(void)
     CU_ASSERT_STRING_EQUAL(out, expected);
     CU_ASSERT(recording_stop(&r));
     const struct recorded_event *trace = first(TTAP__TASK_TRACE);
-    CU_ASSERT(trace->a[0] == task.id && trace->a[1] == 0x0af7651916cd43ddu && trace->a[2] == 0x8448eb211c80319cu && trace->a[3] == 0xb7ad6b7169203331u);
+    CU_ASSERT(trace->a[0] == task.id && trace->a[1] == 0x0af7651916cd43ddu && trace->a[2] == 0x8448eb211c80319cu &&
+              trace->a[3] == 0xb7ad6b7169203331u);
     recording_free(&r);
 }
 
@@ -341,7 +342,7 @@ static void a_local_task_gets_one_trace_id_and_keeps_it(void)
     CU_ASSERT_STRING_EQUAL(one, two);
     CU_ASSERT(memcmp(one, third, 35) != 0);
     CU_ASSERT(strlen(one) == 55 && !memcmp(one, "00-", 3) && !strcmp(one + 52, "-00")); /* nobody keeps it */
-    CU_ASSERT(ttap_task_begin_remote(&other, &order, one) == 1); /* what we write we read */
+    CU_ASSERT(ttap_task_begin_remote(&other, &order, one) == 1);                        /* what we write we read */
     CU_ASSERT(other.trace_id[0] == task.trace_id[0] && other.trace_id[1] == task.trace_id[1]);
 }
 

@@ -80,10 +80,10 @@ static void text_is_escaped_to_ascii(void)
     CU_ASSERT_TRUE(escapes_to("a\"b\\c\n\t\r", 8, "a\\\"b\\\\c\\n\\t\\r"));
     CU_ASSERT_TRUE(escapes_to("\x01\x1f\x7f\0", 4, "\\u0001\\u001f\\u007f\\u0000"));
     CU_ASSERT_TRUE(escapes_to("\xc3\xa4\xe2\x82\xac\xf0\x9f\x94\xa5", 9, "\\u00e4\\u20ac\\ud83d\\udd25"));
-    CU_ASSERT_TRUE(escapes_to("\xc0\xaf", 2, "\\ufffd\\ufffd"));         /* overlong */
-    CU_ASSERT_TRUE(escapes_to("\xed\xa0\x80", 3, "\\ufffd\\ufffd\\ufffd")); /* a surrogate */
+    CU_ASSERT_TRUE(escapes_to("\xc0\xaf", 2, "\\ufffd\\ufffd"));                       /* overlong */
+    CU_ASSERT_TRUE(escapes_to("\xed\xa0\x80", 3, "\\ufffd\\ufffd\\ufffd"));            /* a surrogate */
     CU_ASSERT_TRUE(escapes_to("\xf4\x90\x80\x80", 4, "\\ufffd\\ufffd\\ufffd\\ufffd")); /* beyond U+10FFFF */
-    CU_ASSERT_TRUE(escapes_to("\xe2\x82", 2, "\\ufffd\\ufffd"));         /* cut */
+    CU_ASSERT_TRUE(escapes_to("\xe2\x82", 2, "\\ufffd\\ufffd"));                       /* cut */
 }
 
 /* Random bytes: jansson must read what we write, and valid UTF-8 must come back as it was. */
@@ -140,8 +140,8 @@ static unsigned random_below(unsigned *random, unsigned limit)
 static void naive_close(struct naive *naive, unsigned lane, uint64_t end)
 {
     unsigned depth = --naive->depth[lane];
-    naive->spans[naive->count++] = (struct span){lane, depth, naive->open[lane][depth].name, naive->open[lane][depth].start,
-                                                 end - naive->open[lane][depth].start, false};
+    naive->spans[naive->count++] =
+        (struct span){lane, depth, naive->open[lane][depth].name, naive->open[lane][depth].start, end - naive->open[lane][depth].start, false};
 }
 
 /* A chunk of random begins and ends of one thread; what it means goes into @naive. */
@@ -219,8 +219,8 @@ static bool claim(struct naive *naive, const struct span *row)
 {
     for (size_t i = 0; i < naive->count; i++) {
         struct span *span = &naive->spans[i];
-        if (!span->found && span->lane == row->lane && span->depth == row->depth && span->name == row->name &&
-            span->start == row->start && span->dur == row->dur)
+        if (!span->found && span->lane == row->lane && span->depth == row->depth && span->name == row->name && span->start == row->start &&
+            span->dur == row->dur)
             return span->found = true;
     }
     return false;
@@ -240,8 +240,9 @@ static size_t claim_regions(struct naive *naive, json_t *document)
         for (size_t row = 0; row < (size_t)column(chunk, "n", 0); row++, rows++) {
             at += column(chunk, "dt", row);
             const char *name = json_string_value(json_array_get(strings, (size_t)column(chunk, "name", row)));
-            struct span span = {(unsigned)column(chunk, "lane", 0), (unsigned)column(chunk, "depth", 0),
-                                (unsigned)atoi(name ? name : "0"), (uint64_t)at, (uint64_t)column(chunk, "dur", row), false};
+            struct span span = {(unsigned)column(chunk, "lane", 0),  (unsigned)column(chunk, "depth", 0),
+                                (unsigned)atoi(name ? name : "0"),   (uint64_t)at,
+                                (uint64_t)column(chunk, "dur", row), false};
             CU_ASSERT_TRUE(at >= end); /* sorted and disjoint */
             end = at + column(chunk, "dur", row);
             CU_ASSERT_TRUE(claim(naive, &span));

@@ -124,13 +124,25 @@ static void what_is_no_utf8_is_marked_byte_by_byte(void)
     static const struct {
         const char *text, *expected;
     } wrong[] = {
-        {"\x80", "\\ufffd"}, {"\xbf", "\\ufffd"}, {"\xc0\x80", "\\ufffd\\ufffd"}, {"\xc1\xbf", "\\ufffd\\ufffd"}, /* overlong */
-        {"\xe0\x9f\xbf", "\\ufffd\\ufffd\\ufffd"}, {"\xf0\x8f\xbf\xbf", "\\ufffd\\ufffd\\ufffd\\ufffd"},
-        {"\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd"}, {"\xf8\x88\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd"}, /* beyond U+10FFFF */
-        {"\xf7\xbf\xbf\xbf", "\\ufffd\\ufffd\\ufffd\\ufffd"}, {"\xfe", "\\ufffd"}, {"\xff\xff", "\\ufffd\\ufffd"},
-        {"\xc3", "\\ufffd"}, {"\xe2\x82", "\\ufffd\\ufffd"}, {"\xf0\x9f\x98", "\\ufffd\\ufffd\\ufffd"}, /* cut */
-        {"\xc3\x28", "\\ufffd("}, {"\xe2\x28\xa1", "\\ufffd(\\ufffd"}, {"\xe2\x82\xc0", "\\ufffd\\ufffd\\ufffd"}, /* no continuation */
-        {"a\xc3\xa4z", "a\\u00e4z"}, {"\xc3\xc3\xa4", "\\ufffd\\u00e4"}, /* found again behind the wrong byte */
+        {"\x80", "\\ufffd"},
+        {"\xbf", "\\ufffd"},
+        {"\xc0\x80", "\\ufffd\\ufffd"},
+        {"\xc1\xbf", "\\ufffd\\ufffd"}, /* overlong */
+        {"\xe0\x9f\xbf", "\\ufffd\\ufffd\\ufffd"},
+        {"\xf0\x8f\xbf\xbf", "\\ufffd\\ufffd\\ufffd\\ufffd"},
+        {"\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd"},
+        {"\xf8\x88\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd"}, /* beyond U+10FFFF */
+        {"\xf7\xbf\xbf\xbf", "\\ufffd\\ufffd\\ufffd\\ufffd"},
+        {"\xfe", "\\ufffd"},
+        {"\xff\xff", "\\ufffd\\ufffd"},
+        {"\xc3", "\\ufffd"},
+        {"\xe2\x82", "\\ufffd\\ufffd"},
+        {"\xf0\x9f\x98", "\\ufffd\\ufffd\\ufffd"}, /* cut */
+        {"\xc3\x28", "\\ufffd("},
+        {"\xe2\x28\xa1", "\\ufffd(\\ufffd"},
+        {"\xe2\x82\xc0", "\\ufffd\\ufffd\\ufffd"}, /* no continuation */
+        {"a\xc3\xa4z", "a\\u00e4z"},
+        {"\xc3\xc3\xa4", "\\ufffd\\u00e4"}, /* found again behind the wrong byte */
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         text_becomes(wrong[i].text, strlen(wrong[i].text), wrong[i].expected);
@@ -151,7 +163,8 @@ static void no_byte_behind_the_text_is_read(void)
 {
     static const char text[] = "a\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\xf0\x9f\x98";
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), out[TTAP__JSON_ESCAPED_BYTES_MAX * sizeof text + 2];
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+         out[TTAP__JSON_ESCAPED_BYTES_MAX * sizeof text + 2];
     CU_ASSERT_FATAL(pages != MAP_FAILED && mprotect(pages + page, page, PROT_NONE) == 0);
     for (size_t len = 0; len < sizeof text; len++) {
         char *at_the_edge = memcpy(pages + page - len, text, len);

@@ -16,13 +16,13 @@
 
 static int failures;
 
-#define CHECK(condition, ...)             \
-    do {                                  \
-        if (!(condition)) {               \
-            printf("not so: " __VA_ARGS__); \
-            putchar('\n');                \
-            failures++;                   \
-        }                                 \
+#define CHECK(condition, ...)                                                                                                                        \
+    do {                                                                                                                                             \
+        if (!(condition)) {                                                                                                                          \
+            printf("not so: " __VA_ARGS__);                                                                                                          \
+            putchar('\n');                                                                                                                           \
+            failures++;                                                                                                                              \
+        }                                                                                                                                            \
     } while (0)
 
 static int collect(void *arg, const void *bytes, size_t len)
@@ -111,8 +111,7 @@ static void check_json(const struct wire *wire, const char *expected, const char
         CHECK(rc == 0, "finish gives %d", rc);
         json_t *document = parsed(&whole);
         const char *identity = identity_of(document);
-        as_expected(expected, strcmp(identity, "exact") == 0,
-                    json_is_true(json_object_get(json_object_get(document, "end"), "truncated")), identity);
+        as_expected(expected, strcmp(identity, "exact") == 0, json_is_true(json_object_get(json_object_get(document, "end"), "truncated")), identity);
         json_decref(document);
     }
     size_t golden_len;
@@ -151,8 +150,7 @@ static void check_round_trip(const struct wire *wire)
     text_capture_to_text(wire->bytes, wire->len, out);
     fclose(out);
     CHECK(text_capture_to_wire(text, len, &again, error), "its own text is read: %s\n%s", error, text);
-    CHECK(again.len == wire->len && memcmp(again.bytes, wire->bytes, wire->len) == 0, "wire -> text -> wire gives the same bytes:\n%s",
-          text);
+    CHECK(again.len == wire->len && memcmp(again.bytes, wire->bytes, wire->len) == 0, "wire -> text -> wire gives the same bytes:\n%s", text);
     wire_free(&again);
     free(text);
 }

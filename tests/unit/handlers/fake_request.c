@@ -45,8 +45,8 @@ static void keep_headers(struct ttap__request *req, const struct ttap__header *e
     }
 }
 
-void ttap__reply(struct ttap__request *req, unsigned status, const char *content_type, const void *body,
-                 size_t len_bytes, const struct ttap__header *extra)
+void ttap__reply(struct ttap__request *req, unsigned status, const char *content_type, const void *body, size_t len_bytes,
+                 const struct ttap__header *extra)
 {
     (void)content_type;
     req->replies++;
@@ -55,8 +55,8 @@ void ttap__reply(struct ttap__request *req, unsigned status, const char *content
     keep_headers(req, extra);
 }
 
-void ttap__reply_error(struct ttap__request *req, unsigned status, const char *code, const char *hint,
-                       const struct ttap__header *extra, const char *message_format, ...)
+void ttap__reply_error(struct ttap__request *req, unsigned status, const char *code, const char *hint, const struct ttap__header *extra,
+                       const char *message_format, ...)
 {
     va_list args;
     (void)hint;

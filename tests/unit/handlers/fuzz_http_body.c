@@ -14,8 +14,7 @@ static void as_capture(struct ttap__request *req)
     char rule[24];
     json_t *body = ttap__body_object(req);
     bool taken = body && ttap__wish_from_body(req, &http, body, &wish, rule);
-    if (req->replies != (taken ? 0 : 1) ||
-        (taken && wish.sub.sample && ttap__sampling_check(wish.sub.sample, NULL) != 0))
+    if (req->replies != (taken ? 0 : 1) || (taken && wish.sub.sample && ttap__sampling_check(wish.sub.sample, NULL) != 0))
         abort();
     json_decref(body);
 }

@@ -7,8 +7,7 @@
 #include "fake_request.h"
 #include "handlers.h"
 
-static const char whole[] =
-    "{\"seconds\":2.5,\"events\":[\"task\",\"gc\"],\"sample\":\"0.5,checkout=1\",\"bytes\":4096}";
+static const char whole[] = "{\"seconds\":2.5,\"events\":[\"task\",\"gc\"],\"sample\":\"0.5,checkout=1\",\"bytes\":4096}";
 static const struct ttap_http http = {.seconds_max = 300};
 
 /* A copy whose last byte is the last one before a page that must not be touched. */

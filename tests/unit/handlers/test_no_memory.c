@@ -10,9 +10,8 @@
 #include "handlers.h"
 
 /* No conversions or streams here: the parts of other rooms that the handlers' objects name. */
-const struct ttap__format ttap__formats[] = {{"native", "application/octet-stream", "trace", "as recorded"},
-                                             {"json", "application/json", "json", "for viewers"},
-                                             {0}};
+const struct ttap__format ttap__formats[] = {
+    {"native", "application/octet-stream", "trace", "as recorded"}, {"json", "application/json", "json", "for viewers"}, {0}};
 
 bool ttap__param_choice(struct ttap__request *req, const char *name, const char *const *choices, int *out)
 {
@@ -117,12 +116,10 @@ static void check_each_failure(const struct ttap__route *route, const struct tta
         fail_at = i;
         run_once(route, request, &answer);
         /* The parser itself takes a failed allocation for a mistake in the text, now and then. */
-        if (answer.status != status && strcmp(answer.code, "no_memory") != 0 &&
-            !(request->body && strcmp(answer.code, "bad_body") == 0))
+        if (answer.status != status && strcmp(answer.code, "no_memory") != 0 && !(request->body && strcmp(answer.code, "bad_body") == 0))
             CU_FAIL("another answer");
         if (answer.status == status)
-            CU_ASSERT_EQUAL(count_of(answer.message, '"'),
-                            count_of(whole.message, '"')); /* nothing is missing, numbers may differ */
+            CU_ASSERT_EQUAL(count_of(answer.message, '"'), count_of(whole.message, '"')); /* nothing is missing, numbers may differ */
     }
     fail_at = 0;
     forget_captures();
@@ -145,8 +142,7 @@ static void every_failed_allocation_of_the_setting_is_told(void)
 
 static void every_failed_allocation_of_a_new_capture_is_told(void)
 {
-    const struct ttap__request post = {.method = TTAP__POST,
-                                       .body = "{\"seconds\":60,\"events\":[\"task\"],\"sample\":0.5}"};
+    const struct ttap__request post = {.method = TTAP__POST, .body = "{\"seconds\":60,\"events\":[\"task\"],\"sample\":0.5}"};
     check_each_failure(&ttap__route_captures, &post, 202);
 }
 

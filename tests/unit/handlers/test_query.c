@@ -151,9 +151,10 @@ static void a_wrong_sampling_rule_is_refused_with_its_place(void)
 
 static void a_long_value_is_shown_in_part(void)
 {
-    refused_with("format=0123456789012345678901234567890123456789X",
-                 "format=0123456789012345678901234567890123456789: allowed is one of native, json, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, "
-                 "f14, f15");
+    refused_with(
+        "format=0123456789012345678901234567890123456789X",
+        "format=0123456789012345678901234567890123456789: allowed is one of native, json, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, "
+        "f14, f15");
 }
 
 /* The list in a refusal ends at a whole word where its 400 bytes do, the NUL among them. */

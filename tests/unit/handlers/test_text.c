@@ -60,10 +60,7 @@ static void counts_stop_where_javascript_stops_being_exact(void)
     const struct {
         uint64_t count;
         json_int_t expected;
-    } cases[] = {{0, 0},
-                 {9007199254740990, 9007199254740990},
-                 {9007199254740992, 9007199254740991},
-                 {UINT64_MAX, 9007199254740991}};
+    } cases[] = {{0, 0}, {9007199254740990, 9007199254740990}, {9007199254740992, 9007199254740991}, {UINT64_MAX, 9007199254740991}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         json_t *json = ttap__json_count(cases[i].count);
         CU_ASSERT_EQUAL(json_integer_value(json), cases[i].expected);

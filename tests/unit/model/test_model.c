@@ -70,7 +70,7 @@ static void time_is_a_line_between_pairs(void)
     ttap__timebase_pair(&time, &(struct ttap__clock_pair){3000, 2500, 0}); /* one ns a tick */
     CU_ASSERT_EQUAL(ttap__ns(&time, 2000), 1000);
     CU_ASSERT_EQUAL(ttap__ns(&time, 4000), 3000);
-    CU_ASSERT_EQUAL(ttap__ns(&time, 0), -1000); /* backwards by the first slope */
+    CU_ASSERT_EQUAL(ttap__ns(&time, 0), -1000);                            /* backwards by the first slope */
     ttap__timebase_pair(&time, &(struct ttap__clock_pair){4000, 4500, 0}); /* two */
     CU_ASSERT_EQUAL(ttap__ns(&time, 3500), 3000);
     CU_ASSERT_EQUAL(ttap__ns(&time, 5000), 6000);

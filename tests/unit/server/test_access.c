@@ -62,7 +62,8 @@ static void what_is_ours_goes_through(void)
     CU_ASSERT_EQUAL(ask("GET /hello HTTP/1.1\r\nHost: localhost\r\n" AUTH "\r\n"), 200);
     CU_ASSERT_EQUAL(ask("GET /hello HTTP/1.1\r\nHost: named.example:99\r\n" AUTH "\r\n"), 200);
     CU_ASSERT_EQUAL(ask("GET /hello HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: none\r\n" AUTH "\r\n"), 200);
-    CU_ASSERT_EQUAL(ask("GET /hello HTTP/1.1\r\nHost: localhost:6060\r\nOrigin: http://localhost:6060\r\nSec-Fetch-Site: same-origin\r\n" AUTH "\r\n"), 200);
+    CU_ASSERT_EQUAL(
+        ask("GET /hello HTTP/1.1\r\nHost: localhost:6060\r\nOrigin: http://localhost:6060\r\nSec-Fetch-Site: same-origin\r\n" AUTH "\r\n"), 200);
     CU_ASSERT_EQUAL(ask("GET /hello HTTP/1.1\r\nHost: localhost\r\nauthorization: bearer " TOKEN "\r\n\r\n"), 200);
     CU_ASSERT_EQUAL(ask(GET("/open")), 200);
     CU_ASSERT_EQUAL(ask("GET /open HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: cross-site\r\n\r\n"), 403);
@@ -71,8 +72,18 @@ static void what_is_ours_goes_through(void)
 static void a_token_that_is_almost_right_is_wrong(void)
 {
     static const char *const wrong[] = {
-        "Bearer ", "Bearer", "", "Basic " TOKEN, "Bearer 0123456789abcdefghijk", "Bearer " TOKEN "x", "Bearer 0123456789ABCDEFGHIJKL",
-        "Bearer  " TOKEN, TOKEN, "Bearer " TOKEN ", Bearer " TOKEN, "Bearer x" TOKEN, "Bearer 1123456789abcdefghijkl",
+        "Bearer ",
+        "Bearer",
+        "",
+        "Basic " TOKEN,
+        "Bearer 0123456789abcdefghijk",
+        "Bearer " TOKEN "x",
+        "Bearer 0123456789ABCDEFGHIJKL",
+        "Bearer  " TOKEN,
+        TOKEN,
+        "Bearer " TOKEN ", Bearer " TOKEN,
+        "Bearer x" TOKEN,
+        "Bearer 1123456789abcdefghijkl",
     };
     char request[1024];
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

@@ -64,8 +64,9 @@ static void gzip_is_sent_to_those_who_take_it(void)
 
 static void nothing_else_is_served(void)
 {
-    static const char *const wrong[] = {"notes.md", "nope.html", "page", "page/", "/index.html", "./index.html", "page/../index.html", "../server/server.h",
-                                        "..%2findex.html", "index.html/", "INDEX.HTML", ".hidden", "page//a.js"};
+    static const char *const wrong[] = {
+        "notes.md",           "nope.html",       "page",        "page/",      "/index.html", "./index.html", "page/../index.html",
+        "../server/server.h", "..%2findex.html", "index.html/", "INDEX.HTML", ".hidden",     "page//a.js"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         CU_ASSERT_EQUAL(get(wrong[i], ""), 404);
 }
@@ -87,7 +88,8 @@ static void a_directory_is_served_as_it_is_and_no_further(void)
     trial.directory = directory;
     CU_ASSERT_EQUAL(get("", ""), 200);
     CU_ASSERT_EQUAL(get("page/a.js", ""), 200);
-    static const char *const wrong[] = {"link.html", "out/passwd", "pipe.js", "page", "../etc/passwd", "/etc/passwd", ".hidden", "page/../index.html", "page//a.js"};
+    static const char *const wrong[] = {"link.html", "out/passwd",         "pipe.js",   "page", "../etc/passwd", "/etc/passwd",
+                                        ".hidden",   "page/../index.html", "page//a.js"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         CU_ASSERT_EQUAL(get(wrong[i], ""), 404);
     trial.directory = NULL;

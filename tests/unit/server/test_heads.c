@@ -112,7 +112,7 @@ static void check(const char *expected, const char *name, const char *bytes, siz
     char got[64];
     int fd = http_connect(trial.port, 0);
     CU_ASSERT_FATAL(fd >= 0);
-    http_send(fd, bytes, len); /* may fail: the server may have answered and closed already */
+    http_send(fd, bytes, len);           /* may fail: the server may have answered and closed already */
     if (strcmp(expected, "closed") == 0) /* what waits for more gets none; test_slots.c shows that it is given up in any case */
         shutdown(fd, SHUT_WR);
     read_replies(fd, expected, &reply, got, sizeof got);
@@ -181,8 +181,10 @@ static void an_honest_head_in_two_pieces_is_a_head_wherever_it_is_cut(void)
 {
     static struct http_reply reply;
     char request[4096];
-    int filler = 700, len = snprintf(request, sizeof request, "GET /hello HTTP/1.1\r\nHost: localhost\r\nUser-Agent: %0*d\r\nAccept:\r\nCookie:   a=b; c=\"d\"\r\n\r\n", filler, 0);
-    for (int cut = 1; cut < len; cut += cut > 60 && cut < filler ? 97 : 1) {
+    int filler = 700,
+        len = snprintf(request, sizeof request,
+                       "GET /hello HTTP/1.1\r\nHost: localhost\r\nUser-Agent: %0*d\r\nAccept:\r\nCookie:   a=b; c=\"d\"\r\n\r\n", filler, 0);
+    for (int cut = 1; cut<len; cut += cut> 60 && cut < filler ? 97 : 1) {
         int fd = http_connect(trial.port, 0);
         CU_ASSERT(fd >= 0 && http_send(fd, request, (size_t)cut));
         sched_yield(); /* so that the pieces often arrive apart */

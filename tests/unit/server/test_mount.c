@@ -18,7 +18,7 @@ static enum MHD_Result on_host_request(void *arg, struct MHD_Connection *connect
     (void)arg;
     if (ttap__mount_handle(trial.server, connection, url, method, version, data, data_size, con_cls, &result))
         return (enum MHD_Result)result;
-    struct MHD_Response *response = MHD_create_response_from_buffer(4, (void *)(uintptr_t)"host", MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = MHD_create_response_from_buffer(4, (void *)(uintptr_t) "host", MHD_RESPMEM_PERSISTENT);
     enum MHD_Result queued = MHD_queue_response(connection, 200, response);
     MHD_destroy_response(response);
     *con_cls = &trial; /* a word of the host's own: not to be touched */
@@ -60,7 +60,8 @@ static void check_answers(void)
     CU_ASSERT_EQUAL(http_ask(trial.port, "GET /hello HTTP/1.1\r\nHost: evil\r\n\r\n", &reply), 403);
     CU_ASSERT_EQUAL(http_ask(trial.port, GET("/elsewhere"), &reply), 200);
     CU_ASSERT_PTR_NOT_NULL(strstr(reply.bytes, "\r\n\r\nhost"));
-    CU_ASSERT_EQUAL(http_ask(trial.port, "POST /post HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", &reply), 200);
+    CU_ASSERT_EQUAL(
+        http_ask(trial.port, "POST /post HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", &reply), 200);
     int fd = http_connect(trial.port, 0); /* an upload that is cut */
     CU_ASSERT(http_send_text(fd, "POST /post HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{"));
     usleep(20000);

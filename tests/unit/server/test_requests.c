@@ -62,7 +62,8 @@ static void head_sends_no_body_and_starts_nothing(void)
 static void errors_are_json_or_plain_as_the_route_says(void)
 {
     http_ask(trial.port, GET("/hello?n=<%22%0a%ff"), &reply);
-    CU_ASSERT_PTR_NOT_NULL(strstr(reply.bytes, "{\"error\":{\"code\":\"bad_parameter\",\"message\":\"n=\\u003c\\\"\\u000a\\ufffd: allowed is 1 to 99\",\"hint\":"));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(reply.bytes, "{\"error\":{\"code\":\"bad_parameter\",\"message\":\"n=\\u003c\\\"\\u000a\\ufffd: allowed is 1 to 99\",\"hint\":"));
     CU_ASSERT_PTR_NOT_NULL(strstr(reply.bytes, "Content-Type: application/json"));
     http_ask(trial.port, GET("/plain?n=0"), &reply);
     CU_ASSERT_PTR_NOT_NULL(strstr(reply.bytes, "Content-Type: text/plain"));
@@ -98,7 +99,8 @@ static void a_body_in_pieces_is_one_body(void)
 static void expect_is_answered_before_the_body(void)
 {
     int fd = http_connect(trial.port, 0);
-    CU_ASSERT(http_send_text(fd, "POST /post HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"));
+    CU_ASSERT(http_send_text(
+        fd, "POST /post HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"));
     CU_ASSERT(http_read_until(fd, "100 Continue", 5000));
     CU_ASSERT(http_send_text(fd, "{}"));
     CU_ASSERT(http_read_until(fd, "\r\n\r\n{}", 5000));

@@ -16,8 +16,8 @@ struct trial {
     _Atomic int hellos, streams, gone, freed;
     _Atomic double gone_at_s;
     struct ttap__stream_limits limits;
-    const char *directory;            /* /ui/ from here; NULL: from the table */
-    char log[4096];                   /* lines so far */
+    const char *directory; /* /ui/ from here; NULL: from the table */
+    char log[4096];        /* lines so far */
     int log_lines;
 };
 

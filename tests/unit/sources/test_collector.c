@@ -95,12 +95,12 @@ static void own_thread(int event, void *thread)
 }
 
 /* Each calls on who was there before. */
-#define WRAP(n)                                                                                                                    \
-    static void wrap_##n(int event)                                                                                                \
-    {                                                                                                                              \
-        wrapped++;                                                                                                                 \
-        if (inner[n])                                                                                                              \
-            inner[n](event);                                                                                                       \
+#define WRAP(n)                                                                                                                                      \
+    static void wrap_##n(int event)                                                                                                                  \
+    {                                                                                                                                                \
+        wrapped++;                                                                                                                                   \
+        if (inner[n])                                                                                                                                \
+            inner[n](event);                                                                                                                         \
     }
 WRAP(0)
 WRAP(1)

@@ -252,7 +252,8 @@ static void spans_tile_whatever_comes(void)
             ns += rand() % 3 ? rand() % 40000 : -(rand() % 100);
             uint64_t huge = rand() % 10 ? 0 : UINT64_MAX - (uint64_t)rand() % 3;
             if (kind == TTAP__SCHED_LOOK)
-                look(ns, (uint64_t)rand() % 7 + huge, (uint64_t)rand() + huge, (uint64_t)rand() + huge, (uint64_t)rand() % 3, rand() % 400 - 2, (uint64_t)rand() % 2);
+                look(ns, (uint64_t)rand() % 7 + huge, (uint64_t)rand() + huge, (uint64_t)rand() + huge, (uint64_t)rand() % 3, rand() % 400 - 2,
+                     (uint64_t)rand() % 2);
             else
                 event(kind, ns, (uint64_t)rand() % 4 + huge, (uint64_t)rand() % 2);
             if (rand() % 20 == 0)

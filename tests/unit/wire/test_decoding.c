@@ -30,10 +30,10 @@ static void say_numbers(const char *what, const uint64_t *numbers, size_t count)
         say(" %llu", (unsigned long long)numbers[i]);
 }
 
-#define SAY(what, ...)                                                        \
-    do {                                                                      \
-        const uint64_t numbers_[] = {__VA_ARGS__};                            \
-        say_numbers(what, numbers_, sizeof numbers_ / sizeof numbers_[0]);    \
+#define SAY(what, ...)                                                                                                                               \
+    do {                                                                                                                                             \
+        const uint64_t numbers_[] = {__VA_ARGS__};                                                                                                   \
+        say_numbers(what, numbers_, sizeof numbers_ / sizeof numbers_[0]);                                                                           \
     } while (0)
 
 static void say_text(struct ttap__text text)
@@ -61,8 +61,8 @@ static int on_block(void *arg, uint8_t type, uint64_t at_bytes, const uint8_t *p
 static int on_header(void *arg, const struct ttap__header *h)
 {
     (void)arg;
-    SAY("header", h->major, h->minor, h->clock, h->ticks_per_second, h->base_ticks, h->base_mono_ns, h->base_wall_ns, h->duration_ns, h->groups, h->pid,
-        h->cpus, h->budget_bytes);
+    SAY("header", h->major, h->minor, h->clock, h->ticks_per_second, h->base_ticks, h->base_mono_ns, h->base_wall_ns, h->duration_ns, h->groups,
+        h->pid, h->cpus, h->budget_bytes);
     say_text(h->exe);
     say_text(h->sample);
     say_text(h->producer);
@@ -192,9 +192,8 @@ static int on_stack(void *arg, const struct ttap__stack_row *row)
     return answer("stack");
 }
 
-static const struct ttap__read_calls all_calls = {on_block,  on_header, on_note, on_clock, on_name,    on_thread,
-                                                  on_events, on_loss,   on_task, on_account, on_trailer, on_pending,
-                                                  on_module, on_stack};
+static const struct ttap__read_calls all_calls = {on_block, on_header, on_note,    on_clock,   on_name,    on_thread, on_events,
+                                                  on_loss,  on_task,   on_account, on_trailer, on_pending, on_module, on_stack};
 
 /* ---- Captures, written by hand ---- */
 
@@ -467,12 +466,22 @@ static void a_number_takes_up_to_ten_bytes_and_64_bits(void)
         uint64_t value;
         bool fits;
     } forms[] = {
-        {"\x00", 1, 0, true}, {"\x7f", 1, 127, true}, {"\x80\x01", 2, 128, true}, {"\xff\x7f", 2, 16383, true}, {"\x80\x80\x01", 3, 16384, true},
-        {"\xff\xff\xff\x7f", 4, 0x0fffffff, true}, {"\x81\x00", 2, 1, true}, {"\x81\x80\x80\x00", 4, 1, true},
-        {"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", 10, U(1) << 63, true}, {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 10, UINT64_MAX, true},
-        {"\x81\x80\x80\x80\x80\x80\x80\x80\x80\x00", 10, 1, true}, {"\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 9, UINT64_MAX >> 1, true},
-        {"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02", 10, 0, false}, {"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x81\x00", 11, 0, false},
-        {"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00", 11, 0, false}, {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 10, 0, false},
+        {"\x00", 1, 0, true},
+        {"\x7f", 1, 127, true},
+        {"\x80\x01", 2, 128, true},
+        {"\xff\x7f", 2, 16383, true},
+        {"\x80\x80\x01", 3, 16384, true},
+        {"\xff\xff\xff\x7f", 4, 0x0fffffff, true},
+        {"\x81\x00", 2, 1, true},
+        {"\x81\x80\x80\x00", 4, 1, true},
+        {"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", 10, U(1) << 63, true},
+        {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 10, UINT64_MAX, true},
+        {"\x81\x80\x80\x80\x80\x80\x80\x80\x80\x00", 10, 1, true},
+        {"\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 9, UINT64_MAX >> 1, true},
+        {"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02", 10, 0, false},
+        {"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x81\x00", 11, 0, false},
+        {"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00", 11, 0, false},
+        {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 10, 0, false},
     };
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
         for (size_t behind = 0; behind < 3; behind++) { /* as the last bytes of the block, and before others */
@@ -599,7 +608,10 @@ static void a_number_in_the_kind_table_is_not_0_and_not_twice(void)
 {
     for (int how = 0; how < 3; how++) {
         plain_header();
-        uint8_t *second = memmem(wire.bytes, wire.len, "\x65\x03" "all", 5);
+        uint8_t *second = memmem(wire.bytes, wire.len,
+                                 "\x65\x03"
+                                 "all",
+                                 5);
         CU_ASSERT_PTR_NOT_NULL_FATAL(second);
         *second = how == 0 ? 0 : how == 1 ? 100 : 102;
         CU_ASSERT_EQUAL(read_all(), how == 2 ? 0 : -EBADMSG);
@@ -670,7 +682,10 @@ static void an_event_of_no_kind_does_not_decode(void)
 /* The eight bytes of an x and the bytes of an s, cut everywhere. */
 static void an_event_that_is_cut_does_not_decode(void)
 {
-    static const char event[] = "\x65\x01\x01\x02\x03\x04\x05" "12345678" "\x03" "abc";
+    static const char event[] = "\x65\x01\x01\x02\x03\x04\x05"
+                                "12345678"
+                                "\x03"
+                                "abc";
     for (size_t len = 0; len < sizeof event; len++) {
         plain_header();
         events_open(1);
@@ -689,7 +704,10 @@ static void eight_bytes_are_eight_bytes(void)
         header_with(kind, 1);
         events_open(1);
         wire_varint(&wire, 0);
-        wire_bytes(&wire, "\x64\x01" "12345678\x01", 2 + len);
+        wire_bytes(&wire,
+                   "\x64\x01"
+                   "12345678\x01",
+                   2 + len);
         wire_block_close(&wire);
         CU_ASSERT_EQUAL(read_all(), len == 8 ? 0 : -EBADMSG);
     }
@@ -953,7 +971,8 @@ static void nobody_needs_to_listen(void)
 
 static void whoever_refuses_hears_nothing_more(void)
 {
-    static const char *const calls[] = {"block", "header", "clock", "name", "thread", "events", "loss", "task", "account", "pending", "module", "stack", "trailer"};
+    static const char *const calls[] = {"block", "header",  "clock",   "name",   "thread", "events", "loss",
+                                        "task",  "account", "pending", "module", "stack",  "trailer"};
     static const uint64_t blocks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
     whole_capture();
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)

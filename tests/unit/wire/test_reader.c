@@ -123,8 +123,16 @@ static int on_trailer(void *arg, const struct ttap__trailer *trailer)
 }
 
 static const struct ttap__read_calls calls = {
-    .header = on_header, .note = on_note, .clock = on_clock, .name = on_name,       .thread = on_thread,
-    .events = on_events, .loss = on_loss, .task = on_task,   .account = on_account, .trailer = on_trailer,
+    .header = on_header,
+    .note = on_note,
+    .clock = on_clock,
+    .name = on_name,
+    .thread = on_thread,
+    .events = on_events,
+    .loss = on_loss,
+    .task = on_task,
+    .account = on_account,
+    .trailer = on_trailer,
 };
 
 /* Every block type, several chunks, both levels, text, task ids that wrap, time that steps back, a kind of later version. */
