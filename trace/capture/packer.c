@@ -390,11 +390,24 @@ static inline bool is_name(const struct packer *p, uint64_t id)
     return id <= p->names || id == TTAP_NAMES_MAX + 1;
 }
 
+/* What the words of an event say of its size, and the name it has; most are of two cells. */
+struct shape {
+    unsigned cells, text_bytes;
+    uint64_t name; /* 0: none */
+};
+
+static inline struct shape shape_of_task_event(const uint64_t *w)
+{
+    unsigned kind = w[0] & 0xff;
+    bool has_text = kind == TTAP__TASK_ATTR_STR || kind == TTAP__TASK_FAIL;
+    uint32_t name = kind == TTAP__TASK_TRACE ? 0 : (uint32_t)w[3]; /* where word 3 is half of an id */
+    return (struct shape){3, has_text ? (unsigned)(w[3] >> 32) : 0, name};
+}
+
 /* Cells an event takes; 0: no such event, or more than @left. */
 static unsigned event_cells(const struct packer *p, const uint64_t *w, unsigned left)
 {
-    unsigned cells, text_bytes = 0;
-    uint64_t name;
+    struct shape shape = {.cells = 2};
     switch (w[0] & 0xff) {
     case TTAP__REGION_BEGIN:
     case TTAP__REGION_END:
@@ -404,46 +417,36 @@ static unsigned event_cells(const struct packer *p, const uint64_t *w, unsigned 
     case TTAP__GC_END:
         return is_name(p, w[1]);
     case TTAP__COUNTER:
-        cells = 2;
-        name = w[1];
+        shape.name = w[1];
         break;
     case TTAP__QUEUE_ENQUEUE:
     case TTAP__QUEUE_DEQUEUE:
     case TTAP__QUEUE_WAIT_BEGIN:
     case TTAP__QUEUE_WAIT_END:
-        cells = 2;
-        name = w[1] >> 32;
+        shape.name = w[1] >> 32;
         break;
     case TTAP__LOCK_CALL:
     case TTAP__NET_CALL:
     case TTAP__FILE_CALL:
     case TTAP__SLEEP_CALL:
     case TTAP__LOCK_WAKE:
-        cells = 2;
-        name = (uint32_t)w[1];
+        shape.name = (uint32_t)w[1];
         break;
     case TTAP__GC_STOPPED:
     case TTAP__GC_RESUMED:
-        cells = 2;
-        name = 0;
         break;
     case TTAP__NET_OBJECT:
     case TTAP__FILE_OBJECT:
-        cells = 2;
-        name = 0;
-        text_bytes = (unsigned)(w[1] >> 32);
+        shape.text_bytes = (unsigned)(w[1] >> 32);
         break;
     case TTAP__SAMPLE:
     case TTAP__CALL_STACK:
         if (left < 2 || (uint16_t)w[2] > TTAP__STACK_FRAMES_MAX)
             return 0;
-        cells = (3 + (unsigned)(uint16_t)w[2] + 1) / 2;
-        name = 0;
+        shape.cells = (3 + (unsigned)(uint16_t)w[2] + 1) / 2;
         break;
     case TTAP__LOG:
-        cells = 1;
-        name = (uint32_t)w[1];
-        text_bytes = (unsigned)(w[1] >> 32);
+        shape = (struct shape){1, (unsigned)(w[1] >> 32), (uint32_t)w[1]};
         break;
     case TTAP__TASK_BEGIN:
     case TTAP__TASK_END:
@@ -454,20 +457,15 @@ static unsigned event_cells(const struct packer *p, const uint64_t *w, unsigned 
     case TTAP__TASK_FAIL:
         if (left < 3)
             return 0;
-        cells = 3;
-        name = (uint32_t)w[3];
-        if ((w[0] & 0xff) == TTAP__TASK_TRACE)
-            name = 0; /* word 3 is half of an id */
-        else if ((w[0] & 0xff) == TTAP__TASK_ATTR_STR || (w[0] & 0xff) == TTAP__TASK_FAIL)
-            text_bytes = (unsigned)(w[3] >> 32);
+        shape = shape_of_task_event(w);
         break;
     default:
         return 0;
     }
-    if (text_bytes > TTAP_LOG_BYTES_MAX || !is_name(p, name))
+    if (shape.text_bytes > TTAP_LOG_BYTES_MAX || !is_name(p, shape.name))
         return 0;
-    cells += (text_bytes + 15) / 16;
-    return cells <= left ? cells : 0;
+    shape.cells += (shape.text_bytes + 15) / 16;
+    return shape.cells <= left ? shape.cells : 0;
 }
 
 static uint64_t unwrap(uint64_t word, uint64_t base_ticks)
