@@ -7,6 +7,8 @@ import subprocess
 import sys
 from collections import defaultdict
 
+from recorded import timed_rows
+
 
 @contextlib.contextmanager
 def no_cpu_idle():
@@ -55,15 +57,6 @@ class Document:
         for chunk in document["chunks"]:
             getattr(self, "_" + chunk["t"], lambda chunk: None)(chunk)
 
-    def _columns(self, chunk, *keys):
-        rows, at, columns = chunk["n"], chunk["t0"], []
-        for key in ("dt", *keys):
-            value = chunk[key]
-            columns.append(value if isinstance(value, list) else [value] * rows)
-        for row in zip(*columns):
-            at += row[0]
-            yield (at, *row[1:])
-
     def _str(self, chunk):
         self._strings += chunk["v"]
 
@@ -71,19 +64,19 @@ class Document:
         self.lanes[chunk["id"]].info = chunk
 
     def _state(self, chunk):
-        for at, dur, state, cpu, call, flags in self._columns(chunk, "dur", "state", "cpu", "call", "flags"):
+        for at, dur, state, cpu, call, flags in timed_rows(chunk, "dur", "state", "cpu", "call", "flags"):
             self.lanes[chunk["lane"]].states.append((at, dur, self._strings[state], cpu, call, flags))
 
     def _instant(self, chunk):
-        for at, name in self._columns(chunk, "name"):
+        for at, name in timed_rows(chunk, "name"):
             self.lanes[chunk["lane"]].instants.setdefault(self._strings[name], at)
 
     def _counter(self, chunk):
-        for _, value in self._columns(chunk, "v"):
+        for _, value in timed_rows(chunk, "v"):
             self.lanes[chunk["lane"]].counters[self._strings[chunk["name"]]] = value
 
     def _wake(self, chunk):
-        for at, to, run, cause in self._columns(chunk, "to", "run", "cause"):
+        for at, to, run, cause in timed_rows(chunk, "to", "run", "cause"):
             self.wakes.append((at, chunk["lane"], to, run, self._strings[cause]))
 
     def told(self):

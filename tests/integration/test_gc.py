@@ -1,13 +1,13 @@
 """What a capture says of a collector, against the program's own measurement (tests/support/gc_work.c)."""
 
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
+
+from recorded import document_of, skip_where_nothing_can_be_preloaded, strings_of, timed_rows, wait_until_whole
 
 PROGRAMS, RECORDS_ITSELF, PLAIN = sys.argv[1:4]
 CYCLES = 40
@@ -29,48 +29,19 @@ class Collector:
     """The rows of `gc`, by phase, in order of time; and the memory counters."""
 
     def __init__(self, native):
-        tool = os.path.join(PROGRAMS, "tracetap")
-        subprocess.run([os.environ["TTAP_VALIDATE"], native], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run([tool, "convert", native, "-o", native + ".json"], check=True)
-        with open(native + ".json", encoding="ascii") as file:
-            document = json.load(file)
+        document = document_of(PROGRAMS, native)
         self.source = document["capture"]["notes"]["source.gc"]
         self.window = document["end"]["dur_ns"]
-        assert document["end"]["identity"] == "exact" and not document["end"]["account"]["lost_full"], document["end"]
-        strings, self.phases, self.counters = [], defaultdict(list), defaultdict(list)
+        assert not document["end"]["account"]["lost_full"], document["end"]
+        strings, self.phases, self.counters = strings_of(document), defaultdict(list), defaultdict(list)
         for chunk in document["chunks"]:
-            if chunk["t"] == "str":
-                strings += chunk["v"]
-            elif chunk["t"] == "gc":
-                for at, dur, phase in columns(chunk, "dur", "phase"):
+            if chunk["t"] == "gc":
+                for at, dur, phase in timed_rows(chunk, "dur", "phase"):
                     self.phases[strings[phase]].append((at, dur, chunk["lane"]))
             elif chunk["t"] == "counter":
-                self.counters[strings[chunk["name"]]] += columns(chunk, "v")
+                self.counters[strings[chunk["name"]]] += timed_rows(chunk, "v")
         for rows in self.phases.values():
             rows.sort()
-
-
-def columns(chunk, *keys):
-    at = chunk["t0"]
-    values = [chunk[key] if isinstance(chunk[key], list) else [chunk[key]] * chunk["n"] for key in ("dt", *keys)]
-    for row in zip(*values):
-        at += row[0]
-        yield (at, *row[1:])
-
-
-def skip(why):
-    print(why)
-    sys.exit(77)
-
-
-def whole(native):
-    """The recording's helper finishes the file when the program has ended."""
-    for _ in range(300):
-        done = subprocess.run([os.path.join(PROGRAMS, "tracetap"), "stat", "--json", native], capture_output=True, text=True, check=False)
-        if done.returncode == 0 and json.loads(done.stdout)["truncated"] is False:
-            return
-        time.sleep(0.1)
-    raise AssertionError("the recording does not end")
 
 
 def recorded(*command, options=()):
@@ -80,7 +51,7 @@ def recorded(*command, options=()):
         command = [native if word == "FILE" else word for word in command]
         under_run = [os.path.join(PROGRAMS, "tracetap"), "run", "-q", "-o", native, "--"] if command[0] == PLAIN else []
         done = subprocess.run([*under_run, *command, *options], stdout=subprocess.PIPE, text=True, timeout=100, check=True)
-        whole(native)
+        wait_until_whole(PROGRAMS, native)
         return Own(done.stdout), Collector(native)
 
 
@@ -137,8 +108,7 @@ def callbacks_that_a_program_gave_its_collector_are_called_and_put_back():
 
 
 def a_collector_under_run_is_seen_as_the_program_sees_it():
-    if os.environ.get("TTAP_SANITIZE"):
-        skip("a sanitizer's runtime cannot be preloaded into other programs")
+    skip_where_nothing_can_be_preloaded()
     own, seen = recorded(PLAIN, str(CYCLES))
     check_pauses(own, seen)
     check_stopped(own, seen)

@@ -1,40 +1,21 @@
 """What a capture says of memory, against what programs know of their own (tests/support/memory_work.c)."""
 
-import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
+
+from recorded import document_of, run_recorded, skip, strings_of, timed_rows
 
 PROGRAMS, MEMORY_WORK, ALLOC_WORK = sys.argv[1:4]
 MIB = 1 << 20
 
 
-def skip(why):
-    print(why)
-    sys.exit(77)
-
-
-def columns(chunk, *keys):
-    at = chunk["t0"]
-    values = [chunk[key] if isinstance(chunk[key], list) else [chunk[key]] * chunk["n"] for key in ("dt", *keys)]
-    for row in zip(*values):
-        at += row[0]
-        yield (at, *row[1:])
-
-
 class Document:
     def __init__(self, native):
-        tool = os.path.join(PROGRAMS, "tracetap")
-        subprocess.run([os.environ["TTAP_VALIDATE"], native], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run([tool, "convert", native, "-o", native + ".json"], check=True)
-        with open(native + ".json", encoding="ascii") as file:
-            document = json.load(file)
-        assert document["end"]["identity"] == "exact", document["end"]
+        document = document_of(PROGRAMS, native)
         self.notes, self.window = document["capture"]["notes"], document["end"]["dur_ns"]
         self.chunks = document["chunks"]
-        self.strings = [text for chunk in self.chunks if chunk["t"] == "str" for text in chunk["v"]]
+        self.strings = strings_of(document)
         self.lanes = {chunk["id"]: chunk for chunk in self.chunks if chunk["t"] == "lane"}
 
     def counter(self, name):
@@ -44,24 +25,14 @@ class Document:
             if chunk["t"] == "counter" and self.strings[chunk["name"]] == name:
                 lane = self.lanes[chunk["lane"]]
                 assert lane["pid"] == lane["tid"], lane
-                found.setdefault(lane["pid"], []).extend(columns(chunk, "v"))
+                found.setdefault(lane["pid"], []).extend(timed_rows(chunk, "v"))
         return found
 
 
 def recorded(*command, environment=None):
-    if os.environ.get("TTAP_SANITIZE"):
-        skip("a sanitizer's runtime cannot be preloaded into other programs")
-    tool = os.path.join(PROGRAMS, "tracetap")
     with tempfile.TemporaryDirectory() as folder:
         native = os.path.join(folder, "a.ttap")
-        done = subprocess.run([tool, "run", "-q", "-o", native, "--", *command], stdout=subprocess.PIPE, text=True, timeout=100, check=True,
-                              env={**os.environ, **(environment or {})})
-        for _ in range(300):
-            stat = subprocess.run([tool, "stat", "--json", native], capture_output=True, text=True, check=False)
-            if stat.returncode == 0 and json.loads(stat.stdout)["truncated"] is False:
-                return done.stdout, Document(native)
-            time.sleep(0.1)
-    raise AssertionError("the recording does not end")
+        return run_recorded(PROGRAMS, native, *command, environment=environment), Document(native)
 
 
 def memory_of_each_process_is_a_counter_of_its_own():
@@ -88,7 +59,7 @@ def check_allocation(out, document):
     for chunk in document.chunks:
         if chunk["t"] == "alloc":
             sums = seen.setdefault(document.lanes[chunk["lane"]]["tid"], [0, 0, 0])
-            for _, *grown in columns(chunk, "calls", "bytes", "frees"):
+            for _, *grown in timed_rows(chunk, "calls", "bytes", "frees"):
                 for i, value in enumerate(grown):
                     sums[i] += value
     own = [list(map(int, line.split())) for line in out.splitlines()]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 
+from recorded import convert, skip
 from sched_tables import Document, no_cpu_idle
 
 PROGRAMS, SANITIZED = sys.argv[1], os.environ.get("TTAP_SANITIZE", "")
@@ -15,11 +16,6 @@ SLACK_NS = 100_000  # or 2 %
 STOLEN_NS = 5_000_000  # a virtual machine's CPU may be away for a timer tick: running by the records, not by the thread's clock
 BLOCKED = {"blocked", "lock", "network", "file", "sleep"}
 NOBODY = 65534
-
-
-def skip(why):
-    print(why)
-    sys.exit(77)
 
 
 def check_tiled(document):
@@ -35,15 +31,8 @@ def check_tiled(document):
         assert at == document.window, (number, lane.name, at, document.window)
 
 
-def check_valid(path):
-    subprocess.run([os.environ["TTAP_VALIDATE"], path], check=True, stdout=subprocess.DEVNULL)
-
-
 def read(native):
-    check_valid(native)
-    converted = native + ".json"
-    subprocess.run([os.path.join(PROGRAMS, "tracetap"), "convert", native, "-o", converted], check=True)
-    document = Document(converted)
+    document = Document(convert(PROGRAMS, native))
     print(document.source)
     check_tiled(document)
     return document

@@ -1,52 +1,24 @@
 """What a capture says of a thread that waits for a ring (tests/support/uring_work.c)."""
 
-import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
+
+from recorded import document_of, rows, run_recorded, strings_of
 
 PROGRAMS, URING_WORK = sys.argv[1:3]
 WAIT_MS = 30
 
 
-def skip(why):
-    print(why)
-    sys.exit(77)
-
-
-def columns(chunk, *keys):
-    return list(zip(*(chunk[key] if isinstance(chunk[key], list) else [chunk[key]] * chunk["n"] for key in keys)))
-
-
-def recorded(*command):
-    if os.environ.get("TTAP_SANITIZE"):
-        skip("a sanitizer's runtime cannot be preloaded into other programs")
-    tool = os.path.join(PROGRAMS, "tracetap")
+def waits_for_a_ring_are_calls_on_its_descriptor():
     with tempfile.TemporaryDirectory() as folder:
         native = os.path.join(folder, "a.ttap")
-        done = subprocess.run([tool, "run", "-q", "-o", native, "--", *command], stdout=subprocess.PIPE, text=True, timeout=100, check=False)
-        if done.returncode == 77:
-            skip(done.stdout.strip())
-        assert done.returncode == 0, done
-        for _ in range(300):
-            stat = subprocess.run([tool, "stat", "--json", native], capture_output=True, text=True, check=False)
-            if stat.returncode == 0 and json.loads(stat.stdout)["truncated"] is False:
-                break
-            time.sleep(0.1)
-        subprocess.run([os.environ["TTAP_VALIDATE"], native], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run([tool, "convert", native, "-o", native + ".json"], check=True)
-        with open(native + ".json", encoding="ascii") as file:
-            return done.stdout, json.load(file)
-
-
-def waits_for_a_ring_are_calls_on_its_descriptor():
-    out, document = recorded(URING_WORK, str(WAIT_MS))
+        out = run_recorded(PROGRAMS, native, URING_WORK, str(WAIT_MS))
+        document = document_of(PROGRAMS, native)
     waits = int(out.split()[0])
-    strings = [text for chunk in document["chunks"] if chunk["t"] == "str" for text in chunk["v"]]
+    strings = strings_of(document)
     objects = {chunk["id"]: chunk["name"] for chunk in document["chunks"] if chunk["t"] == "object"}
-    calls = [row for chunk in document["chunks"] if chunk["t"] == "call" for row in columns(chunk, "op", "dur", "object", "result")]
+    calls = [row for chunk in document["chunks"] if chunk["t"] == "call" for row in rows(chunk, "op", "dur", "object", "result")]
     told = [(dur, objects[ring], result) for op, dur, ring, result in calls if strings[op] == "io_uring_wait"]
     long = [row for row in told if row[0] >= WAIT_MS * 900_000]
     print(waits, told)
