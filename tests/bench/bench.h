@@ -7,6 +7,24 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* ---- The floor: what any recorder of this kind must do at least, read the counter and store ---- */
+static inline uint64_t bench_counter(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#else
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+#endif
+}
+
+/* Stores before it are not merged with those behind. */
+static inline void bench_barrier(void)
+{
+    __asm__ volatile("" ::: "memory");
+}
+
 double bench_now_ns(void);
 double bench_thread_cpu_ns(void);
 /* Sorts @values. */

@@ -19,18 +19,6 @@
 
 #include "tracetap/http.h"
 
-#if defined(__x86_64__)
-#define read_counter() __builtin_ia32_rdtsc()
-#else
-static inline uint64_t read_counter(void)
-{
-    uint64_t ticks;
-    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
-    return ticks;
-}
-#endif
-#define barrier() __asm__ volatile("" ::: "memory")
-
 enum { PAIRS = 20000, MEDIANS = 31, ALTERNATIONS = 84, RING_WORDS = 1 << 20 /* 8 MiB, what a second of chunks amounts to */ };
 
 static struct ttap_name pair_name = TTAP_NAME_INIT("pair");
@@ -53,12 +41,12 @@ static __attribute__((noinline)) void run_floor(struct ring *ring)
 {
     for (uint64_t i = 0; i < PAIRS; i++) {
         uint64_t *cell = ring->words + ring->at;
-        cell[0] = read_counter() << 8 | 1;
+        cell[0] = bench_counter() << 8 | 1;
         cell[1] = i;
-        barrier();
-        cell[2] = read_counter() << 8 | 2;
+        bench_barrier();
+        cell[2] = bench_counter() << 8 | 2;
         cell[3] = i;
-        barrier();
+        bench_barrier();
         ring->at = (ring->at + 4) & (RING_WORDS - 1);
     }
 }
@@ -68,9 +56,9 @@ static __attribute__((noinline)) void run_pairs(struct ring *unused)
     (void)unused;
     for (int i = 0; i < PAIRS; i++) {
         ttap_region_begin(&pair_name);
-        barrier();
+        bench_barrier();
         ttap_region_end(&pair_name);
-        barrier();
+        bench_barrier();
     }
 }
 
@@ -156,7 +144,7 @@ static double cold_pair_ns(void)
     for (int i = 0; i < TRIES; i++) {
         for (size_t at = 0; at < EVICT_BYTES; at += 64)
             other[at]++;
-        barrier();
+        bench_barrier();
         double start = bench_now_ns();
         ttap_region_begin(&pair_name);
         ttap_region_end(&pair_name);

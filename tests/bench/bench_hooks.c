@@ -22,18 +22,6 @@
 
 #include "tracetap/http.h"
 
-#if defined(__x86_64__)
-#define read_counter() __builtin_ia32_rdtsc()
-#else
-static inline uint64_t read_counter(void)
-{
-    uint64_t ticks;
-    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
-    return ticks;
-}
-#endif
-#define barrier() __asm__ volatile("" ::: "memory")
-
 enum { CALLS = 20000, MEDIANS = 31, ALTERNATIONS = 40, RING_WORDS = 1 << 20 /* 8 MiB, what a second of chunks amounts to */ };
 
 static uint64_t *ring;
@@ -52,13 +40,13 @@ static __attribute__((noinline)) void run_floor(void)
 {
     for (uint64_t i = 0; i < CALLS; i++) {
         uint64_t *cell = ring + ring_at;
-        uint64_t start = read_counter();
-        barrier();
-        cell[0] = read_counter() << 8 | 1;
+        uint64_t start = bench_counter();
+        bench_barrier();
+        cell[0] = bench_counter() << 8 | 1;
         cell[1] = i;
         cell[2] = start;
         cell[3] = i;
-        barrier();
+        bench_barrier();
         ring_at = (ring_at + 4) & (RING_WORDS - 1);
     }
 }
@@ -109,7 +97,7 @@ static __attribute__((noinline)) void run_own_writes(void)
 static __attribute__((noinline)) ssize_t pass_on_write(int fd, const void *bytes, size_t len)
 {
     ssize_t result = own_write(fd, bytes, len);
-    barrier(); /* no tail call: a hook comes back, too */
+    bench_barrier(); /* no tail call: a hook comes back, too */
     return result;
 }
 

@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <dirent.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/futex.h>
@@ -33,6 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "recording.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -246,18 +246,6 @@ static void disarm(void)
     store(&shared->armed, 0);
 }
 
-static long count_entries(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    long count = 0;
-    if (!dir)
-        return -1;
-    while (readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
-}
-
 static long virtual_pages(void)
 {
     char text[64] = "";
@@ -319,7 +307,7 @@ static void wait_until_recording_is_off(void)
 static void run_case(int index, int nth)
 {
     const struct fault *fault = &faults[index];
-    long descriptors = count_entries("/proc/self/fd"), threads = count_entries("/proc/self/task"), pages = 0;
+    long descriptors = folder_entries("/proc/self/fd"), threads = folder_entries("/proc/self/task"), pages = 0;
     for (int cycle = 0; cycle < (nth ? 1 : CYCLES_WHEN_FOR_EVER); cycle++) {
         one_cycle(fault, index, nth);
         if (cycle == 1)
@@ -328,10 +316,10 @@ static void run_case(int index, int nth)
     long pages_now = virtual_pages();
     wait_until_recording_is_off();
     a_whole_capture();
-    if (fault->number != SYS_close && count_entries("/proc/self/fd") != descriptors)
-        wrong("descriptors: %ld before, %ld after", descriptors, count_entries("/proc/self/fd"));
-    if (count_entries("/proc/self/task") > threads + 1) /* our one thread lingers for a second */
-        wrong("threads: %ld before, %ld after", threads, count_entries("/proc/self/task"));
+    if (fault->number != SYS_close && folder_entries("/proc/self/fd") != descriptors)
+        wrong("descriptors: %d before, %d after", descriptors, folder_entries("/proc/self/fd"));
+    if (folder_entries("/proc/self/task") > threads + 1) /* our one thread lingers for a second */
+        wrong("threads: %d before, %d after", threads, folder_entries("/proc/self/task"));
     if (!nth && fault->number != SYS_munmap && fault->number != SYS_madvise && pages_now - pages > 1024)
         wrong("two cycles kept %ld pages of address space", pages_now - pages);
 }

@@ -8,7 +8,6 @@
  * Two threads emit all the time; one reads for all clients that read. After each stop no capture is left; at the end descriptors and threads are
  * what they were. Stopping may take 2 s; LIMIT_MS is what is accepted (default 4000: the machine has other work too).
  */
-#include <dirent.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "http_client.h"
 #include "tracetap/http.h"
 
@@ -65,16 +65,6 @@ static void *take(void *arg)
         pthread_mutex_unlock(&reading);
     }
     return arg;
-}
-
-static int entries(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    int count = 0;
-    while (dir && readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
 }
 
 /* ---- One cycle ---- */
@@ -163,7 +153,7 @@ static bool run_all(int cycles, double limit_s)
 {
     double *took_s = calloc((size_t)cycles, sizeof *took_s), warm_s;
     bool good = took_s && run_cycle(1, &warm_s);
-    int descriptors = entries("/proc/self/fd"), threads = entries("/proc/self/task"), done = 0;
+    int descriptors = folder_entries("/proc/self/fd"), threads = folder_entries("/proc/self/task"), done = 0;
     for (; good && done < cycles; done++)
         good = run_cycle(done, &took_s[done]);
     if (good) {
@@ -172,10 +162,11 @@ static bool run_all(int cycles, double limit_s)
                took_s[cycles - 1 - cycles / 100] * 1e3, took_s[cycles - 1] * 1e3);
         good = took_s[cycles - 1] < limit_s;
     }
-    for (double until = http_now_s() + 20; http_now_s() < until && entries("/proc/self/task") > threads; usleep(1000))
+    for (double until = http_now_s() + 20; http_now_s() < until && folder_entries("/proc/self/task") > threads; usleep(1000))
         ;
-    printf("descriptors %d, then %d; threads %d, then %d\n", descriptors, entries("/proc/self/fd"), threads, entries("/proc/self/task"));
-    good = good && entries("/proc/self/fd") <= descriptors && entries("/proc/self/task") <= threads;
+    printf("descriptors %d, then %d; threads %d, then %d\n", descriptors, folder_entries("/proc/self/fd"), threads,
+           folder_entries("/proc/self/task"));
+    good = good && folder_entries("/proc/self/fd") <= descriptors && folder_entries("/proc/self/task") <= threads;
     free(took_s);
     return good;
 }

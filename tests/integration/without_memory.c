@@ -5,7 +5,6 @@
  * The answer is whole, or says that there is no memory, or is cut. Afterwards the endpoint answers again, nothing is recorded any more, and as many
  * blocks are allocated as after the round before.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <malloc.h>
 #include <stdbool.h>
@@ -14,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "http_client.h"
 #include "tracetap/http.h"
 
@@ -234,16 +234,6 @@ static bool start_in_vain(int *faults)
     return false;
 }
 
-static int entries(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    int count = 0;
-    while (dir && readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
-}
-
 int main(void)
 {
     int faults = 0, files = 0;
@@ -258,10 +248,10 @@ int main(void)
         usleep(200000); /* threads that are ending */
         before = blocks;
         blocks = __atomic_load_n(&live, __ATOMIC_SEQ_CST);
-        files = round ? files : entries("/proc/self/fd"); /* with what is opened once */
+        files = round ? files : folder_entries("/proc/self/fd"); /* with what is opened once */
     }
     printf("%d failed allocations: %u whole answers, %u refusals, %u cut; %ld blocks, %ld a round before; descriptors %d, then %d\n", faults, whole,
-           refused, cut, blocks, before, files, entries("/proc/self/fd"));
+           refused, cut, blocks, before, files, folder_entries("/proc/self/fd"));
     /* libmicrohttpd leaves its eventfd behind where its thread cannot be made: once in a round. */
-    return good && faults > 200 && blocks <= before && entries("/proc/self/fd") <= files + 1 ? 0 : 1;
+    return good && faults > 200 && blocks <= before && folder_entries("/proc/self/fd") <= files + 1 ? 0 : 1;
 }

@@ -1,5 +1,4 @@
 /* test_start.c - what a server refuses to start with, and that each failing allocation leaves nothing behind. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "suite.h"
 #include "trial.h"
 
@@ -181,21 +181,11 @@ static void a_unix_path_is_taken_over_only_from_the_dead(void)
     CU_ASSERT_EQUAL(try_start((struct ttap__server_config){.unix_path = long_path}), -EINVAL);
 }
 
-static int open_files(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int count = 0;
-    while (dir && readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
-}
-
 /* Allocations of our own objects. Leaks are for the sanitizer to find. */
 static void each_failing_allocation_fails_the_start_cleanly(void)
 {
     static const char *const hosts[] = {"named.example", NULL};
-    int before = open_files(), failures = 0;
+    int before = folder_entries("/proc/self/fd"), failures = 0;
     write_file("0123456789abcdefghijkl", 0600);
     char token[64];
     strcpy(token, path);
@@ -205,7 +195,7 @@ static void each_failing_allocation_fails_the_start_cleanly(void)
         int result = try_start((struct ttap__server_config){.hosts = hosts, .token_file = token, .unix_path = path});
         bool reached = __atomic_load_n(&fail_at, __ATOMIC_SEQ_CST) == 0;
         __atomic_store_n(&fail_at, 0, __ATOMIC_SEQ_CST);
-        CU_ASSERT_EQUAL(open_files(), before);
+        CU_ASSERT_EQUAL(folder_entries("/proc/self/fd"), before);
         if (!reached)
             break;
         CU_ASSERT_EQUAL(result, -ENOMEM);
