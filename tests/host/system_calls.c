@@ -307,7 +307,8 @@ static void wait_until_recording_is_off(void)
 static void run_case(int index, int nth)
 {
     const struct fault *fault = &faults[index];
-    long descriptors = folder_entries("/proc/self/fd"), threads = folder_entries("/proc/self/task"), pages = 0;
+    int descriptors = folder_entries("/proc/self/fd"), threads = folder_entries("/proc/self/task");
+    long pages = 0;
     for (int cycle = 0; cycle < (nth ? 1 : CYCLES_WHEN_FOR_EVER); cycle++) {
         one_cycle(fault, index, nth);
         if (cycle == 1)
