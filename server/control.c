@@ -52,7 +52,7 @@ static unsigned fill_watch(struct ttap__server *server, uint64_t now_ns, uint64_
         int fd = ttap__stream_watched_fd(stream);
         if (fd < 0)
             continue;
-        server->watch[count] = (struct pollfd){fd, POLLRDHUP, 0};
+        server->watch[count] = (struct pollfd){fd, ttap__stream_watched_events(stream), 0};
         server->watched[count++] = ttap__stream_id(stream);
     }
     return count;

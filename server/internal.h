@@ -35,6 +35,7 @@ enum {
 struct slot {
     int fd;                        /* -1: free. Atomic, because a forked child reads it without the lock */
     bool shut;                     /* we have shut it down; MHD is about to close it */
+    bool deaf;                     /* its reading half was shut when its request turned out to be complete: this reply is its last */
     bool served;                   /* at least one request was complete: now waiting means idle */
     bool peer_ok;                  /* unix: the peer is our user */
     uint64_t waiting_since_ns;     /* no complete request since then; 0: one is being answered */
@@ -182,6 +183,8 @@ void ttap__stream_cut(struct ttap__stream *stream);
 uint64_t ttap__stream_look(struct ttap__stream *stream, uint64_t now_ns);
 /** The descriptor whose other end may leave, or -1 if that was already seen. */
 int ttap__stream_watched_fd(const struct ttap__stream *stream);
+/** What of poll() says that its client has left. */
+short ttap__stream_watched_events(const struct ttap__stream *stream);
 uint64_t ttap__stream_id(const struct ttap__stream *stream);
 struct ttap__stream *ttap__stream_next(const struct ttap__stream *stream);
 
@@ -201,6 +204,8 @@ void ttap__slot_waiting(struct listener *listener, struct slot *slot);
 void ttap__slot_request(struct slot *slot, struct ttap__request *req);
 /** Its reply is a stream, which ends by rules of its own. @slot may be NULL. */
 void ttap__slot_streaming(struct ttap__server *server, struct slot *slot);
+/** With the lock: nothing can be read from it, so that the end of that says nothing of its client. @slot may be NULL. */
+bool ttap__slot_is_deaf(const struct slot *slot);
 /** With the lock: whether one more reply may be a stream: a quarter of the slots is for short answers. @listener may be NULL. */
 bool ttap__slots_may_stream(const struct listener *listener);
 /** With the lock: shut what has waited too long, or what must make room; returns when to look again. */

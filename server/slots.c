@@ -7,7 +7,8 @@
  * cannot keep an honest one out. One that has only come is spared, for its request may be on the way: 250 ms at three quarters, less the
  * fewer slots are left, 10 ms when there is none. (With 250 ms always, 64 clients that came again at once kept honest ones waiting for 200 ms.)
  * Whoever does not take its reply counts as waiting then. Who is waited for is the client only if it has sent nothing that is not read yet, and has
- * bytes of its reply to take: on a busy machine it may be our own thread that is late, and then nobody is shut.
+ * bytes of its reply to take: on a busy machine it may be our own thread that is late, and then nobody is shut. That thread may also have just
+ * read the request and not told us yet: so who is waited for loses its reading half only, and is answered after all.
  */
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
@@ -139,6 +140,8 @@ static void set_answering(struct ttap__server *server, const struct listener *li
         return;
     pthread_mutex_lock(&server->lock);
     slot->waiting_since_ns = 0;
+    slot->deaf |= slot->shut;
+    slot->shut = false;
     slot->answering_since_ns = deadline_ns == UINT64_MAX ? 0 : ttap__now_ns();
     slot->served = true;
     slot->deadline_ns = deadline_ns;
@@ -154,6 +157,11 @@ void ttap__slot_answering(struct listener *listener, struct slot *slot)
 void ttap__slot_streaming(struct ttap__server *server, struct slot *slot)
 {
     set_answering(server, NULL, slot, UINT64_MAX);
+}
+
+bool ttap__slot_is_deaf(const struct slot *slot)
+{
+    return slot && slot->deaf;
 }
 
 void ttap__slot_waiting(struct listener *listener, struct slot *slot)
@@ -176,7 +184,7 @@ bool ttap__slots_may_stream(const struct listener *listener)
 static void shut(struct slot *slot)
 {
     slot->shut = true;
-    shutdown(slot->fd, SHUT_RDWR);
+    shutdown(slot->fd, slot->waiting_since_ns ? SHUT_RD : SHUT_RDWR);
 }
 
 static uint64_t shut_late(struct listener *listener, uint64_t now_ns)

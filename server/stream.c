@@ -37,6 +37,7 @@ struct ttap__stream {
     struct ttap__stream_limits limits;
     uint64_t id;
     int fd;
+    const struct slot *slot; /* NULL: mounted */
 
     pthread_mutex_t lock; /* guards suspended and woken */
     bool suspended, woken;
@@ -217,6 +218,11 @@ int ttap__stream_watched_fd(const struct ttap__stream *stream)
     return stream->left ? -1 : stream->fd;
 }
 
+short ttap__stream_watched_events(const struct ttap__stream *stream)
+{
+    return ttap__slot_is_deaf(stream->slot) ? 0 : POLLRDHUP; /* POLLHUP and POLLERR come unasked */
+}
+
 uint64_t ttap__stream_id(const struct ttap__stream *stream)
 {
     return stream->id;
@@ -240,6 +246,7 @@ static struct ttap__stream *make(struct ttap__request *req, const struct ttap__s
     stream->arg = arg;
     stream->limits = limits ? *limits : (struct ttap__stream_limits){0};
     stream->fd = ttap__request_fd(req);
+    stream->slot = req->slot;
     pthread_mutex_init(&stream->lock, NULL);
     return stream;
 }
