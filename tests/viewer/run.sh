@@ -1,5 +1,5 @@
 #!/bin/sh
-# run.sh - one of the viewer's tests: unit, size [EMBEDDED], strip STRIP_ASSETS EMBEDDED, types, browser [EMBEDDED], speed [SLICES], bench TRACETAP SPANS [OPTIONS],
+# run.sh - one of the viewer's tests: unit, size [EMBEDDED], strip STRIP_ASSETS EMBEDDED, types, browser [EMBEDDED], keyboard [EMBEDDED], speed [SLICES], bench TRACETAP SPANS [OPTIONS],
 # service PROGRAM, findings PIPELINE PRELOAD. 77: skipped, and why is printed.
 cd "$(dirname "$0")" || exit 1
 
@@ -23,6 +23,7 @@ size) TTAP_EMBEDDED=${1:-} exec node --test static.test.mjs ;;
 strip) need_package typescript && TTAP_STRIP=$1 TTAP_EMBEDDED=$2 exec node --test strip.test.mjs ;;
 types) need_package typescript && exec node node_modules/typescript/bin/tsc -p . ;;
 browser) need_package playwright-core && need_chromium && TTAP_EMBEDDED=${1:-} exec node --test --test-timeout=380000 browser/pages.test.mjs ;;
+keyboard) need_package playwright-core && need_chromium && TTAP_EMBEDDED=${1:-} exec node --test --test-timeout=110000 browser/keyboard.test.mjs ;;
 speed) need_package playwright-core && need_chromium && exec node browser/speed.mjs "$@" ;;
 findings) exec node findings.mjs "$@" ;;
 bench) need_package playwright-core && need_chromium && exec node browser/bench.mjs "$@" ;;

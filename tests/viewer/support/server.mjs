@@ -21,7 +21,7 @@ const GROUPS = ['task', 'region', 'log', 'counter', 'queue', 'gc'];
 const FORMATS = [{ name: 'native', media_type: 'application/octet-stream', extension: 'trace', doc: 'the native format, docs/format.md' }, { name: 'json', media_type: 'application/json', extension: 'json', doc: 'what the viewer reads' }];
 
 export class StandIn {
-    /** @param {{token?: string, prefix?: string, mode?: string}} [options] */
+    /** @param {{token?: string, prefix?: string, mode?: string, recorded?: string}} [options] recorded: what a capture that is started holds */
     constructor(options = {}) {
         this.options = options;
         this.prefix = options.prefix ?? '';
@@ -107,7 +107,7 @@ export class StandIn {
         this.bodies.push(asked);
         if (!(asked.seconds > 0 && asked.seconds <= 300)) return error(400, 'bad_body', `seconds=${asked.seconds}: allowed is more than 0, up to 300`);
         const id = this.nextId++;
-        const c = { id, seconds: asked.seconds, begun: Date.now(), ended: null, text: knownCapture().text(), groups: asked.events ?? GROUPS };
+        const c = { id, seconds: asked.seconds, begun: Date.now(), ended: null, text: this.options.recorded ?? knownCapture().text(), groups: asked.events ?? GROUPS };
         this.captures.set(id, c);
         send(202, JSON.stringify(this.info(c)), 'application/json', { Location: `/debug/trace/captures/${id}` });
     }
