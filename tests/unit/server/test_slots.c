@@ -51,6 +51,7 @@ static int ask_a_late_thread(void)
     int crowd[CROWDED], status = 0;
     for (int i = 0; i < CROWDED; i++)
         crowd[i] = http_connect(trial.port, 0);
+    usleep(100000); /* until they have been taken in; each is spared for longer */
     atomic_store(&late_once, true);
     http_send_text(crowd[0], GET("/hello"));
     http_read_reply(crowd[0], &reply);
