@@ -24,6 +24,7 @@ before(async () => {
     base = await standIn.listen();
     standIn.add(statesCapture().text());
     b = await openBrowser();
+    b.page.on('filechooser', () => undefined); /* from the beginning: turned on when a key is already on its way, it may come too late */
     await b.page.addInitScript("for (const kind of ['pointerdown', 'mousedown', 'touchstart', 'wheel']) addEventListener(kind, () => ttapReport(`a pointer: ${kind}`), true)");
 });
 after(async () => {
