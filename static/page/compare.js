@@ -58,19 +58,23 @@ async function regions(model, old) {
 /** @param {string} title @param {Change[]} changes */
 function section(title, changes) {
     const num = (/** @type {string} */ head, /** @type {(c: Change) => number} */ get, /** @type {(n: number) => string} */ show) => ({ title: head, num: true, down: true, sort: byNumber(get), cell: (/** @type {Change} */ c) => show(get(c)) });
-    const changed = changes.filter((c) => c.changed);
+    const changed = changes.filter((c) => c.changed !== '');
     const table = new Table(`${title} compared`, [
         { title: 'Name', name: true, sort: (a, b) => (a.name < b.name ? -1 : 1), cell: (c) => foreign(c.name, 160) },
         { title: 'Change', sort: byNumber((c) => c.ratio), cell: (c) => verdict(c) },
-        num('n before', (c) => c.a.length, count), num('n after', (c) => c.b.length, count), num('p50 before', (c) => c.p50a, duration), num('p50 after', (c) => c.p50b, duration), num('p99 before', (c) => c.p99a, duration), num('p99 after', (c) => c.p99b, duration),
+        num('n before', (c) => c.a.length, count), num('n after', (c) => c.b.length, count), num('p50 before', (c) => c.p50a, duration), num('p50 after', (c) => c.p50b, duration), num('p90 before', (c) => c.p90a, duration), num('p90 after', (c) => c.p90b, duration), num('p99 before', (c) => c.p99a, duration), num('p99 after', (c) => c.p99b, duration),
         { title: 'Before above, after below', cell: (c) => twoHistograms(c) },
     ], changes, { csv: title.toLowerCase() });
-    return [h('h2', null, title), h('p', { role: 'status' }, changed.length === 0 ? `None of ${count(changes.length)} has changed.` : `Changed: ${changed.slice(0, 5).map((c) => `${visible(c.name, 60)} (${times(c.ratio)})`).join(', ')}${changed.length > 5 ? ` and ${count(changed.length - 5)} more` : ''}.`), table.node];
+    const only = (/** @type {string} */ when, /** @type {'a'|'b'} */ here, /** @type {'a'|'b'} */ there) => {
+        const names = changes.filter((c) => c[here].length >= LEAST && c[there].length === 0);
+        return names.length ? ` Only ${when}: ${names.slice(0, 5).map((c) => visible(c.name, 60)).join(', ')}${names.length > 5 ? ` and ${count(names.length - 5)} more` : ''}.` : '';
+    };
+    return [h('h2', null, title), h('p', { role: 'status' }, changed.length === 0 ? `None of ${count(changes.length)} has changed.` : `Changed: ${changed.slice(0, 5).map((c) => `${visible(c.name, 60)} (${times(c)})`).join(', ')}${changed.length > 5 ? ` and ${count(changed.length - 5)} more` : ''}.`, only('before', 'a', 'b'), only('after', 'b', 'a')), table.node];
 }
 
-/** @param {number} ratio */
-function times(ratio) {
-    return ratio >= 1 ? `${ratio.toFixed(1)} × slower` : `${(1 / ratio).toFixed(1)} × faster`;
+/** @param {Change} c */
+function times({ ratio, changed }) {
+    return `${ratio >= 1 ? `${ratio.toFixed(1)} × slower` : `${(1 / ratio).toFixed(1)} × faster`}${changed === 'tail' ? ' in the slowest tenth' : ''}`;
 }
 
 /** @param {Change} c */
@@ -78,7 +82,7 @@ function verdict(c) {
     if (c.a.length === 0) return 'new';
     if (c.b.length === 0) return 'gone';
     if (c.a.length < LEAST || c.b.length < LEAST) return h('span', { class: 'muted' }, 'too few to tell');
-    return c.changed ? h('b', { class: c.ratio > 1 ? 'bad' : 'good' }, times(c.ratio)) : h('span', { class: 'muted' }, 'same');
+    return c.changed ? h('b', { class: c.ratio > 1 ? 'bad' : 'good' }, times(c)) : h('span', { class: 'muted' }, 'same');
 }
 
 /** Both over the same axis. @param {Change} c */

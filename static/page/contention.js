@@ -1,6 +1,6 @@
 // contention.js - each lock and full queue: how often and how long it was waited for, by whom, and who let go.
 
-import { STRIP_BINS, lockStats } from '../calc/blocking.js';
+import { STRIP_BINS, lockStats, placeOf } from '../calc/blocking.js';
 import { inPieces } from '../calc/regions.js';
 import { facts, fill, h, s } from '../dom.js';
 import { count, duration, percent } from '../fmt.js';
@@ -27,7 +27,7 @@ export function contentionPage(app, params) {
         const num = (/** @type {string} */ title, /** @type {(l: LockStat) => number} */ get, /** @type {(n: number) => string} */ show) => ({ title, num: true, down: true, sort: byNumber(get), cell: (/** @type {LockStat} */ l) => show(get(l)) });
         const table = new Table('Locks and full queues', [
             { title: 'Object', name: true, sort: (a, b) => (a.name < b.name ? -1 : 1), cell: (l) => h('a', { href: formatHash('contention', { ...app.link(), object: l.object }) }, foreign(l.name, 120)) },
-            { title: 'Kind', cell: (l) => foreign(l.kind || 'lock', 30) }, num('Waits', (l) => l.n, count), num('Total', (l) => l.total, duration), { title: '', bar: true, cell: (l) => shareBar(l.total, most) },
+            { title: 'Longest in', name: true, cell: (l) => foreign(placeOf(model, l), 80) }, { title: 'Kind', cell: (l) => foreign(l.kind || 'lock', 30) }, num('Waits', (l) => l.n, count), num('Total', (l) => l.total, duration), { title: '', bar: true, cell: (l) => shareBar(l.total, most) },
             num('p99', (l) => l.p99, duration), num('Longest', (l) => l.max, duration), num('Threads', (l) => l.waiters.size, count),
             { title: 'Let go by', name: true, cell: (l) => { const w = topOf(l.wakers); return w ? [foreign(model.laneName(model.lane(w[0])), 60), ` ${percent(w[1], l.n)}`] : ''; } },
         ], locks, { sorted: 3, csv: 'contention', selected: (l) => l === chosen });

@@ -3,7 +3,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { addPath, flameBoxes, flameNode, flameTable } from '../../../static/calc/flame.js';
-import { blockingFlame, cpuFlame, lockStats } from '../../../static/calc/blocking.js';
+import { blockingFlame, cpuFlame, lockStats, placeOf, starvedNs } from '../../../static/calc/blocking.js';
 import { findings } from '../../../static/calc/findings.js';
 import { mmu, mmuCurve } from '../../../static/calc/mmu.js';
 import { CaptureWriter, MS, knownCapture, largeCapture, statesCapture } from '../support/captures.mjs';
@@ -115,7 +115,7 @@ test('each bad pattern gives its finding with the true object, and a healthy cap
     const empty = withStates([calm, calm], (w) => { const why = w.str('empty'); w.table('wait', { lane: 1 }, [100, 300].map((t) => ({ start: t * MS, dur: 150 * MS, object: 9, why, task: -1, flags: 0 }))); });
     assert.deepEqual(kinds(empty), []);
     const crowd = Array.from({ length: 4 }, () => [[6, 500], [1, 540], [6, 1000]]);
-    assert.deepEqual(kinds(withStates([[[0, 1000]], [[0, 1000]], ...crowd])), [['runnable spike', '']]);
+    assert.deepEqual(kinds(withStates([[[0, 1000]], [[0, 1000]], ...crowd])), [['runnable spike', 'worker']]);
     assert.deepEqual(kinds(withStates([[[1, 500], [0, 1000]], [[6, 450], [0, 1000]]])), [['idle CPUs', '']]);
     assert.deepEqual(kinds(withStates([calm, calm], (w) => { const phase = w.str('pause'); w.table('gc', { lane: 1 }, [{ start: 500 * MS, dur: 40 * MS, phase, flags: 0 }]); })), [['work stopped by GC', 'collector']]);
     const peer = withStates([[[0, 100], [4, 500, 8], [0, 600], [6, 1000]], calm], (w) => {
@@ -124,4 +124,93 @@ test('each bad pattern gives its finding with the true object, and a healthy cap
         w.table('task', {}, [{ id: 0, parent: -1, kind, start: 0, dur: 600 * MS, status: 0 }]);
     });
     assert.deepEqual(kinds(peer), [['slow peer', '10.0.0.7:5432']]);
+});
+
+/** One lock with random owners: each thread asks, waits until it is free, holds it, and has no CPU for part of that. */
+function lockWorld(r) {
+    const w = new CaptureWriter({ cpus: 2 });
+    w.object(7, '0x7f00', 'lock');
+    const op = w.str('pthread_mutex_lock');
+    const threads = Array.from({ length: 4 }, (_, k) => ({ tid: 11 + k, states: [], calls: [], t: 0 }));
+    threads.forEach((th, k) => w.lane(k + 1, `worker-${k + 1}`, { tid: th.tid }));
+    const waits = [];
+    let [free, owner] = [0, -1];
+    for (let round = 0; round < 200; round++) {
+        const k = [0, 1, 2, 3].reduce((a, b) => (threads[b].t < threads[a].t ? b : a));
+        const th = threads[k];
+        const add = (state, until, object = -1) => { if (until > th.t) th.states.push({ start: th.t, dur: until - th.t, state, object }); th.t = Math.max(th.t, until); };
+        add(6, th.t + 1 + Math.floor(r() * 60));
+        const asked = th.t;
+        if (free > asked) {
+            th.calls.push({ start: asked, dur: free - asked, op, object: 7, result: threads[owner].tid, task: -1, flags: 0 });
+            add(3, free, 7);
+            waits.push({ lane: k + 1, from: asked, to: free });
+        }
+        owner = k;
+        for (let part = 0; part < 3; part++) add([0, 1, 6][Math.floor(r() * 3)], th.t + 1 + Math.floor(r() * 10));
+        free = th.t;
+    }
+    threads.forEach((th, k) => { w.table('state', { lane: k + 1 }, th.states); w.table('call', { lane: k + 1 }, th.calls); });
+    return { model: read(w.text()), waits, threads };
+}
+
+test('waits for a lock, the time with any of them, and what of it the holder had no CPU, equal naive code', () => {
+    const r = random(41);
+    for (let round = 0; round < 20; round++) {
+        const { model, waits, threads } = lockWorld(r);
+        const [lock] = run(lockStats(model));
+        const covered = new Set();
+        for (const w of waits) for (let t = w.from; t < w.to; t++) covered.add(t);
+        assert.deepEqual([lock.n, lock.total, lock.any, lock.max], [waits.length, waits.reduce((s, w) => s + w.to - w.from, 0), covered.size, Math.max(...waits.map((w) => w.to - w.from))]);
+        /* who has it at t: who asked last and got it; each wait ends when its thread gets it */
+        let starved = 0;
+        for (const w of waits) {
+            for (let t = w.from; t < w.to; t++) {
+                const since = waits.filter((x) => x.to <= t && x.to > w.from).sort((a, b) => a.to - b.to).at(-1)?.lane;
+                const first = threads[w.lane - 1].calls.find((c) => c.start === w.from).result - 10;
+                starved += Number(threads[(since ?? first) - 1].states.some((s) => s.state === 1 && t >= s.start && t < s.start + s.dur));
+            }
+        }
+        assert.equal(run(starvedNs(model, 7)), starved, `round ${round}`);
+    }
+});
+
+/** worker-1 holds, worker-2 waits for twice 100 ms; the holder meanwhile is in @state. */
+function heldIn(state, more = () => {}) {
+    return withStates([[[0, 100], [state, 200], [0, 500], [state, 600], [0, 1000]], [[0, 100], [3, 200, 7], [0, 500], [3, 600, 7], [0, 1000]]], (w) => {
+        w.lane(1, 'worker-1', { tid: 11 });
+        const op = w.str('pthread_mutex_lock');
+        w.table('call', { lane: 2 }, [100, 500].map((t) => ({ start: t * MS, dur: 100 * MS, op, object: 7, result: 11, task: -1, flags: 0 })));
+        more(w);
+    });
+}
+
+test('a lock whose holder had no CPU is not to blame, one whose holder slept is', () => {
+    assert.deepEqual(kinds(heldIn(6)), [['lock contention', 'db.lock']]);
+    assert.deepEqual(kinds(heldIn(1)), []);
+});
+
+test('where a lock is waited for is the function that asked, else the innermost region', () => {
+    const place = (m) => placeOf(m, run(lockStats(m))[0]);
+    assert.equal(place(heldIn(6)), '');
+    assert.equal(place(heldIn(6, (w) => {
+        w.table('region', { lane: 2, depth: 0 }, [{ start: 0, dur: 900 * MS, name: w.str('handle'), task: -1, flags: 0 }]);
+        w.table('region', { lane: 2, depth: 1 }, [{ start: 50 * MS, dur: 300 * MS, name: w.str('lookup'), task: -1, flags: 0 }]);
+    })), 'lookup');
+    const stacked = statesCapture();
+    assert.equal(place(read(stacked.text())), 'lock_acquire');
+});
+
+test('a wait for a condition is no contention, with a stack as without', () => {
+    const w = new CaptureWriter();
+    w.lane(1, 'a');
+    w.object(7, '0x7f00', 'lock');
+    const [lock, op, func] = ['lock', 'pthread_cond_wait', 'batch_wait'].map((x) => w.str(x));
+    w.chunk('frame', { base: 0 }, [{ func, file: -1, line: 0 }]);
+    w.chunk('stack', { base: 0 }, [{ frame: 0, up: 0 }]);
+    w.table('state', { lane: 1 }, [{ start: 0, dur: 10 * MS, state: lock, op, object: 7, stack: 0 }, { start: 20 * MS, dur: 900 * MS, state: lock, op, object: 7, stack: 0 }]);
+    w.table('call', { lane: 1 }, [{ start: 0, dur: 10 * MS, op, object: 7, result: 0, task: -1, flags: 0 }, { start: 20 * MS, dur: 900 * MS, op, object: 7, result: 0, task: -1, flags: 0 }]);
+    const m = read(w.text());
+    assert.deepEqual(run(lockStats(m)), []);
+    assert.deepEqual(kinds(m), []);
 });
