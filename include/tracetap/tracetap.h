@@ -538,8 +538,9 @@ struct ttap_capture;
 TTAP_API int ttap_capture_start(const struct ttap_capture_opts *opts, ttap_write_fn write, void *arg, struct ttap_capture **out);
 
 /** ttap_capture_stop() - end the window if it has not ended, deliver the rest and the trailer, free the capture.
- *  Returns 0, or what @write returned when it gave up. Blocks until @write has seen everything. In a forked child the parent's
- *  captures do not exist: -ECHILD at once. None of these calls is a cancellation point. */
+ *  Returns 0, or what @write returned when it gave up, or -ENOMEM when there was no memory for the capture's end: it has no trailer.
+ *  Blocks until @write has seen everything. In a forked child the parent's captures do not exist: -ECHILD at once. None of these calls
+ *  is a cancellation point. */
 TTAP_API int ttap_capture_stop(struct ttap_capture *capture);
 
 /** ttap_sampling_set() - which tasks captures keep from now on, for the captures that do not say so themselves.

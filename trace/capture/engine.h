@@ -60,7 +60,7 @@ struct ttap__sub {
     enum ttap__end why; /* set by sub_stop, or by the drainer */
     bool waiting;       /* the reader saw 0: tell it */
     struct ttap__sub_info shown;
-    bool cut; /* there was no memory for the trailer */
+    bool cut; /* there was no memory for the last accounts, or for the trailer */
     int join_error;
     bool joined;   /* under engine.mutex: the window is open, or join_error says why not */
     bool released; /* under engine.mutex: the drainer will not touch it again */

@@ -813,7 +813,7 @@ void ttap__sub_clock(struct ttap__sub *sub, uint64_t now_ns)
     sub->next_clock_ns = now_ns + sub->clock_step_ns;
 }
 
-static void send_trailer(struct ttap__sub *sub, const struct ttap__clock_pair *end, uint64_t drainer_cpu_ns)
+static bool send_trailer(struct ttap__sub *sub, const struct ttap__clock_pair *end, uint64_t drainer_cpu_ns)
 {
     unsigned char block[256];
     struct ttap__out out = ttap__out_of(block, sizeof(block));
@@ -834,10 +834,7 @@ static void send_trailer(struct ttap__sub *sub, const struct ttap__clock_pair *e
     ttap__out_varint(&out, sub->blocks);
     ttap__out_varint(&out, sub->queue.put_bytes);
     ttap__out_block_close(&out, opened);
-    bool ok = put_block(sub, &out, PUT_ALWAYS);
-    pthread_mutex_lock(&sub->mutex);
-    sub->cut = !ok;
-    pthread_mutex_unlock(&sub->mutex);
+    return put_block(sub, &out, PUT_ALWAYS);
 }
 
 static void free_accounts(struct ttap__sub *sub)
@@ -871,8 +868,8 @@ void ttap__sub_finish(struct ttap__sub *sub, uint64_t drainer_cpu_ns)
     }
     for (uint32_t i = 0; i < TTAP__SOURCE_LEVELS; i++)
         close_source_accounts(sub, i);
-    if (!is_empty(&sub->merged))
-        send_account(sub, 0, 0, &sub->merged, PUT_ALWAYS);
+    /* Without memory for the row of what has no row of its own there is no trailer either: it says that nothing is missing. */
+    bool told = is_empty(&sub->merged) || send_account(sub, 0, 0, &sub->merged, PUT_ALWAYS);
     struct ttap__clock_pair end;
     ttap__clock_pair(&end);
     send_clock(sub, &end, PUT_ALWAYS);
@@ -880,9 +877,10 @@ void ttap__sub_finish(struct ttap__sub *sub, uint64_t drainer_cpu_ns)
     if (!sub->why)
         sub->why = TTAP__END_WINDOW;
     pthread_mutex_unlock(&sub->mutex);
-    send_trailer(sub, &end, drainer_cpu_ns);
+    bool whole = told && send_trailer(sub, &end, drainer_cpu_ns);
     free_accounts(sub);
     pthread_mutex_lock(&sub->mutex);
+    sub->cut = !whole;
     sub->phase = SUB_DRAINING;
     sub->shown.elapsed_ns = end.mono_ns - sub->start.mono_ns;
     pthread_cond_broadcast(&sub->changed);
