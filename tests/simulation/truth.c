@@ -55,17 +55,19 @@ struct teller {
     bool has_row;
     int64_t last[LEVELS][NESTING_MAX];
 };
-static struct teller *tellers;
-static uint32_t tellers_count;
 #define FIRST_TID 1001
+#define TELLERS_MAX 65536u
+/* Where a thread's is, it stays: the engine holds on to names while their thread is not scheduled. */
+static struct teller tellers[TELLERS_MAX];
+static uint32_t tellers_count;
 
 static struct teller *teller_of(int tid)
 {
     uint32_t at = (uint32_t)(tid - FIRST_TID);
-    while (at >= tellers_count) {
-        tellers = one_more(tellers, tellers_count, sizeof(*tellers));
-        tellers[tellers_count++] = (struct teller){0};
-    }
+    if (at >= TELLERS_MAX)
+        world_fail("too many threads for one seed");
+    if (at >= tellers_count)
+        tellers_count = at + 1;
     return &tellers[at];
 }
 
@@ -153,7 +155,7 @@ struct ttap_name *truth_tile(uint32_t emission, int64_t *value)
     t->tile[n] = one_more(t->tile[n], t->tiles[n], sizeof(uint32_t));
     *value = t->tiles[n];
     t->tile[n][t->tiles[n]++] = emission;
-    t->name[n].text = t->text[n]; /* the table of tellers moves as it grows */
+    t->name[n].text = t->text[n];
     return &t->name[n];
 }
 
@@ -374,7 +376,7 @@ static int on_name(void *arg, uint64_t id, struct ttap__text text)
 static int on_thread(void *arg, const struct ttap__thread_row *row)
 {
     struct checking *c = arg;
-    if (row->tid < FIRST_TID || row->tid - FIRST_TID >= 1000000)
+    if (row->tid < FIRST_TID || row->tid - FIRST_TID >= TELLERS_MAX)
         fail_window(c->w, "a thread that does not exist", row->thread, row->tid);
     struct teller *t = teller_of((int)row->tid);
     if (t->uid && t->uid != row->thread)
