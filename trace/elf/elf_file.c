@@ -181,7 +181,7 @@ static int by_start(const void *a, const void *b)
         return one->start < other->start ? -1 : 1;
     if (one->end != other->end)
         return one->end < other->end ? -1 : 1;
-    return one->name < other->name ? 1 : -1; /* so that which of two names is shown does not depend on the sort */
+    return (one->name < other->name) - (one->name > other->name); /* so that which of two names is shown does not depend on the sort */
 }
 
 /* Assembly has functions without a size: they reach as far as the next one. */

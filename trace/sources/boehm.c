@@ -43,10 +43,11 @@ enum {
 
 typedef void (*phase_callback)(int event);
 typedef void (*thread_callback)(int event, void *thread);
+typedef void (*phase_setter)(phase_callback);
 
 /* The collector's functions; NULL: this program has no collector, or an older one. */
-static struct {
-    void (*set_phases)(phase_callback);
+static struct collector {
+    phase_setter set_phases;
     phase_callback (*get_phases)(void);
     void (*set_threads)(thread_callback);
     thread_callback (*get_threads)(void);
@@ -160,17 +161,24 @@ static pthread_mutex_t finding = PTHREAD_MUTEX_INITIALIZER;
 /* On a thread of the program, which may be in the loader itself: the drainer might wait there for whom waits for it. */
 static void find_collector(void)
 {
+    if (ttap__load_acquire((void **)&collector.set_phases))
+        return;
     int saved_errno = errno;
+    struct collector found;
+    /* Without our lock: the loader has one of its own, and who is inside that may come here. */
+    *(void **)&found.set_phases = dlsym(RTLD_DEFAULT, "GC_set_on_collection_event");
+    *(void **)&found.get_phases = dlsym(RTLD_DEFAULT, "GC_get_on_collection_event");
+    *(void **)&found.set_threads = dlsym(RTLD_DEFAULT, "GC_set_on_thread_event");
+    *(void **)&found.get_threads = dlsym(RTLD_DEFAULT, "GC_get_on_thread_event");
+    *(void **)&found.heap_size = dlsym(RTLD_DEFAULT, "GC_get_heap_size");
+    *(void **)&found.free_bytes = dlsym(RTLD_DEFAULT, "GC_get_free_bytes");
+    found.tid_offset = find_tid_offset();
     pthread_mutex_lock(&finding);
-    void *set_phases = dlsym(RTLD_DEFAULT, "GC_set_on_collection_event");
-    if (set_phases && !ttap__load(&collector.set_phases)) {
-        *(void **)&collector.get_phases = dlsym(RTLD_DEFAULT, "GC_get_on_collection_event");
-        *(void **)&collector.set_threads = dlsym(RTLD_DEFAULT, "GC_set_on_thread_event");
-        *(void **)&collector.get_threads = dlsym(RTLD_DEFAULT, "GC_get_on_thread_event");
-        *(void **)&collector.heap_size = dlsym(RTLD_DEFAULT, "GC_get_heap_size");
-        *(void **)&collector.free_bytes = dlsym(RTLD_DEFAULT, "GC_get_free_bytes");
-        collector.tid_offset = find_tid_offset();
-        ttap__store_release((void **)&collector.set_phases, set_phases); /* acquire: set_ours() */
+    if (found.set_phases && !ttap__load((void **)&collector.set_phases)) {
+        phase_setter set_phases = found.set_phases;
+        found.set_phases = NULL;
+        collector = found;
+        ttap__store_release(&collector.set_phases, set_phases); /* acquire: set_ours(), and the first line here */
     }
     pthread_mutex_unlock(&finding);
     errno = saved_errno;
