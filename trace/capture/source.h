@@ -30,7 +30,8 @@ struct ttap__source {
     const char *name; /* as in the status, and after "source." in the notes of a capture */
     uint64_t groups;
     uint32_t level;
-    /* Somebody is about to ask for a window, or for the status: on that thread of the program, before anything else. May be NULL. */
+    /* All that follow may be NULL but start, stop, after_fork and status: there is nothing to do then. */
+    /* Somebody is about to ask for a window, or for the status: on that thread of the program, before anything else. */
     void (*ask)(void);
     /* Begin to record. What cannot be had is left out, and status() says so. */
     void (*start)(void);
@@ -39,18 +40,18 @@ struct ttap__source {
     /* A window begins or ends at this time: say where every thread stands. Take effect before or with the next drain. */
     void (*edge)(uint64_t mono_ns);
     void (*drain)(void);
-    /* A thread is gone and its slot about to be given back: the last look at what the slot holds. May be NULL. */
+    /* A thread is gone and its slot about to be given back: the last look at what the slot holds. */
     void (*slot_over)(uint32_t slot);
     void (*stop)(void);
     /* The child of fork(): forget, without touching what is the parent's. */
     void (*after_fork)(void);
     /* The number under which a thread is known to it; 0: not known. */
     uint64_t (*number_of)(int pid, int tid);
-    /* The thread at @index of its table, for a THREADS row. */
+    /* The thread at @index of its table, for a THREADS row. Not NULL where it has streams. */
     struct ttap__source_thread (*thread)(uint32_t index);
     /* What is recorded now or would be, in one line each; any thread. @enable: the line that would change it, or "". */
     void (*status)(bool *on, char *why, char *enable, size_t size);
-    /* How much the kernel lets it see, as a number that its documentation explains; NULL: it knows only on and off. */
+    /* How much the kernel lets it see, as a number that its documentation explains; without it, on and off is all it knows. */
     unsigned (*tier)(void);
 };
 

@@ -61,21 +61,21 @@ void ttap__sources_start(uint64_t groups)
 void ttap__sources_look(void)
 {
     for (uint32_t i = 0; linked[i]; i++)
-        if (running[i])
+        if (running[i] && linked[i]->look)
             linked[i]->look();
 }
 
 void ttap__sources_edge(uint64_t mono_ns)
 {
     for (uint32_t i = 0; linked[i]; i++)
-        if (running[i])
+        if (running[i] && linked[i]->edge)
             linked[i]->edge(mono_ns);
 }
 
 void ttap__sources_drain(void)
 {
     for (uint32_t i = 0; linked[i]; i++)
-        if (running[i])
+        if (running[i] && linked[i]->drain)
             linked[i]->drain();
 }
 
@@ -154,7 +154,7 @@ static uint64_t number_of_sources(int pid, int tid)
 {
     uint64_t number = 0;
     for (uint32_t i = 0; linked[i] && !number; i++)
-        if (running[i])
+        if (running[i] && linked[i]->number_of)
             number = linked[i]->number_of(pid, tid);
     return number;
 }

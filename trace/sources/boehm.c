@@ -251,30 +251,10 @@ static void stop(void)
         take_ours_back();
 }
 
-static void nothing(void) {}
-
-static void no_edge(uint64_t mono_ns)
-{
-    (void)mono_ns;
-}
-
 /* The callbacks are the child's as well, and silent there until it records. */
 static void after_fork(void)
 {
     pthread_mutex_init(&finding, NULL);
-}
-
-static uint64_t no_number(int pid, int tid)
-{
-    (void)pid;
-    (void)tid;
-    return 0;
-}
-
-static struct ttap__source_thread no_thread(uint32_t index)
-{
-    (void)index;
-    return (struct ttap__source_thread){0};
 }
 
 static void status(bool *on, char *why, char *enable, size_t size)
@@ -299,12 +279,7 @@ const struct ttap__source ttap__source_boehm = {
     .level = TTAP__LEVEL_OWN, /* it has no streams: the collector's thread tells */
     .ask = find_collector,
     .start = start,
-    .look = nothing,
-    .edge = no_edge,
-    .drain = nothing,
     .stop = stop,
     .after_fork = after_fork,
-    .number_of = no_number,
-    .thread = no_thread,
     .status = status,
 };

@@ -198,8 +198,6 @@ static void start(void)
     memory.clerk = ttap__clerk_hire();
 }
 
-static void look(void) {}
-
 static void edge(uint64_t mono_ns)
 {
     (void)mono_ns; /* what is read from now on lies behind it */
@@ -247,7 +245,6 @@ const struct ttap__source ttap__source_memory = {
     .groups = TTAP_GROUP_ALLOC,
     .level = TTAP__LEVEL_PROCESS,
     .start = start,
-    .look = look,
     .edge = edge,
     .drain = drain,
     .stop = stop,
