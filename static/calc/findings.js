@@ -17,7 +17,9 @@ export const RULES = {
     gc: 0.005,      /* of the window with a phase while threads were blocked or tasks open */
     gcPauseNs: 20e6,
     queue: 0.02,    /* of the window with a thread waiting at one full queue */
-    lock: 0.1,      /* the same for one lock, without the part in which its holder had no CPU. Not summed over threads: on a busy machine five stalls with all of a healthy program behind one lock were 9 %, and 4 % like this */
+    lock: 0.1,      /* the same for one lock, without its longest wait and without the part in which its holder had no CPU. On a busy machine single stalls of 0.4 s with half
+                       of a healthy program behind one lock were seen: a sum over threads, or one such stall, would be called contention */
+    lockOnce: 0.25, /* of the window, for one wait alone: something keeps the lock for long */
     peer: 0.2,      /* of all tasks' time waiting for one peer */
 };
 /** A capture shorter than this says nothing about shares. */
@@ -33,8 +35,8 @@ export function* findings(model) {
         const isQueue = lock.kind === 'queue';
         if (lock.n < 2 || lock.any / model.duration < (isQueue ? RULES.queue : RULES.lock)) continue;
         const starved = isQueue ? 0 : Math.min(lock.total, yield* starvedNs(model, lock.object));
-        const share = (lock.any / model.duration) * (1 - starved / lock.total);
-        if (isQueue || share >= RULES.lock) out.push(lockFinding(model, lock, share, starved));
+        const blamed = (1 - starved / lock.total) / model.duration;
+        if (isQueue || (lock.any - lock.max) * blamed >= RULES.lock || lock.max * blamed >= RULES.lockOnce) out.push(lockFinding(model, lock, lock.any * blamed, starved));
     }
     yield;
     out.push(...runnableFindings(model));

@@ -1,46 +1,96 @@
-// findings.mjs - what the example service does wrong is found, with its object; when nothing is wrong, none of it: node findings.mjs PIPELINE PRELOAD.
+// findings.mjs - what the example service does wrong is found, with the true object; a healthy run has no finding of any kind; a run beside a fixed one
+// names what has changed; and the pages' tables of all these captures equal naive ones: node findings.mjs PIPELINE PRELOAD.
 //
-// Hooks are preloaded, since locks are known by them alone. What other programs on the machine can cause (threads that wait for a CPU) is
-// not asked about in the runs that do not provoke it.
+// Other programs on the machine can truly take CPUs from the healthy run's threads. So its findings about CPUs count only where others had little.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
+import { compareByName, taskDurations } from '../../static/calc/compare.js';
 import { findings } from '../../static/calc/findings.js';
+import { regionStats } from '../../static/calc/regions.js';
+import { Naive } from './support/naive.mjs';
 import { read } from './support/read.mjs';
+import { recorded } from './support/service.mjs';
+import { compareTables, run } from './support/tables.mjs';
 
 const [program, preload] = process.argv.slice(2);
+const SECONDS = 2;
+/** Of the machine's CPU time: more than this in other hands explains threads that wait for a CPU. */
+const OTHERS_MANY = 0.2;
+const ABOUT_CPUS = ['runnable spike', 'idle CPUs'];
 
-/** @param {string[]} switches @returns {Promise<import('../../static/calc/findings.js').Finding[]>} of two seconds */
-async function found(switches) {
-    const service = spawn(program, ['--listen', '127.0.0.1:0', '--seconds', '60', ...switches], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, LD_PRELOAD: preload } });
+/** @param {string[]} switches @param {string} [more] */
+async function capture(switches, more) {
+    const { text, others, base } = await recorded(program, preload, switches, SECONDS, more);
+    const model = read(text);
+    const found = run(findings(model));
+    console.log(`${switches.join(' ') || 'nothing wrong'} (others had ${Math.round(others * 100)} % of the machine): ${found.map((f) => `${f.kind}: ${f.title} (${f.words})`).join('; ') || 'none'}; ${compareTables(text)}`);
+    return { text, others, base, model, found, naive: new Naive(text) };
+}
+
+/** @typedef {Awaited<ReturnType<typeof capture>>} Capture */
+
+/** @param {Capture} c */
+function healthy({ found, others }) {
+    const explained = found.filter((f) => ABOUT_CPUS.includes(f.kind) && others > OTHERS_MANY);
+    for (const f of explained) console.log(`   accepted, since other processes kept the machine busy: ${f.kind}`);
+    assert.deepEqual(found.filter((f) => !explained.includes(f)), []);
+}
+
+/** @param {Capture} c @param {string} kind @returns {import('../../static/calc/findings.js').Finding} */
+function theOne({ found }, kind) {
+    const own = found.filter((f) => f.kind === kind);
+    assert.equal(own.length, 1, `${own.length} of ${kind}`);
+    return own[0];
+}
+
+/** Its address by the program's own symbol table; where that cannot be read, by what the program says it does when it asks for it. @param {Capture} c */
+function trueLock({ base, naive }) {
+    const [begins, ends] = [naive.tables.region.filter((r) => naive.strings[r.name] === 'cache.lock wait'), naive.tables.call.filter((c) => /mutex_lock/.test(naive.strings[c.op]))];
+    const inside = ends.filter((c) => begins.some((r) => r.lane === c.lane && r.start <= c.start && r.start + r.dur >= c.start + c.dur));
+    const objects = new Set(inside.map((c) => naive.objects.get(c.object).name));
+    assert.equal(objects.size, 1, `the region is around calls for ${[...objects]}`);
     try {
-        const base = await new Promise((done, failed) => {
-            let said = '';
-            service.stdout.on('data', (piece) => {
-                said += piece;
-                const m = /tracetap:\s+(http:\S+)/.exec(said);
-                if (m) done(m[1]);
-            });
-            service.on('exit', (code) => failed(new Error(`${program} ended with ${code}; it said: ${said}`)));
-        });
-        await new Promise((go) => setTimeout(go, 300));
-        const model = read(await (await fetch(new URL('debug/trace?seconds=2&format=json', base))).text());
-        const work = findings(model);
-        for (;;) {
-            const step = work.next();
-            if (step.done) return step.value;
-        }
-    } finally {
-        service.removeAllListeners('exit');
-        service.kill();
+        const value = parseInt(/^([0-9a-f]+) \w cache_lock$/m.exec(execFileSync('nm', [program], { encoding: 'utf8' }))?.[1] ?? '', 16);
+        assert.equal(`0x${(base + value).toString(16)}`, [...objects][0]);
+    } catch (e) {
+        if (e instanceof assert.AssertionError) throw e;
+        console.log(`   the symbol table is not asked: ${e}`);
     }
+    return [...objects][0];
 }
 
-const CASES = [[[], null, null], [['--small-queue'], 'queue contention', /^enrich\.in$/], [['--slow-lock'], 'lock contention', /./], [['--alloc-pressure'], 'work stopped by GC', /^collector$/], [['--oversubscribe'], 'runnable spike', /^$/]];
-const OF_THE_PROGRAM = ['queue contention', 'lock contention', 'work stopped by GC'];
-for (const [switches, kind, object] of CASES) {
-    const all = await found(switches);
-    console.log(`${switches.join(' ') || 'nothing wrong'}: ${all.map((f) => `${f.kind} ${f.object} (${f.words})`).join('; ') || 'none'}`);
-    if (kind === null) assert.deepEqual(all.filter((f) => OF_THE_PROGRAM.includes(f.kind)), []);
-    else assert.ok(all.some((f) => f.kind === kind && object.test(f.object)), `${switches} gave no ${kind}`);
+/** @param {Capture} before @param {Capture} after */
+function compared(before, after) {
+    const regions = (c) => new Map(run(regionStats(c.model)).map((r) => [c.model.string(r.name), r.durations]));
+    const [tasks, parts] = [compareByName(taskDurations(before.model), taskDurations(after.model)), compareByName(regions(before), regions(after))];
+    const words = (list) => list.filter((c) => c.changed).map((c) => `${c.name} ${(c.p50a / 1e6).toFixed(2)} to ${(c.p50b / 1e6).toFixed(2)} ms`).join(', ');
+    console.log(`--slow-lock, then without: tasks ${words(tasks)}; regions ${words(parts)}`);
+    assert.match(tasks[0].name, /^lookup /);
+    for (const kind of ['lookup price', 'lookup stock', 'lookup reviews']) assert.ok(tasks.some((c) => c.name === kind && c.changed === 'median' && c.ratio < 0.8), kind);
+    assert.match(parts[0].name, /^cache\.lock (held|wait)$/);
+    assert.ok(parts[0].ratio < 0.2);
+    for (const name of ['fetch', 'reply']) assert.ok(!parts.some((c) => c.name === name && c.changed === 'median') || after.others > OTHERS_MANY || before.others > OTHERS_MANY, name);
 }
+
+const calm = await capture([]);
+healthy(calm);
+healthy(await capture([], '&samples=99'));
+
+const queue = await capture(['--small-queue']);
+assert.equal(theOne(queue, 'queue contention').object, 'enrich.in');
+
+const lock = await capture(['--slow-lock'], '&samples=99');
+const finding = theOne(lock, 'lock contention');
+assert.equal(finding.object, trueLock(lock));
+assert.match(finding.title, /in (cache_lookup|cache\.lock wait)$/);
+compared(lock, calm);
+
+const garbage = await capture(['--alloc-pressure'], '&samples=199');
+assert.equal(theOne(garbage, 'work stopped by GC').object, 'collector');
+assert.ok(garbage.naive.tables.gc.some((g) => garbage.naive.strings[g.phase] === 'sweep'));
+
+const crowd = await capture(['--oversubscribe']);
+if (/^on: every switch/.test(crowd.naive.notes['source.sched'] ?? '')) assert.equal(theOne(crowd, 'runnable spike').object, 'compactor');
+else console.log(`   who waits for a CPU cannot be told here: sched is ${crowd.naive.notes['source.sched']}`);
+for (const c of [queue, lock, garbage, crowd]) for (const f of c.found) assert.ok(f.range[0] >= 0 && f.range[1] > f.range[0] && f.range[1] <= c.model.duration, `${f.kind} from ${f.range}`);
