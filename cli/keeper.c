@@ -239,7 +239,7 @@ static void keeper_main(const struct cli_keeper_opts *opts, pid_t program, int p
         tell(status_fd, "error cannot make the shared buffers: %s", strerror(-arena_fd));
         return;
     }
-    ttap__keeper_program((int)program);
+    ttap__keeper_program((int)program, opts->program);
     if ((opts->address || opts->unix_path) && start_endpoint(&keeper, error, sizeof error) != 0) {
         tell(status_fd, "error %s", error);
         return;

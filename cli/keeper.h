@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct cli_keeper_opts {
+    const char *program; /* what will be executed */
     const char *address; /* NULL: no endpoint */
     uint16_t port;
     const char *unix_path, *token_file;

@@ -175,6 +175,7 @@ static int start(const struct values *values, char **command)
         return CLI_RUN_FAILED;
     }
     struct cli_keeper_opts opts = {
+        .program = command[0],
         .address = values->listen || !values->output ? address : NULL,
         .port = port,
         .unix_path = values->unix_path,

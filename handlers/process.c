@@ -23,15 +23,8 @@ static bool is_safe(char c)
 /* It goes into a header and becomes a file name on somebody's disk: no quotes, no separators, no leading dot. */
 void ttap__process_exe(char *out, size_t size)
 {
-    char link[32], path[4096];
-    snprintf(link, sizeof link, "/proc/%d/exe", ttap__traced_pid());
-    ssize_t len = readlink(link, path, sizeof path - 1);
-    path[len > 0 ? len : 0] = 0;
-    char *deleted = strstr(path, " (deleted)"); /* the kernel's mark of a replaced binary */
-    if (deleted)
-        *deleted = 0;
-    const char *slash = strrchr(path, '/');
-    snprintf(out, size, "%s", slash && slash[1] ? slash + 1 : "program");
+    if (!ttap__traced_name(out, size))
+        snprintf(out, size, "program");
     for (char *c = out; *c; c++)
         if (!is_safe(*c) || (c == out && *c == '.'))
             *c = '_';

@@ -180,5 +180,21 @@ def an_unchanged_program_shows_its_calls():
     cli.run("convert", "calls.ttap", "--format", "json", "-o", "calls.json").expect(0)
 
 
+def a_program_is_called_what_it_was_started_as():
+    """Several names may lead to one file: known is the name that was used, as long as the program calls neither itself nor its thread otherwise."""
+    real = os.path.realpath(sys.executable)
+    rename = "import ctypes, time; ctypes.CDLL(None).prctl(15, b'somebody-else'); time.sleep(2)"
+
+    def called(*command, later=()):
+        done = traced(*command, options=("-q", "-o", "named.ttap", *later))
+        assert done.returncode == 0, done
+        return whole_figures("named.ttap")["capture"]["exe"]
+    for name in ("short", "with-more-letters-than-the-kernel-keeps"):
+        os.symlink(real, name)
+        assert called(os.path.abspath(name), "-S", "-c", "pass") == name  # said before there is such a process
+        assert called(os.path.abspath(name), "-S", "-c", "import time; time.sleep(2)", later=("--after", "0.3")) == name
+    assert called(os.path.abspath("short"), "-S", "-c", rename, later=("--after", "0.3")) in ("short", os.path.basename(real))
+
+
 if __name__ == "__main__":
     cli.main()

@@ -128,6 +128,8 @@ int ttap__source_tier(unsigned at);
 
 /** The process that captures are about: this one, or the keeper's program. */
 int ttap__traced_pid(void);
+/** What it is called, cut to @size with its end (program.c). Its length; 0 where that cannot be known. */
+size_t ttap__traced_name(char *out, size_t size);
 
 /** Are libc's calls recorded? */
 bool ttap__hooks_present(void);
@@ -137,8 +139,9 @@ bool ttap__hooks_present(void);
 /** Make this process the keeper of an arena that others join. Before any other call of the library. Returns the arena's descriptor, to be
  *  handed to them, close-on-exec; or a negative errno. */
 int ttap__keeper_start(void);
-/** Captures are about this process's program; else about the first that joined. */
-void ttap__keeper_program(int pid);
+/** Captures are about this process's program; else about the first that joined. Until it has executed another file than the keeper's it
+ *  is called @name, which stays where it is. */
+void ttap__keeper_program(int pid, const char *name);
 /** Notice which members have ended; what they recorded is drained and closed at the drainer's next tick. Returns how many have not.
  *  For one thread at a time, about 10 us a member. */
 unsigned ttap__keeper_members(void);

@@ -42,11 +42,6 @@ int ttap__keeper_start(void)
     return ttap__share_create(ttap__budget_chunks());
 }
 
-void ttap__keeper_program(int pid)
-{
-    ttap__share_name_program(pid);
-}
-
 unsigned ttap__keeper_members(void)
 {
     unsigned alive = 0;

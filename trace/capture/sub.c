@@ -587,22 +587,6 @@ void ttap__sub_stream_over(struct ttap__sub *sub, struct ttap__stream_id id)
 
 /* ---- Begin and end ---- */
 
-static size_t exe_name(char *out, size_t size)
-{
-    char link[32], path[4096];
-    snprintf(link, sizeof(link), "/proc/%d/exe", ttap__traced_pid());
-    ssize_t n = readlink(ttap__share_role == TTAP__SHARE_KEEPER ? link : "/proc/self/exe", path, sizeof(path) - 1);
-    if (n <= 0)
-        return 0;
-    path[n] = 0;
-    const char *slash = strrchr(path, '/');
-    const char *base = slash ? slash + 1 : path;
-    size_t len = strlen(base);
-    len = len < size ? len : size - 1;
-    memcpy(out, base, len);
-    return len;
-}
-
 static void out_text(struct ttap__out *out, const char *text)
 {
     ttap__out_string(out, text, strlen(text));
@@ -653,7 +637,7 @@ static void write_header(struct ttap__sub *sub, struct ttap__out *out)
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     ttap__out_varint(out, cpus > 0 ? (uint64_t)cpus : 1);
     ttap__out_varint(out, ttap__budget_bytes());
-    ttap__out_string(out, exe, exe_name(exe, sizeof(exe)));
+    ttap__out_string(out, exe, ttap__traced_name(exe, sizeof(exe)));
     out_text(out, sub->sampling.text);
     out_text(out, "tracetap " TTAP_VERSION_STRING);
     ttap__out_kind_table(out);
