@@ -10,7 +10,7 @@ import { foreign } from '../view/details.js';
 import { Table, byNumber } from '../view/table.js';
 import { timeLink } from './scope.js';
 
-/** @typedef {{start: number, dur: number, lane: number, name: number, stopped: number}} Phase */
+/** @typedef {{start: number, dur: number, lane: number, name: number}} Phase */
 
 const PHASES_MAX = 20000;
 const STOPPED = 'stopped'; /* what a collector does to another thread: docs/format.md */
@@ -36,10 +36,21 @@ function phasesOf(model) {
     for (const row of model.rowsOf('gc')) {
         eachSlice(row, -Infinity, Infinity, (seg, i) => {
             if (model.string(seg.name[i]) === STOPPED) return; /* of a thread; its pause is here */
-            if (out.length < PHASES_MAX) out.push({ start: seg.start[i], dur: seg.dur[i], lane: row.lane, name: seg.name[i], stopped: stoppedAt(model, row.lane, seg.start[i] + seg.dur[i] / 2) });
+            if (out.length < PHASES_MAX) out.push({ start: seg.start[i], dur: seg.dur[i], lane: row.lane, name: seg.name[i] });
         });
     }
     return out.sort((a, b) => a.start - b.start);
+}
+
+/** Asked for when a row is drawn: a capture has many phases, times many threads. @param {(p: Phase) => number} count @returns {(p: Phase) => number} */
+function once(count) {
+    /** @type {Map<Phase, number>} */
+    const known = new Map();
+    return (p) => {
+        const n = known.get(p) ?? count(p);
+        known.set(p, n);
+        return n;
+    };
 }
 
 /** Threads that were blocked, or stopped by it, in the middle of a phase. @param {import('../data/model.js').Model} model @param {number} own @param {number} t */
@@ -59,15 +70,16 @@ function cycles(app, phases) {
     const spans = gcSpans(model);
     const total = spans.reduce((sum, p) => sum + p.to - p.from, 0);
     const curve = mmuCurve(spans, model.duration);
+    const stopped = once((/** @type {Phase} */ p) => stoppedAt(model, p.lane, p.start + p.dur / 2));
     const table = new Table('Phases', [
         { title: 'Start', num: true, sort: byNumber((p) => p.start), cell: (p) => timeLink(app, p.start, p.start + p.dur, instant(p.start, 1e3), `${p.lane},gc,0,${p.start}`) },
         { title: 'Phase', name: true, cell: (p) => foreign(model.string(p.name), 80) },
         { title: 'Duration', num: true, down: true, sort: byNumber((p) => p.dur), cell: (p) => duration(p.dur) },
         { title: 'Thread', name: true, cell: (p) => foreign(model.laneName(model.lane(p.lane)), 60) },
-        { title: 'Threads blocked meanwhile', num: true, down: true, sort: byNumber((p) => p.stopped), cell: (p) => (model.rowsOf('state').length ? count(p.stopped) : '–') },
+        { title: 'Threads blocked meanwhile', num: true, down: true, sort: byNumber(stopped), cell: (p) => (model.rowsOf('state').length ? count(stopped(p)) : '–') },
     ], phases, { sorted: 0, csv: 'gc' });
     return [h('section', { class: 'card', 'aria-label': 'Utilisation' }, h('h2', null, 'Minimum mutator utilisation'),
-        facts([['Phases', count(phases.length)], ['Total', `${duration(total)} (${percent(total, model.duration)} of the window)`], ['Longest', duration(Math.max(...spans.map((p) => p.to - p.from)))]]),
+        facts([['Phases', count(phases.length)], ['Total', `${duration(total)} (${percent(total, model.duration)} of the window)`], ['Longest', duration(spans.reduce((most, p) => Math.max(most, p.to - p.from), 0))]]),
         mmuChart(curve), h('details', null, h('summary', null, 'As a table'), h('table', { 'aria-label': 'Minimum mutator utilisation' }, h('thead', null, h('tr', null, h('th', { scope: 'col', class: 'num' }, 'Window'), h('th', { scope: 'col', class: 'num' }, 'At least the program\'s'))),
             h('tbody', null, curve.map((c) => h('tr', null, h('td', { class: 'num' }, duration(c.window)), h('td', { class: 'num' }, percent(c.utilisation, 1)))))))), table.node];
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # run.sh - one of the viewer's tests: unit, size [EMBEDDED], strip STRIP_ASSETS EMBEDDED, types, browser [EMBEDDED], keyboard [EMBEDDED], speed [SLICES], bench TRACETAP SPANS [OPTIONS],
-# service PROGRAM, findings PIPELINE PRELOAD. 77: skipped, and why is printed.
+# service PROGRAM, redis TRACETAP, findings PIPELINE PRELOAD, example PIPELINE PRELOAD. 77: skipped, and why is printed.
 cd "$(dirname "$0")" || exit 1
 
 skip() {
@@ -25,8 +25,10 @@ types) need_package typescript && exec node node_modules/typescript/bin/tsc -p .
 browser) need_package playwright-core && need_chromium && TTAP_EMBEDDED=${1:-} exec node --test --test-timeout=380000 browser/pages.test.mjs ;;
 keyboard) need_package playwright-core && need_chromium && TTAP_EMBEDDED=${1:-} exec node --test --test-timeout=110000 browser/keyboard.test.mjs ;;
 speed) need_package playwright-core && need_chromium && exec node browser/speed.mjs "$@" ;;
+example) need_package playwright-core && need_chromium && TTAP_EXAMPLE=$1 TTAP_PRELOAD=$2 exec node --test --test-timeout=200000 browser/example.test.mjs ;;
 findings) exec node findings.mjs "$@" ;;
 bench) need_package playwright-core && need_chromium && exec node browser/bench.mjs "$@" ;;
+redis) need_package playwright-core && need_chromium && exec node browser/redis.mjs "$@" ;;
 service) need_package playwright-core && need_chromium && exec node browser/service.mjs "$@" ;;
 *) echo "unknown test: $what"; exit 1 ;;
 esac
