@@ -27,7 +27,7 @@ class Lane:
     def __init__(self):
         self.info = {}
         self.states = []  # (start, dur, state, cpu, call, flags)
-        self.instants = {}  # name -> first time
+        self.instants = {}  # name -> last time
         self.counters = {}  # name -> last value
 
     @property
@@ -69,7 +69,7 @@ class Document:
 
     def _instant(self, chunk):
         for at, name in timed_rows(chunk, "name"):
-            self.lanes[chunk["lane"]].instants.setdefault(self._strings[name], at)
+            self.lanes[chunk["lane"]].instants[self._strings[name]] = at
 
     def _counter(self, chunk):
         for _, value in timed_rows(chunk, "v"):
