@@ -69,6 +69,7 @@ export class Timeline {
         this.width = 0;
         this.height = 0;
         this.frame = 0;
+        this.around = 0;
         this.baseDirty = true;
         this.overlaid = false; /* something is on the overlay */
         this.keepTimer = 0;
@@ -340,7 +341,7 @@ export class Timeline {
         if (this.wantedView) this.view.set(this.wantedView[0], this.wantedView[1]);
         if (!this.model.loading) this.wantedView = null;
         this.layout = new Layout(this.model, this.choices());
-        if (!this.selected && !this.range && !this.model.loading) this.showSide();
+        if (!this.range && !this.model.loading) this.showSide(); /* wakes and stacks of a selection come last */
         if (this.pendingSelect) this.restoreSelection();
         if (!this.model.loading && this.options.params.q) this.finder.run(this.options.params.q, false);
         this.invalidate();
@@ -395,6 +396,15 @@ export class Timeline {
         const boxes = this.layout.visible(scrollTop, scrollTop + height);
         this.painter.draw(context(this.base), { model, boxes, scrollTop, t0: view.t0, t1: view.t1, width, height, dpr, gc: this.shown.has('gc') });
         this.names.draw(boxes, scrollTop);
+        this.lanesLabel.textContent = `${count(this.layout.boxes.length)} ${this.layout.boxes.length === 1 ? 'lane' : 'lanes'}`;
+        if (!model.loading) this.drawAround();
+        else if (!this.around) this.around = requestAnimationFrame(() => this.drawAround()); /* the page has other things to do then: two short frames */
+    }
+
+    /** Axis, overview and bar. */
+    drawAround() {
+        const { view, width } = this;
+        this.around = 0;
         const axisDpr = sizeCanvas(this.axis, width, AXIS_HEIGHT);
         const g = context(this.axis);
         const p = palette();
@@ -402,7 +412,6 @@ export class Timeline {
         g.setTransform(axisDpr, 0, 0, axisDpr, 0, 0);
         drawAxis(g, view, width, AXIS_HEIGHT, { text: p.get('text'), line: p.get('line-strong'), muted: p.get('muted') });
         if (!this.compact) this.drawFrame();
-        this.lanesLabel.textContent = `${count(this.layout.boxes.length)} ${this.layout.boxes.length === 1 ? 'lane' : 'lanes'}`;
     }
 
     sizeLayers() {
