@@ -348,8 +348,8 @@ static void begin_chunk(struct ttap__stream_id id, struct ttap__slot_drained *d,
     bool gap = lost_before > d->lost_full || d->gap;
     if (gap || ttap__load(&chunk->serial) == 1)
         follow_chunk(follow, chunk); /* else the events told: the chunk may have been taken while a new task was being entered */
-    if (gap)
-        ttap__follow_gap(follow, ttap__load(&chunk->depth));
+    /* Also without a gap: regions that end in a task that nobody keeps are told by no event. */
+    ttap__follow_gap(follow, ttap__load(&chunk->depth));
     d->gap = 0;
     if (lost_before > d->lost_full) {
         lost(id, TTAP__LOSS_FULL, d, lost_before - d->lost_full, ttap__load(&chunk->base_ticks));

@@ -63,6 +63,43 @@ static void rates_nest_and_each_gets_whole_trees(void)
     recording_free(&none);
 }
 
+/* A region ends in a task that nobody keeps: no event tells of it. @others: events of another task meanwhile, in the same thread. */
+static void look_at_regions_behind_a_task_that_nobody_kept(int others)
+{
+    struct ttap_task kept, left_out, before;
+    struct recording few, all;
+    struct ttap__sub *one = open_sub(TTAP_GROUPS_ALL, "0,kept=1");
+    TTAP_TASK_BEGIN(&kept, "kept", NULL);
+    TTAP_TASK_BEGIN(&left_out, "left out", NULL);
+    TTAP_REGION_BEGIN("outer");
+    TTAP_REGION_BEGIN("inner");
+    ttap_task_enter(&left_out, &before);
+    TTAP_REGION_END("inner");
+    for (int i = 0; i < others; i++)
+        TTAP_TASK_ATTR_INT(&kept, "n", i);
+    struct ttap__sub *two = open_sub(TTAP_GROUPS_ALL, "1");
+    TTAP_INSTANT("look");
+    CU_ASSERT(finish_sub(two, &all));
+    ttap_task_leave(&before);
+    TTAP_INSTANT("look");
+    TTAP_REGION_END("outer");
+    CU_ASSERT(finish_sub(one, &few));
+    const struct recorded_event *in_it = recording_find(&all, 0, "look", 0), *behind_it = recording_find(&few, 0, "look", 0);
+    CU_ASSERT(in_it && in_it->head_regions == 1);
+    CU_ASSERT(behind_it && behind_it->head_regions == 1);
+    CU_ASSERT(recording_count(&few, TTAP__TASK_ATTR_INT, NULL) == (size_t)others);
+    ttap_task_end(&left_out);
+    ttap_task_end(&kept);
+    recording_free(&few);
+    recording_free(&all);
+}
+
+static void what_ended_in_a_task_that_nobody_kept_is_not_open_later(void)
+{
+    look_at_regions_behind_a_task_that_nobody_kept(0);
+    look_at_regions_behind_a_task_that_nobody_kept(TTAP__CHUNK_CELLS); /* so that a chunk fills up in between, of 2 cells each */
+}
+
 /* Its emitters may not have had a processor yet. */
 static void wait_for_something(struct ttap__sub *sub)
 {
@@ -190,6 +227,7 @@ static void a_stalled_reader_loses_alone_with_64_mib(void)
 static CU_TestInfo statements[] = {
     {"each gets its groups and no others", each_gets_its_groups_and_no_others},
     {"rates nest and each gets whole trees", rates_nest_and_each_gets_whole_trees},
+    {"what ended in a task that nobody kept is not open later", what_ended_in_a_task_that_nobody_kept_is_not_open_later},
     {"joining and leaving in mid-flight is exact for each", joining_and_leaving_in_mid_flight_is_exact_for_each},
     {"a stalled reader loses alone with 1 MiB", a_stalled_reader_loses_alone_with_1_mib},
     {"a stalled reader loses alone with 64 MiB", a_stalled_reader_loses_alone_with_64_mib},
