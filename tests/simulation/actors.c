@@ -691,6 +691,9 @@ static void *client_main(void *arg)
     return NULL;
 }
 
+/* Sleeps end that were begun before, of half a day at most; a drainer that is away comes back after 6 s; then everybody reads to the end. */
+#define CLOSING_NS_MAX (60 * WORLD_S)
+
 static void *director_main(void *unused)
 {
     ttap_budget_set(world_log_between(16 << 10, 4 << 20));
@@ -705,8 +708,12 @@ static void *director_main(void *unused)
     world_trace("the day ends");
     day.closing = true;
     world_heal();
-    while (day.clients_alive)
+    uint64_t closed_ns = world_now_ns;
+    while (day.clients_alive) {
         world_sleep_until(world_now_ns + WORLD_MS);
+        if (world_now_ns - closed_ns > CLOSING_NS_MAX)
+            world_fail("%u clients wait still, long after the day", day.clients_alive);
+    }
     truth_shutdown_called();
     ttap__captures_stop_all();
     truth_shutdown_returned();

@@ -126,10 +126,12 @@ ssize_t sim_read(int fd, void *out, size_t max);
 ssize_t sim_write(int fd, const void *bytes, size_t len);
 int sim_close(int fd);
 int sim_poll(struct pollfd *fd);
+ssize_t sim_readlink(char *out, size_t size);
 #define open(path, flags) sim_open(path)
 #define read(fd, out, max) sim_read(fd, out, max)
 #define close(fd) sim_close(fd)
 #define poll(fds, count, timeout) sim_poll(fds)
+#define readlink(path, out, size) sim_readlink(out, size)
 /* api.c also has a callback of this name. */
 #define write(to, bytes, len) _Generic((to), int : sim_write, default : write)(to, bytes, len)
 
