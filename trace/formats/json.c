@@ -54,6 +54,7 @@ enum table {
     WAKE,
     CALL,
     RELEASE,
+    REQUEST,
     FRAME,
     STACK,
     SAMPLE,
@@ -131,6 +132,11 @@ struct PACKED wake {
 struct PACKED call {
     int64_t at, dur, result;
     int32_t op, object, stack, task;
+    uint8_t flags;
+};
+struct PACKED request {
+    int64_t at, dur, in, out, receives, sends;
+    int32_t object, side, lane, end_lane;
     uint8_t flags;
 };
 struct PACKED release {
@@ -212,6 +218,12 @@ static const struct {
                 sizeof(struct sample),
                 false,
                 {T(sample), C(sample, cpu_ns, I64), C(sample, lane, I32), C(sample, stack, I32), C(sample, task, I32)}},
+    [REQUEST] = {"request",
+                 NULL,
+                 sizeof(struct request),
+                 false,
+                 {T(request), C(request, dur, I64), C(request, object, I32), C(request, side, I32), C(request, lane, I32), C(request, end_lane, I32),
+                  C(request, in, I64), C(request, out, I64), C(request, receives, I64), C(request, sends, I64), C(request, flags, U8)}},
     [RELEASE] = {"release", NULL, sizeof(struct release), true, {T(release), C(release, op, I32), C(release, object, I32)}},
     [LOST] = {"lost", NULL, sizeof(struct lost), true, {T(lost), C(lost, dur, I64), C(lost, count, I64), C(lost, reason, I32)}},
 };
@@ -995,6 +1007,22 @@ static int on_sample(void *arg, const struct ttap__sample_row *row)
     return add(arg, SAMPLE, 0, 0, &(struct sample){row->at_ns, row->cpu_ns, (int32_t)row->lane, row->stack, row->task});
 }
 
+static int on_request(void *arg, const struct ttap__request_row *row)
+{
+    return add(arg, REQUEST, 0, 0,
+               &(struct request){.at = row->start_ns,
+                                 .dur = row->dur_ns,
+                                 .in = clamped(row->bytes_in),
+                                 .out = clamped(row->bytes_out),
+                                 .receives = clamped(row->receives),
+                                 .sends = clamped(row->sends),
+                                 .object = (int32_t)row->object,
+                                 .side = (int32_t)row->side,
+                                 .lane = (int32_t)row->lane,
+                                 .end_lane = row->end_lane,
+                                 .flags = row->flags});
+}
+
 static int on_release(void *arg, const struct ttap__release_row *row)
 {
     return add(arg, RELEASE, (int32_t)row->lane, 0, &(struct release){row->at_ns, (int32_t)row->op, row->object});
@@ -1123,6 +1151,7 @@ const struct ttap__rows ttap__json_rows = {
     .wake = on_wake,
     .call = on_call,
     .release = on_release,
+    .request = on_request,
     .frame = on_frame,
     .stack = on_stack,
     .sample = on_sample,

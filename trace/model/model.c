@@ -11,6 +11,7 @@
 #include "callstacks.h"
 #include "causes.h"
 #include "lanes.h"
+#include "requests.h"
 #include "states.h"
 #include "stops.h"
 
@@ -46,6 +47,7 @@ struct ttap__model {
     bool headed, ended;
     uint64_t end_ticks, reason;
     struct ttap__stops stops;
+    struct ttap__requests requests;
     uint64_t disagreements; /* of scheduler streams, in all */
 };
 
@@ -437,6 +439,8 @@ static void on_call(struct ttap__model *model, struct ttap__lane *lane, struct t
                                  .result = (int64_t)a[3]};
     thread->stack = -1;
     tell_call(model, lane, &row, a[1], ns);
+    if (event->row->known == TTAP__NET_CALL)
+        ttap__requests_call(&model->requests, &row, ttap__names_text(&model->names, a[0]));
     if (lane->level == TTAP__LEVEL_OWN)
         explain(model, thread, &row, why_of_kind(event->row->known));
 }
@@ -455,6 +459,8 @@ static void on_object_text(struct ttap__model *model, uint64_t pid, const struct
     int32_t object = called_object(model, pid, event->a[0], false, name);
     if (object >= 0 && (uint32_t)object < known)
         TELL(model, object, (&(struct ttap__object_row){(uint32_t)object, "descriptor", name}));
+    if (object >= 0 && event->row->known == TTAP__NET_OBJECT)
+        ttap__requests_named(&model->requests, (uint32_t)object, name);
 }
 
 static void on_hook(struct ttap__model *model, struct ttap__lane *lane, struct thread *thread, const struct ttap__event *event, int64_t ns)
@@ -838,6 +844,7 @@ struct ttap__model *ttap__model_new(const struct ttap__rows *rows, void *arg, st
     ttap__names_start(&model->names, rows, arg, allowance);
     ttap__callstacks_start(&model->stacks, rows, arg, allowance, &model->names);
     ttap__tasks_start(&model->tasks, rows, arg, allowance);
+    ttap__requests_start(&model->requests, &model->around);
     return model;
 }
 
@@ -892,6 +899,7 @@ int ttap__model_finish(struct ttap__model *model)
                 ttap__lane_finish(&model->around, model->threads[i]->lanes[level], end_ns);
     }
     ttap__tasks_finish(&model->tasks, end_ns);
+    ttap__requests_finish(&model->requests, end_ns);
     int rc = done(model);
     return rc ? rc : end_tell(model, end_ns);
 }
@@ -918,6 +926,7 @@ void ttap__model_free(struct ttap__model *model)
     ttap__idmap_free(&model->threads_by_tid, allowance);
     ttap__idmap_free(&model->objects, allowance);
     ttap__account_free(&model->account);
+    ttap__requests_free(&model->requests);
     ttap__callstacks_free(&model->stacks);
     ttap__names_free(&model->names);
     ttap__tasks_free(&model->tasks);

@@ -44,9 +44,9 @@ void ttap__names_define(struct ttap__names *names, uint64_t id, struct ttap__tex
 
 uint32_t ttap__names_word(struct ttap__names *names, enum ttap__word word)
 {
-    static const char *const words[TTAP__WORDS] = {"",      "?",       "full",     "empty",   "nested",  "queue",     "late",
-                                                   "stall", "running", "runnable", "blocked", "lock",    "network",   "file",
-                                                   "sleep", "gone",    "unknown",  "thread",  "process", "interrupt", "stopped"};
+    static const char *const words[TTAP__WORDS] = {"",        "?",        "full",    "empty",     "nested",  "queue",  "late",  "stall",
+                                                   "running", "runnable", "blocked", "lock",      "network", "file",   "sleep", "gone",
+                                                   "unknown", "thread",   "process", "interrupt", "stopped", "served", "asked"};
     if (names->words[word] == 0)
         names->words[word] = (int32_t)tell(names, (struct ttap__text){words[word], strlen(words[word])}) + 1;
     return (uint32_t)names->words[word] - 1;

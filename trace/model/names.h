@@ -35,6 +35,8 @@ enum ttap__word { /* strings of our own, told at their first use */
                   TTAP__WORD_PROCESS,
                   TTAP__WORD_INTERRUPT,
                   TTAP__WORD_STOPPED,
+                  TTAP__WORD_SERVED,
+                  TTAP__WORD_ASKED,
                   TTAP__WORDS
 };
 

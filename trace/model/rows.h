@@ -98,6 +98,16 @@ struct ttap__call_row {
     uint8_t flags;
 };
 
+/** What a connection was asked, by its receives and sends. Rows of a connection are disjoint and in order. */
+struct ttap__request_row {
+    uint32_t object, side; /* side: a string */
+    uint32_t lane;         /* whose receive (or, of the side that asks, send) began it */
+    int32_t end_lane;      /* who answered (or took the answer) last; -1: nobody */
+    int64_t start_ns, dur_ns;
+    uint64_t bytes_in, bytes_out, receives, sends;
+    uint8_t flags;
+};
+
 /** The lane's thread let go of an object that others may wait for. */
 struct ttap__release_row {
     uint32_t lane, op;
@@ -178,6 +188,7 @@ struct ttap__rows {
     int (*lane)(void *arg, const struct ttap__lane_row *row); /* again when its name changes */
     int (*object)(void *arg, const struct ttap__object_row *row);
     int (*call)(void *arg, const struct ttap__call_row *row);
+    int (*request)(void *arg, const struct ttap__request_row *row);
     int (*release)(void *arg, const struct ttap__release_row *row);
     int (*region)(void *arg, const struct ttap__region_row *row);
     int (*work)(void *arg, const struct ttap__work_row *row);
