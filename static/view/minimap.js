@@ -43,7 +43,10 @@ export class Minimap {
         this.changed();
     }
 
-    /** Sums what tells best that a lane is busy: its tasks; its regions; that it runs or could. @param {import('../data/model.js').Model} model @param {number} width */
+    /**
+     * Sums what tells best that a lane is busy: its tasks; its regions; that it runs or could. While a capture loads, each of its batches has this done anew:
+     * then not in the frame that draws the lanes, which is long enough. @param {import('../data/model.js').Model} model @param {number} width
+     */
     measure(model, width) {
         const [a, b] = this.view.bounds();
         const key = `${model.version} ${width} ${a} ${b}`;
@@ -65,8 +68,12 @@ export class Minimap {
             }
             this.turns++;
             if (k < rows.length) setTimeout(() => turn(k), 0);
-            else if (from > 0) this.changed();
+            else if (from > 0 || model.loading) {
+                this.busy = sum;
+                requestAnimationFrame(() => this.draw(model, width));
+            }
         };
+        if (model.loading) return void setTimeout(() => turn(0), 0);
         turn(0);
         this.busy = sum;
     }

@@ -174,6 +174,7 @@ export class Timeline {
     destroy() {
         for (const undo of this.undo) undo();
         cancelAnimationFrame(this.frame);
+        cancelAnimationFrame(this.around);
         clearTimeout(this.keepTimer);
         this.rangeTurn++;
     }

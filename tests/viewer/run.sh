@@ -27,7 +27,10 @@ keyboard) need_package playwright-core && need_chromium && TTAP_EMBEDDED=${1:-} 
 speed) need_package playwright-core && need_chromium && exec node browser/speed.mjs "$@" ;;
 example) need_package playwright-core && need_chromium && TTAP_EXAMPLE=$1 TTAP_PRELOAD=$2 exec node --test --test-timeout=200000 browser/example.test.mjs ;;
 findings) exec node findings.mjs "$@" ;;
-bench) need_package playwright-core && need_chromium && exec node browser/bench.mjs "$@" ;;
+bench) # what the build embedded is what users load
+    embedded=$(dirname "$1")/../handlers/ttap__viewer_assets.embedded
+    if [ -d "$embedded" ]; then export TTAP_EMBEDDED="$embedded"; fi
+    need_package playwright-core && need_chromium && exec node browser/bench.mjs "$@" ;;
 redis) need_package playwright-core && need_chromium && exec node browser/redis.mjs "$@" ;;
 service) need_package playwright-core && need_chromium && exec node browser/service.mjs "$@" ;;
 *) echo "unknown test: $what"; exit 1 ;;
