@@ -12,7 +12,7 @@ import threading
 import time
 
 import cli_support as cli
-from cli_run import TARGET, Server
+from cli_run import TARGET, Server, preloadable, whole_figures
 
 
 def need(program):
@@ -220,6 +220,65 @@ def redis_under_run_answers_and_shows_what_its_threads_wait_for():
         assert {"read", "write", "epoll_wait"} <= recording.ops(), recording.ops()
         for client in clients:
             client.close()
+
+
+def requests_of(document):
+    """Of each connection by its peer: what it was asked."""
+    strings = [text for chunk in document["chunks"] if chunk["t"] == "str" for text in chunk["v"]]
+    names = {chunk["id"]: chunk["name"] for chunk in document["chunks"] if chunk["t"] == "object"}
+    found = {}
+    for chunk in document["chunks"]:
+        if chunk["t"] == "request":
+            for start, *row in Recording.rows(chunk, "dur", "object", "side", "lane", "end_lane", "in", "out", "flags"):
+                dur, object_, side, lane, end_lane, bytes_in, bytes_out, flags = row
+                found.setdefault(names[object_], []).append((start, dur, strings[side], lane, end_lane, bytes_in, bytes_out, flags))
+    return found
+
+
+def redis_was_asked_on_each_connection_what_its_clients_asked():
+    port, ping, pong = free_port(), b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n"
+    preloadable()
+    asked = {}
+    server = subprocess.Popen([cli.program("tracetap"), "run", "-q", "-o", "run.ttap", "--", need("redis-server"), "--port", str(port), "--save", "",
+                               "--bind", "127.0.0.1"], stdout=subprocess.DEVNULL)
+    try:
+        answers(port)
+        for times in (1, 17, 60):
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.settimeout(cli.TIMEOUT_S)
+                for _ in range(times):
+                    assert redis(client, b"PING") == pong
+                client.sendall(ping * 5)  # together: one request
+                answer = b""
+                while len(answer) < 5 * len(pong):
+                    answer += client.recv(4096)
+                asked[client.getsockname()[1]] = times * [(len(ping), len(pong))] + [(5 * len(ping), 5 * len(pong))]
+        benchmark = subprocess.run([need("redis-benchmark"), "-p", str(port), "-n", "300", "-c", "3", "-q", "-t", "ping_mbulk"], capture_output=True,
+                                   timeout=cli.TIMEOUT_S, check=True)
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            last = client.getsockname()[1]
+            client.sendall(b"SHUTDOWN NOSAVE\r\n")
+            server.wait(cli.TIMEOUT_S)
+    finally:
+        server.kill()
+        server.wait()
+    figures = whole_figures("run.ttap")
+    cli.run("convert", "run.ttap", "--format", "json", "-o", "run.json").expect(0)
+    document = json.load(open("run.json"))
+    if any(document["end"]["account"][reason] for reason in ("lost_full", "lost_queue", "lost_late")):
+        raise cli.Skip(f"this machine was too busy to record all: {figures}")
+    found = requests_of(document)
+    peer = f"tcp 127.0.0.1:{port} 127.0.0.1:".__add__
+    for name, rows in found.items():
+        ends = [(start, start + dur) for start, dur, *_ in rows]
+        assert all(end <= start for (_, end), (start, _) in zip(ends, ends[1:])), (name, rows)
+        assert {row[2] for row in rows} == {"served"} and all(lane == end_lane or end_lane == -1 for _, _, _, lane, end_lane, *_ in rows), rows
+    for client, requests in asked.items():
+        assert [row[5:7] for row in found[peer(str(client))]] == requests, (client, found[peer(str(client))])
+    [closing] = found[peer(str(last))]
+    assert closing[4] == -1 and closing[5:7] == (len("SHUTDOWN NOSAVE\r\n"), 0), closing
+    others = [row for name, rows in found.items() if name not in map(peer, map(str, [*asked, last])) for row in rows]
+    assert sum(row[5:7] == (len(ping), len(pong)) for row in others) == 300, (len(others), benchmark.stdout)
 
 
 def memcached_under_run_answers_and_shows_what_its_threads_wait_for():
