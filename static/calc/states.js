@@ -1,11 +1,12 @@
 // states.js - how threads spent a time: running, runnable, or blocked by what.
 
+import { HUE } from '../data/hues.js';
 import { eachSlice } from '../data/model.js';
 import { RUNNING, STATES, isBlocked, unpackPlace } from '../data/states.js';
 
 /** @typedef {import('../data/model.js').Model} Model */
 /** @typedef {{ns: Float64Array, n: Float64Array, longest: Float64Array}} StateSums  by state */
-/** @typedef {StateSums & {lane: number, switches: number, longestWait: {ns: number, start: number, state: number, object: number}|null}} ThreadStats */
+/** @typedef {StateSums & {lane: number, switches: number, idle: boolean, longestWait: {ns: number, start: number, state: number, object: number}|null}} ThreadStats  idle: it waited all the time for something to do */
 
 /** @returns {StateSums} */
 export function emptySums() {
@@ -18,12 +19,13 @@ export function emptySums() {
  */
 export function threadStats(row, t0, t1) {
     /** @type {ThreadStats} */
-    const stats = { ...emptySums(), lane: row.lane, switches: 0, longestWait: null };
+    const stats = { ...emptySums(), lane: row.lane, switches: 0, idle: false, longestWait: null };
     eachSlice(row, t0, t1, (seg, i) => {
         const state = seg.name[i];
         const ns = Math.min(t1, seg.start[i] + seg.dur[i]) - Math.max(t0, seg.start[i]);
         stats.ns[state] += ns;
         stats.n[state]++;
+        stats.idle ||= seg.hue[i] === HUE.waitEmpty;
         if (ns > stats.longest[state]) stats.longest[state] = ns;
         if (state === RUNNING) stats.switches++;
         else if (isBlocked(state) && (!stats.longestWait || ns > stats.longestWait.ns)) stats.longestWait = { ns, start: seg.start[i], state, object: unpackPlace(seg.extra?.[i] ?? 0).object };

@@ -10,13 +10,17 @@
 
 import { SegBuilder } from './seg.js';
 import { HUE, hueOfLane, hueOfTask, hueOfText } from './hues.js';
-import { CPUS_MAX, CPU_LANE, GONE, RUNNING, STATE_HUES, packPlace, stateOf } from './states.js';
+import { CPUS_MAX, CPU_LANE, GONE, RUNNING, STATE_HUES, isBlocked, packPlace, stateOf } from './states.js';
 import { Numbers } from '../calc/stats.js';
 
 /** Twice what the format allows: a reader should be more generous than the writer, but bounded. */
 const ROWS_MAX = 32768;
 /** A document without lines is read in one piece up to this size. */
 const WHOLE_MAX = 256 * 1024 * 1024;
+/** Began before the window and had not ended with it. */
+const THROUGHOUT = 3;
+/** A thread that spends all of the window in such a call is held up by another one; in any other call, it has nothing to do. */
+const OTHERS_HOLD_IT = /mutex|rwlock|spin|flock/;
 
 export class DecodeError extends Error {
     /** @param {'foreign'|'native'|'damaged'|'version'} code @param {string} message */
@@ -112,7 +116,7 @@ export class Decoder {
         this.strings = [];
         /** @type {number[]} */
         this.stringHue = [];
-        /** @type {Map<string, {table: RowTable, lane: number, depth: number, builder: SegBuilder}>} */
+        /** @type {Map<string, {table: RowTable, lane: number, depth: number, builder: SegBuilder, end: number}>} */
         this.builders = new Map();
         /** What each CPU ran, until all threads have told. @type {Map<number, {t: Numbers, d: Numbers, lane: Numbers}>} */
         this.cpus = new Map();
@@ -299,9 +303,10 @@ export class Decoder {
         const detail = detailKey ? column(c, detailKey, n, Int32Array, 0) : null;
         const row = this.builder(table, lane, depth, extra !== null, detail !== null);
         for (let i = 0; i < n; i++) {
-            const from = t[i];
-            const d = dur[i];
+            const from = table === 'call' && (flags[i] & THROUGHOUT) === THROUGHOUT ? Math.max(t[i], Math.min(row.end, t[i] + dur[i])) : t[i]; /* it began after the last one that ended */
+            const d = dur[i] - (from - t[i]);
             if (!(d >= 0) || !Number.isFinite(from + d)) return damaged(c, `row ${i} has start ${from} and duration ${d}`);
+            row.end = from + d;
             const id = name ? name[i] : -1;
             row.builder.add(from, d, id, task[i], extra ? extra[i] : 0, flags[i], this.hue(table, id, task[i]), detail ? detail[i] : -1);
             if (row.builder.full()) this.seal(row);
@@ -323,8 +328,9 @@ export class Decoder {
             if (!(d >= 0) || !Number.isFinite(from + d)) return damaged(c, `row ${i} has start ${from} and duration ${d}`);
             const s = stateOf(state[i], this.strings[state[i]]);
             if (s === GONE) continue;
+            const idle = isBlocked(s) && (flags[i] & THROUGHOUT) === THROUGHOUT && !OTHERS_HOLD_IT.test(this.strings[op[i]] ?? '');
             const detail = stack[i] >= 0 ? stack[i] : op[i] >= 0 ? -2 - op[i] : -1;
-            row.builder.add(from, d, s, -1, packPlace(object[i], cpu[i]), flags[i], STATE_HUES[s], detail);
+            row.builder.add(from, d, s, -1, packPlace(object[i], cpu[i]), flags[i], idle ? HUE.waitEmpty : STATE_HUES[s], detail);
             if (row.builder.full()) this.seal(row);
             if (s === RUNNING && cpu[i] >= 0 && cpu[i] < CPUS_MAX) this.ran(cpu[i], from, d, lane);
         }
@@ -401,7 +407,7 @@ export class Decoder {
         const key = `${table} ${lane} ${depth}`;
         let b = this.builders.get(key);
         if (!b) {
-            b = { table, lane, depth, builder: new SegBuilder(hasExtra, hasDetail) };
+            b = { table, lane, depth, builder: new SegBuilder(hasExtra, hasDetail), end: -Infinity };
             this.builders.set(key, b);
         }
         return b;

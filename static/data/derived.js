@@ -63,7 +63,7 @@ export function objectLanes(model) {
                 });
             }
         }
-        return [...groups].map(([id, list]) => packed(OBJECT_LANE - id, model.objectName(id), 'cpu', list)).sort((a, b) => total(b) - total(a));
+        return [...groups].map(([id, list]) => packed(OBJECT_LANE - id, model.objectTitle(id), 'cpu', list)).sort((a, b) => total(b) - total(a));
     });
 }
 

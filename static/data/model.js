@@ -23,6 +23,7 @@ export const OPEN_END = 2;
 export const ESTIMATED = 4;
 /** Points per block of a series, whose least and greatest value are kept. */
 export const SERIES_BLOCK = 64;
+const LOCK_ADDRESS = /^0x[0-9a-f]{4,16}$/;
 
 /** Order of the rows inside a lane, top down. */
 const TABLE_ORDER = { cpu: 0, state: 0, work: 1, wait: 2, gc: 3, region: 4, call: 5, lost: 6 };
@@ -216,6 +217,22 @@ export class Model {
     objectName(id) {
         const o = this.objects.get(id);
         return o?.name || (o ? `${o.kind} ${id}` : `object ${id}`);
+    }
+
+    /** The same where there is little room: a lock that has only an address is called by the end of it. @param {number} id */
+    objectTitle(id) {
+        const name = this.objectName(id);
+        return LOCK_ADDRESS.test(name) && this.objects.get(id)?.kind === 'lock' ? `lock ${name.slice(-this.lockDigits())}` : name;
+    }
+
+    /** So many that no two locks of the capture have the same. */
+    lockDigits() {
+        return this.memo('lock digits', () => {
+            const all = [...new Set([...this.objects.values()].filter((o) => o.kind === 'lock' && LOCK_ADDRESS.test(o.name)).map((o) => o.name))];
+            let digits = 3;
+            while (digits < 16 && new Set(all.map((name) => name.slice(-digits))).size < all.length) digits++;
+            return digits;
+        });
     }
 
     /** @param {number} lane @param {import('./types.js').RowTable} table @param {number} [depth] */

@@ -101,5 +101,5 @@ function twoHistograms(c) {
         const most = Math.max(1, ...list);
         return list.map((n, i) => (n === 0 ? null : s('rect', { class: cls, x: i * w, width: Math.max(1, w - 1), y: up > 0 ? H / 2 - (n / most) * (H / 2 - 1) : H / 2 + 1, height: Math.max(1, (n / most) * (H / 2 - 1)) })));
     };
-    return s('svg', { class: 'pair', width: W, height: 26, viewBox: `0 0 ${W} ${H}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': `p50 ${duration(c.p50a)} before, ${duration(c.p50b)} after` }, rects(a, 1, 'before'), rects(b, -1, 'after'));
+    return s('svg', { class: 'pair', width: W, height: 20, viewBox: `0 0 ${W} ${H}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': `p50 ${duration(c.p50a)} before, ${duration(c.p50b)} after` }, rects(a, 1, 'before'), rects(b, -1, 'after'));
 }

@@ -39,13 +39,13 @@ function table(app, stats) {
     return new Table('Threads', [
         { title: 'Thread', name: true, sort: byNumber((t) => model.sortedLanes().indexOf(model.lane(t.lane))), cell: (t) => h('a', { href: formatHash('timeline', { ...app.link(), pin: t.lane }) }, foreign(model.laneName(model.lane(t.lane)), 100)) },
         { title: 'tid', num: true, sort: byNumber((t) => model.lane(t.lane).tid), cell: (t) => String(model.lane(t.lane).tid || '') },
-        { title: 'States', bar: true, cell: (t) => splitBar(t.ns, STATES) },
+        { title: 'States', bar: true, cell: (t) => (t.idle ? splitBar([1], ['idle']) : splitBar(t.ns, STATES)) },
         share('Running', (t) => t.ns[RUNNING]), share('Runnable', (t) => t.ns[RUNNABLE]), share('Blocked', blocked),
         { title: 'CPU time', num: true, down: true, sort: byNumber((t) => t.ns[RUNNING]), cell: (t) => duration(t.ns[RUNNING]) },
         { title: 'Switched in', num: true, down: true, sort: byNumber((t) => t.switches), cell: (t) => count(t.switches) },
         { title: 'Longest for a CPU', num: true, down: true, sort: byNumber((t) => t.longest[RUNNABLE]), cell: (t) => (t.n[RUNNABLE] ? duration(t.longest[RUNNABLE]) : '') },
         { title: 'Longest wait', num: true, down: true, sort: byNumber((t) => t.longestWait?.ns ?? NaN), cell: (t) => (t.longestWait ? timeLink(app, t.longestWait.start, t.longestWait.start + t.longestWait.ns, duration(t.longestWait.ns), `${t.lane},state,0,${t.longestWait.start}`) : '') },
-        { title: 'For', name: true, cell: (t) => (t.longestWait ? (t.longestWait.object >= 0 ? foreign(model.objectName(t.longestWait.object), 60) : STATES[t.longestWait.state]) : '') },
+        { title: 'For', name: true, cell: (t) => (t.longestWait ? (t.longestWait.object >= 0 ? foreign(model.objectTitle(t.longestWait.object), 60) : STATES[t.longestWait.state]) : '') },
     ], stats, { csv: 'threads' }).node;
 }
 

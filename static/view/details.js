@@ -4,7 +4,7 @@ import { ESTIMATED, OPEN_END, OPEN_START, selfTime } from '../data/model.js';
 import { laneMarks } from '../calc/tasks.js';
 import { sumStates } from '../calc/states.js';
 import { wakesOf } from '../calc/wakes.js';
-import { STATES } from '../data/states.js';
+import { STATES, unpackPlace } from '../data/states.js';
 import { facts, h } from '../dom.js';
 import { count, duration, instant, percent, value, visible } from '../fmt.js';
 import { formatHash } from '../url.js';
@@ -96,6 +96,7 @@ function sliceDetails(model, slice, link, jump) {
             ['Thread', foreign(model.laneName(lane), 200)],
             ['Depth', row.table === 'region' ? String(row.depth) : null],
             ['Task', taskLink(model, task, link)],
+            ['Object', objectFact(model, slice)],
             ['Returned', row.table === 'call' && seg.detail ? String(seg.detail[i]) : null],
             ['Events lost', row.table === 'lost' && seg.extra ? count(seg.extra[i]) : null],
             ['Note', openWords(seg.flags[i])],
@@ -107,6 +108,12 @@ function sliceDetails(model, slice, link, jump) {
         task >= 0 ? [taskFacts(model, task), attrTable(model, task)] : null,
         logs.length ? [h('h3', null, 'Logs and instants on this thread meanwhile'), markList(model, logs, false)] : null,
     ];
+}
+
+/** What it waits for or calls, where the title has only a part of its name. @param {Model} model @param {import('../data/types.js').Slice} slice */
+function objectFact(model, { row, seg, i }) {
+    const object = row.table === 'state' ? unpackPlace(seg.extra?.[i] ?? 0).object : row.table === 'call' ? (seg.extra?.[i] ?? -1) : -1;
+    return object >= 0 && model.objectTitle(object) !== model.objectName(object) ? h('span', { class: 'mono' }, foreign(model.objectName(object), 200)) : null;
 }
 
 /** Who woke this thread, and whom it woke, each a jump. @param {Model} model @param {import('../data/types.js').Slice} slice @param {Jump} jump */
@@ -169,9 +176,9 @@ export function captureDetails(model) {
             ['Clock', head.clock || null],
             ['Made by', head.producer ? foreign(head.producer, 100) : null],
         ]),
-        notes(head.notes),
         legend(model),
         h('p', { class: 'muted' }, 'Press ', h('kbd', null, '?'), ' for all keys.'),
+        notes(head.notes),
     ];
 }
 
@@ -189,7 +196,7 @@ function legend(model) {
     const states = model.rowsOf('state').length > 0;
     return h('div', { class: 'legend', role: 'group', 'aria-label': 'Legend' }, h('h3', null, 'Legend'),
         states ? LEGEND.map(([state, words]) => h('span', null, h('i', { class: `state-${state}` }), words)) : null,
-        h('span', null, h('i', { class: 'idle' }), 'waits at an empty queue: nothing to do'),
+        h('span', null, h('i', { class: 'idle' }), 'idle: nothing to do, or waits at an empty queue'),
         h('span', null, h('i', { class: 'full' }), 'waits at a full queue: held up'),
         h('span', null, h('i', { class: 'gc' }), 'garbage collector'),
         h('span', null, h('i', { class: 'lost' }), 'events were lost here'));

@@ -8,7 +8,7 @@ import { PixelLine, levelFor, paintRow, paintSeries } from '../calc/lod.js';
 import { RUNNABLE, RUNNING, STATES, UNKNOWN, STATE_LETTERS, unpackPlace } from '../data/states.js';
 import { ESTIMATED, OPEN_END, OPEN_START, SERIES_BLOCK, eachSlice, segAfter, upperBound } from '../data/model.js';
 import { HUE } from '../data/hues.js';
-import { value, visible } from '../fmt.js';
+import { bytes, value, visible } from '../fmt.js';
 import { MARKS_HEIGHT } from './lanes.js';
 import { palette } from './palette.js';
 import { tickStep, ticks } from './axis.js';
@@ -279,8 +279,13 @@ export class Painter {
         g.restore();
         g.font = FONT_SMALL;
         g.textBaseline = 'top';
+        const most = series.title.includes('bytes') ? bytes(series.max) : value(series.max);
+        g.fillStyle = palette().get('bg');
+        g.globalAlpha = 0.8; /* the line runs behind it */
+        g.fillRect(0, box.y - scene.scrollTop + 1, g.measureText(most).width + 6, 12);
+        g.globalAlpha = 1;
         g.fillStyle = palette().get('muted');
-        g.fillText(value(series.max), 3, box.y - scene.scrollTop + 2);
+        g.fillText(most, 3, box.y - scene.scrollTop + 2);
         g.textBaseline = 'middle';
     }
 }
@@ -291,7 +296,7 @@ export function sliceText(model, row, seg, i) {
         case 'work': return model.taskTitle(seg.task[i]);
         case 'wait': return `${seg.extra ? (model.objects.get(seg.extra[i])?.name ?? `queue ${seg.extra[i]}`) : 'queue'}: ${model.string(seg.name[i])}`;
         case 'lost': return `lost: ${model.string(seg.name[i])}`;
-        case 'call': return seg.extra && seg.extra[i] >= 0 ? `${model.string(seg.name[i])}: ${model.objectName(seg.extra[i])}` : model.string(seg.name[i]);
+        case 'call': return seg.extra && seg.extra[i] >= 0 ? `${model.string(seg.name[i])}: ${model.objectTitle(seg.extra[i])}` : model.string(seg.name[i]);
         case 'cpu': return model.laneName(model.lane(seg.name[i]));
         case 'state': return stateText(model, seg, i);
         default: return model.string(seg.name[i]);
@@ -305,7 +310,7 @@ function stateText(model, seg, i) {
     if (state === RUNNING) return cpu >= 0 ? `running on CPU ${cpu}` : 'running';
     if (state === RUNNABLE) return 'runnable: waits for a CPU';
     const op = seg.detail && seg.detail[i] <= -2 ? ` in ${model.string(-2 - seg.detail[i])}` : '';
-    const what = (object >= 0 ? `: ${model.objectName(object)}` : '') + op + (seg.flags[i] & ESTIMATED ? ' (about)' : '');
+    const what = (object >= 0 ? `: ${model.objectTitle(object)}` : '') + op + (seg.flags[i] & ESTIMATED ? ' (about)' : '');
     if (state === UNKNOWN) return 'state unknown';
     return state === 2 ? `blocked${what}` : `blocked, ${STATES[state]}${what}`;
 }
@@ -325,6 +330,7 @@ function thinOut(out, line, band, dpr) {
 /** Hatches of one's own for each cause, and its letter. @param {CanvasRenderingContext2D} g @param {RowBox} box @param {number} y @param {import('../data/types.js').Seg} seg @param {number} i @param {number} from @param {number} to */
 function stateSigns(g, box, y, seg, i, from, to) {
     const state = seg.name[i];
+    if (seg.hue[i] === HUE.waitEmpty) return idleSign(g, box, y, from, to);
     const letter = STATE_LETTERS[state];
     if (!letter || to - from < HATCH_FROM_PX) return;
     const top = y + Math.round(box.height / 2);
@@ -348,6 +354,14 @@ function stateSigns(g, box, y, seg, i, from, to) {
     g.font = FONT_SMALL;
     g.fillStyle = palette().get('muted');
     g.fillText(letter, from + 3, y + box.height / 4 + 0.5);
+}
+
+/** Nothing happened, and that in one word. @param {CanvasRenderingContext2D} g @param {RowBox} box @param {number} y @param {number} from @param {number} to */
+function idleSign(g, box, y, from, to) {
+    if (to - from < LABEL_FROM_PX) return;
+    g.font = FONT_SMALL;
+    g.fillStyle = palette().get('muted');
+    g.fillText('idle', from + 4, y + box.height / 4 + 0.5);
 }
 
 /** @param {Uint32Array} out @param {PixelLine} line @param {number[]} colours */

@@ -2,12 +2,13 @@
 
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { stateStats, sumStates } from '../../../static/calc/states.js';
+import { stateStats, sumStates, threadStats } from '../../../static/calc/states.js';
 import { wakeOf, wakesOf } from '../../../static/calc/wakes.js';
 import { parseFilter } from '../../../static/calc/filter.js';
 import { Search } from '../../../static/calc/search.js';
 import { kindLanes, objectLanes } from '../../../static/data/derived.js';
 import { eachSlice, sliceAt } from '../../../static/data/model.js';
+import { HUE } from '../../../static/data/hues.js';
 import { BLOCKED, STATES, packPlace, stateOf, unpackPlace } from '../../../static/data/states.js';
 import { blockingFlame, lockStats } from '../../../static/calc/blocking.js';
 import { flameTable } from '../../../static/calc/flame.js';
@@ -134,4 +135,38 @@ test('waits for a condition are no contention, and waits at a queue count once',
     assert.deepEqual(run(lockStats(m)).map((l) => [l.name, l.n, l.total / MS]), [['0x7f00', 1, 2]]);
     const by = Object.fromEntries(flameTable(run(blockingFlame(m, 'sync', 'object', { t0: 0, t1: Infinity, lane: null, task: null }))).map((x) => [x.name, x.total / MS]));
     assert.deepEqual(by, { '0x7f00': 12, jobs: 32, a: 44 });
+});
+
+test('a thread that waits throughout is idle, unless another one holds what it waits for', () => {
+    const w = new CaptureWriter();
+    const [lock, cond, mutex, network] = ['lock', 'pthread_cond_wait', 'pthread_mutex_lock', 'network'].map((s) => w.str(s));
+    const all = { start: 0, dur: 1000 * MS, object: -1, stack: -1, cpu: -1 };
+    [[lock, cond, 3], [lock, mutex, 3], [lock, cond, 1], [network, -1, 3]].forEach(([state, op, flags], i) => {
+        w.lane(i + 1, `worker-${i + 1}`);
+        w.table('state', { lane: i + 1 }, [{ ...all, state, op, flags }]);
+    });
+    const model = read(w.text());
+    assert.deepEqual([1, 2, 3, 4].map((lane) => threadStats(model.row(lane, 'state'), 0, 1000 * MS).idle), [true, false, false, true]);
+    assert.deepEqual([1, 2, 3, 4].map((lane) => model.row(lane, 'state').segs[0].hue[0]), [HUE.waitEmpty, HUE.lock, HUE.lock, HUE.waitEmpty]);
+});
+
+test('a lock that has only an address is called by as much of its end as no other lock has', () => {
+    const titles = (objects) => {
+        const c = new CaptureWriter();
+        objects.forEach(([kind, name], i) => c.object(i, name, kind));
+        const model = read(c.text());
+        return objects.map((_, i) => model.objectTitle(i));
+    };
+    assert.deepEqual(titles([['lock', '0x556f84840bc0'], ['lock', '0x556f84840bf0'], ['lock', 'db.lock'], ['queue', '0x1234'], ['lock', '0x7ff0']]), ['lock bc0', 'lock bf0', 'db.lock', '0x1234', 'lock ff0']);
+    assert.deepEqual(titles([['lock', '0x556f84841bc0'], ['lock', '0x556f84840bc0'], ['lock', '0x556f84840bc0']]), ['lock 1bc0', 'lock 0bc0', 'lock 0bc0']);
+});
+
+test('a call that goes on does not lie over those that ended before it', () => {
+    const w = new CaptureWriter();
+    const [get, put] = [w.str('pthread_mutex_lock'), w.str('write')];
+    w.lane(1, 'worker-1');
+    w.table('call', { lane: 1 }, [{ start: 100 * MS, dur: 10 * MS, op: put, object: -1, result: 0, task: -1, flags: 0 }, { start: 300 * MS, dur: 10 * MS, op: put, object: -1, result: 0, task: -1, flags: 0 }]);
+    w.table('call', { lane: 1 }, [{ start: 0, dur: 1000 * MS, op: get, object: -1, result: 0, task: -1, flags: 3 }]);
+    const row = read(w.text()).row(1, 'call');
+    assert.deepEqual(row.segs.flatMap((s) => Array.from(s.start, (at, i) => [at / MS, s.dur[i] / MS])), [[100, 10], [300, 10], [310, 690]]);
 });
