@@ -499,6 +499,9 @@ async function unharmed() {
     assert.deepEqual(found, [], b.page.url());
 }
 
+/** Pages that must have something to show of the hostile capture: an empty page proves nothing. */
+const SHOW_NAMES = /#\/(tasks\?cap=file$|regions\?cap=file$|events\?cap=file$|threads|blocking|contention|cpu|gc|findings)/;
+
 test('ten thousand hostile names are text wherever they appear, and nothing runs or breaks', async () => {
     await openFile(hostileBytes(10_000), '<img src=x onerror=alert(1)>.json');
     const { page } = b;
@@ -518,17 +521,47 @@ test('ten thousand hostile names are text wherever they appear, and nothing runs
     for (let k = 0; k < 40; k++) await page.mouse.move(200 + k * 20, 160 + (k % 20) * 30); /* words beside the pointer */
     await unharmed();
     for (const hash of ['#/tasks?cap=file', '#/tasks?cap=file&kind=22', '#/task?cap=file&id=22', '#/task?cap=file&id=0', '#/regions?cap=file', '#/regions?cap=file&name=1', '#/tasks?cap=file&kind=<b>', '#/task?cap=file&id=__proto__',
-        '#/events?cap=file', '#/events?cap=file&q=<b>', '#/threads?cap=file', '#/blocking?cap=file&by=object', '#/contention?cap=file&object=3', '#/cpu?cap=file', '#/gc?cap=file', '#/findings?cap=file', '#/compare?cap=file&with=__proto__']) {
+        '#/events?cap=file', '#/events?cap=file&q=<b>', '#/threads?cap=file', '#/blocking?cap=file&by=object', '#/blocking?cap=file&of=network&by=stack', '#/contention?cap=file&object=27', '#/cpu?cap=file', '#/gc?cap=file', '#/findings?cap=file', '#/compare?cap=file&with=__proto__']) {
         await page.evaluate((h) => { location.hash = h; }, hash);
         await page.locator('h1').first().waitFor();
+        await page.getByText(/^(Adding up|Looking)…$/).waitFor({ state: 'detached' });
         await page.waitForTimeout(100);
         await unharmed();
+        if (SHOW_NAMES.test(hash)) assert.match(await page.locator('main').innerText(), /<img src=x onerror|<script>alert|‹202E›gnitirw/, `${hash} shows none of the names`);
         if ((await page.locator('.virtual').count()) === 0) continue;
         for (const part of [0.1, 0.35, 0.7, 1]) {
             await page.evaluate((p) => { const v = /** @type {HTMLElement} */ (document.querySelector('.virtual')); v.scrollTop = v.scrollHeight * p; }, part);
             await page.waitForTimeout(40);
             await unharmed();
         }
+    }
+    await page.getByLabel('The capture before').setInputFiles({ name: '"><img src=x onerror=alert(1)>.json', mimeType: 'application/json', buffer: hostileBytes(300) });
+    await page.getByRole('table', { name: 'Regions compared' }).waitFor();
+    await unharmed();
+});
+
+test('hostile names in one HTML file from disk are text as well', async () => {
+    await openFile(hostileBytes(1000), '</script><img src=x onerror=alert(1)>.json');
+    await b.page.getByRole('application', { name: /Timeline/ }).waitFor();
+    await settled();
+    const download = b.page.waitForEvent('download');
+    await b.page.getByRole('button', { name: 'Save the capture and its viewer as one HTML file' }).click();
+    const file = path.join(os.tmpdir(), `tracetap-<b>hostile-${process.pid}.html`);
+    await (await download).saveAs(file);
+    try {
+        await b.goto(`file://${encodeURI(file)}`);
+        await b.page.getByRole('application', { name: /Timeline/ }).waitFor();
+        await settled();
+        await unharmed();
+        for (const name of ['Tasks', 'Regions', 'Threads', 'Blocking', 'Contention', 'CPU', 'GC', 'Events', 'Findings']) {
+            await toPage(name);
+            await b.page.getByText(/^(Adding up|Looking)…$/).waitFor({ state: 'detached' });
+            await b.page.waitForTimeout(100);
+            await unharmed();
+            assert.match(await b.page.locator('main').innerText(), /<img src=x onerror|<script>alert|‹202E›gnitirw/, `${name} shows none of the names`);
+        }
+    } finally {
+        fs.rmSync(file, { force: true });
     }
 });
 

@@ -179,7 +179,27 @@ export function hostileCapture(n = 300) {
     w.table('lost', { lane: 5 }, [{ start: 0, dur: 10 * MS, count: 5, reason: ids[1] }]);
     w.table('task', {}, names.map((_, i) => ({ id: i, parent: i - 1, kind: ids[i], start: Math.floor(i * span), dur: Math.floor(span * 0.9), status: i % 3, lane: 1, end_lane: 1, code: i, text: ids[(i * 7) % names.length], trace: i % 2 ? names[1] : '', flags: 0 })));
     w.table('attr', {}, names.map((value, i) => ({ task: i, key: ids[i], value: i % 2 ? value : i })));
+    hostileThreads(w, names, ids);
     return w;
+}
+
+/** Of lanes 6 to 28: functions and files of samples, locks and peers that tasks wait for, the calls they wait in, a full queue. @param {CaptureWriter} w @param {string[]} names @param {number[]} ids */
+function hostileThreads(w, names, ids) {
+    const [running, lock, network, full] = ['running', 'lock', 'network', 'full'].map((s) => w.str(s));
+    w.table('frame', { base: 0 }, names.map((_, i) => ({ func: ids[i], file: ids[(i * 3) % names.length], line: i })));
+    w.table('stack', { base: 0 }, names.map((_, i) => ({ frame: i, up: i % 3 === 0 ? 0 : 1 })));
+    w.table('sample', {}, names.map((_, i) => ({ start: i * 1000, cpu_ns: MS, lane: 6 + (i % 23), stack: i, task: i })));
+    for (let lane = 6; lane <= 28; lane++) {
+        const [name, asked, connection] = [names[lane - 1], w.str(`${names[lane - 1].slice(0, 5000)} lock`), 100 + lane];
+        w.object(lane + 20, name, 'lock');
+        w.object(lane + 60, name, 'queue');
+        w.object(connection, name, 'descriptor');
+        const parts = [[lock, lane + 20, 0], [running, -1, 150], [lock, lane + 20, 200], [network, connection, 350], [running, -1, 800], [running, -1, 1000]];
+        w.table('state', { lane }, parts.slice(0, -1).map(([state, object, from], k) => ({ start: from * MS, dur: (parts[k + 1][2] - from) * MS, state, object, cpu: object < 0 ? lane % 2 : -1, op: object < 0 ? -1 : asked, stack: k === 2 ? lane : -1 })));
+        w.table('call', { lane }, [0, 200].map((t) => ({ start: t * MS, dur: 150 * MS, op: asked, object: lane + 20, result: 801, task: -1, flags: 0 })));
+        w.table('wait', { lane }, [810, 900].map((t) => ({ start: t * MS, dur: 50 * MS, object: lane + 60, why: full, task: lane, flags: 0 })));
+        w.table('work', { lane }, [{ start: 350 * MS, dur: 450 * MS, task: lane, flags: 0 }]);
+    }
 }
 
 /** The same with each twentieth name holding bytes that are no UTF-8: cut sequences, overlong forms, surrogates, lone continuations. @param {number} n @returns {Buffer} */
