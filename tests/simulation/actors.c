@@ -691,6 +691,19 @@ static void *client_main(void *arg)
     return NULL;
 }
 
+/* A thread that stood inside of an event when nobody had listened for a second held its chunk: what it has goes back behind the next session. */
+static void one_more_session(void)
+{
+    struct ttap__sub_opts opts = TTAP__SUB_OPTS_INIT;
+    struct ttap__sub *sub;
+    while (day.emitters_alive)
+        world_sleep_until(world_now_ns + WORLD_MS);
+    int error = ttap__sub_open(&opts, &sub);
+    if (error)
+        world_fail("no capture when all others are over: %d", error);
+    ttap__sub_close(sub);
+}
+
 /* Sleeps end that were begun before, of half a day at most; a drainer that is away comes back after 6 s; then everybody reads to the end. */
 #define CLOSING_NS_MAX (60 * WORLD_S)
 
@@ -725,6 +738,7 @@ static void *director_main(void *unused)
         ttap__kept_put(kept);
         ttap__kept_delete(list[0].id);
     }
+    one_more_session();
     return unused;
 }
 
