@@ -1,6 +1,11 @@
 /* test_closed.c - a service that closes descriptors which are not its own, and opens something else under the same number. */
+#include <dirent.h>
 #include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "suite.h"
@@ -35,11 +40,42 @@ static int listen_anywhere(void)
     return fd;
 }
 
+static bool sleeps(const char *tid)
+{
+    char path[300], text[512] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%s/stat", tid);
+    FILE *stat = fopen(path, "re");
+    const char *name_end = stat && fgets(text, sizeof text, stat) ? strrchr(text, ')') : NULL;
+    if (stat)
+        fclose(stat);
+    return !name_end || strncmp(name_end, ") S", 3) == 0;
+}
+
+static bool all_others_sleep(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    bool all = tasks != NULL;
+    for (struct dirent *entry; tasks && (entry = readdir(tasks));)
+        all &= entry->d_name[0] == '.' || atoi(entry->d_name) == (int)syscall(SYS_gettid) || sleeps(entry->d_name);
+    closedir(tasks);
+    return all;
+}
+
+/* Nobody can tell that a number means something else between looking at it and accepting from it: the endpoint must not be just there. */
+static void wait_until_the_endpoint_rests(void)
+{
+    for (int at_rest = 0, looks = 0; at_rest < 10 && looks < 2000; looks++) {
+        usleep(5000);
+        at_rest = all_others_sleep() ? at_rest + 1 : 0;
+    }
+}
+
 static void a_listening_socket_of_the_service_keeps_its_connections(void)
 {
     trial_start(&trial, (struct ttap__server_config){0});
     CU_ASSERT_EQUAL_FATAL(trial.result, 0);
     CU_ASSERT_EQUAL(http_ask(trial.port, GET("/hello"), &reply), 200);
+    wait_until_the_endpoint_rests();
     int number = listening_on(trial.port), own = listen_anywhere();
     CU_ASSERT_FATAL(number >= 0);
     CU_ASSERT_EQUAL_FATAL(dup2(own, number), number); /* closes the endpoint's */
