@@ -14,7 +14,8 @@
  *     was in the middle of is counted late;
  *   - only a second handler inside a first one's event loses for being nested;
  *   - the lease of one session does not close the gate of the next;
- *   - stop comes to its end whatever the thread does (model checked with a thread that may stop for ever anywhere).
+ *   - stop comes to its end whatever the thread does (model checked with a thread that may stop for ever anywhere);
+ *   - with WINDOWS: no call is refused behind an event that a window delivers and before that window's end, as nobody would count it.
  */
 #ifndef EVENTS
 #define EVENTS 3       /* of the thread's normal course */
@@ -43,6 +44,8 @@
 #ifndef CHANGES
 #define CHANGES 0      /* how often a second listener comes within a session: a new epoch, the same session */
 #endif
+/* WINDOWS: so many windows one after the other in each session, of a listener that wants the thread's events, beside one that does not. And the
+ * thread calls while the gate is closed, too. */
 
 #define NONE 0
 /* Who holds a chunk. */
@@ -87,6 +90,12 @@ byte running;          /* which Thread(level) the processor is in */
 byte signals = SIGNALS, second_signals = SECOND_SIGNALS;
 bool frozen, stopped;
 byte late_of[2];
+#ifdef WINDOWS
+/* Ghosts. hole: of which event of its session the thread has made a call behind it that was refused; later: the same, since the gate was closed
+ * to the window that is about to end. */
+bool begun, closing;
+byte hole, later;
+#endif
 #ifdef LEASE
 byte expired = LEASE;  /* how often an emitter may find that the drainer has not ticked for too long */
 #endif
@@ -277,6 +286,20 @@ inline fast_course()
     fi
 }
 
+/* A call that the gate refused. The inline test of the gate and this are one step: only this thread's own events matter here. */
+inline refused()
+{
+#ifdef WINDOWS
+    if
+    :: own_session[0] == session && closing -> later = events[0]
+    :: own_session[0] == session && !closing -> hole = events[0]
+    :: else
+    fi
+#else
+    skip
+#endif
+}
+
 /* The general course: ttap__emission_open(), ttap__emission_reserve(). */
 inline general_course()
 {
@@ -295,7 +318,13 @@ inline general_course()
     :: s == 2 -> d_step { assert(level == 2); lost_nested++ }
     :: else ->
         d_step { flush(); busy[s] = 1 };
-        d_step { epoch = gate_epoch; ok = gate_open };
+        d_step {
+            epoch = gate_epoch; ok = gate_open;
+            if
+            :: !ok -> refused()
+            :: else
+            fi
+        };
         if
         :: ok && epoch != own_epoch[s] -> refresh()
         :: else
@@ -340,6 +369,9 @@ proctype Thread() provided (running == 0 && !frozen)
 end:
     do
     :: budget > 0 && gate_open -> budget--; emit()
+#ifdef WINDOWS
+    :: d_step { budget > 0 && !gate_open -> budget--; refused() }
+#endif
     od
 }
 
@@ -400,6 +432,9 @@ inline drain_cells(s, c, to)
     :: i < to ->
         d_next[s]++;
         assert(chunk[c].cell[i] == NUMBER(session, d_next[s])); /* the next event, written, of this session */
+#ifdef WINDOWS
+        assert(!begun || s != 0 || hole < d_next[s]);
+#endif
         i++
     :: else -> break
     od;
@@ -639,9 +674,41 @@ inline end_session()
 #endif
 }
 
+#ifdef WINDOWS
+/* join(), and what set_gate() does for who leaves while others stay. */
+inline one_window()
+{
+#ifdef MUTANT_window_begins_before_its_gate
+    drain();
+    begun = 1;
+    set_gate(1);
+#else
+    set_gate(1);
+#ifndef MUTANT_nothing_is_drained_before_the_window
+    drain();
+#endif
+    begun = 1;
+#endif
+    d_step { set_gate(0); closing = 1 };
+    d_step { flush() };
+    drain();
+    d_step {
+        begun = 0; closing = 0;
+        if
+        :: later > hole -> hole = later
+        :: else
+        fi;
+        later = 0
+    }
+}
+#endif
+
 proctype Drainer()
 {
     byte c, i, p_chunk, p_serial, p_used, seen_lost, ticks, changes;
+#ifdef WINDOWS
+    byte windows;
+#endif
     bool p_handed;
     do
     :: session < SESSIONS ->
@@ -649,7 +716,19 @@ proctype Drainer()
         give_memory_back();
 #endif
         reclaim_left_chunks();
-        d_step { start_stream(0); start_stream(1); session++; ticks = 0; changes = 0 };
+        d_step {
+            start_stream(0); start_stream(1); session++; ticks = 0; changes = 0;
+#ifdef WINDOWS
+            windows = 0; hole = 0; later = 0
+#endif
+        };
+#ifdef WINDOWS
+        do
+        :: windows < WINDOWS -> windows++; one_window()
+        :: windows == WINDOWS -> break
+        od;
+        skip;
+#else
         set_gate(1);
         do
         :: ticks < TICKS -> ticks++; drain()
@@ -657,6 +736,7 @@ proctype Drainer()
         :: ticks == TICKS -> break
         od;
         skip;
+#endif
         close_gate();
         drain();
         count_late_of(0);

@@ -19,6 +19,8 @@ HOLDS = {
         ("memory given back between sessions, a second listener", "EVENTS=4 GIVE_BACK CHANGES=1"),
         ("a thread that stops for ever anywhere", "EVENTS=4 FREEZE GIVE_BACK"),
         ("the lease runs out once", "EVENTS=4 LEASE=1"),
+        ("calls that are refused between two windows", "EVENTS=4 SESSIONS=1 WINDOWS=2"),
+        ("calls that are refused between sessions", "EVENTS=3 WINDOWS=1"),
         ("a handler anywhere, two sessions", "EVENTS=2 SIGNALS=1 TICKS=0"),
         ("a handler in a handler", "EVENTS=1 SIGNALS=1 SECOND_SIGNALS=1 SESSIONS=1"),
     ],
@@ -50,6 +52,8 @@ MUTANTS = {
         ("lease_looks_at_the_gate_last", "EVENTS=4 LEASE=1"),
         ("lease_closes_without_comparing", "EVENTS=4 LEASE=1"),
         ("stop_waits_for_ever", "EVENTS=2 FREEZE"),
+        ("window_begins_before_its_gate", "EVENTS=3 WINDOWS=1"),
+        ("nothing_is_drained_before_the_window", "EVENTS=3 WINDOWS=1"),
         ("one_stream_only", "EVENTS=2 SIGNALS=1"),
     ],
     "stacks": [(name, "ROUNDS=2") for name in (
