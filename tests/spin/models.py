@@ -52,8 +52,8 @@ MUTANTS = {
         ("lease_looks_at_the_gate_last", "EVENTS=4 LEASE=1"),
         ("lease_closes_without_comparing", "EVENTS=4 LEASE=1"),
         ("stop_waits_for_ever", "EVENTS=2 FREEZE"),
-        ("window_begins_before_its_gate", "EVENTS=3 WINDOWS=1"),
         ("nothing_is_drained_before_the_window", "EVENTS=3 WINDOWS=1"),
+        ("window_begins_before_its_gate", "EVENTS=3 WINDOWS=1"),
         ("one_stream_only", "EVENTS=2 SIGNALS=1"),
     ],
     "stacks": [(name, "ROUNDS=2") for name in (
