@@ -62,6 +62,12 @@ export function facts(pairs) {
     return h('dl', { class: 'facts' }, pairs.filter(([, v]) => v !== null && v !== undefined && v !== '' && v !== false).map(([k, v]) => [h('dt', null, k), h('dd', null, v)]));
 }
 
+/** In place of what a page would show: why there is none, and what would change that. @param {string} title @param {Child[]} words paragraphs and lines of code */
+export function nothing(title, ...words) {
+    return h('section', { class: 'nothing', 'aria-label': title }, s('svg', { width: 34, height: 34, viewBox: '0 0 16 16', 'aria-hidden': 'true' }, s('path', { d: 'M2 4.5h5M2 8h9M2 11.5h3' })), h('h2', null, title),
+        words.map((w) => (w instanceof Node ? w : h('p', null, w))));
+}
+
 /** A line of code with a button that copies it. @param {string} text @param {string} label */
 export function copyLine(text, label) {
     const button = h('button', { type: 'button', 'aria-label': `Copy ${label}`, onclick: () => copy(text, button) }, 'Copy');

@@ -2,7 +2,7 @@
 
 import { histogram } from '../calc/hist.js';
 import { inPieces, regionStats } from '../calc/regions.js';
-import { facts, fill, h } from '../dom.js';
+import { copyLine, facts, fill, h, nothing } from '../dom.js';
 import { count, duration, instant } from '../fmt.js';
 import { formatHash, formatRange } from '../url.js';
 import { foreign, taskLink } from '../view/details.js';
@@ -42,7 +42,13 @@ function nameList(app, model, stats) {
         num('Count', (r) => r.n, count), num('Total', (r) => r.total, duration), num('Self', (r) => r.self, duration), { title: '', bar: true, cell: (r) => shareBar(r.self, most) },
         num('p50', (r) => r.p50, duration), num('p99', (r) => r.p99, duration), num('Max', (r) => r.max, duration),
     ], stats, { sorted: 2, csv: 'regions' });
-    return [h('h1', null, 'Regions'), stats.length ? table.node : h('p', { class: 'muted' }, 'This capture has no regions.')];
+    return [h('h1', null, 'Regions'), stats.length ? table.node : noRegions(app)];
+}
+
+/** @param {App} app */
+function noRegions(app) {
+    return nothing('This capture has no regions', 'A region is a part of the program with a name, such as a query or a step of a request. A program says where it is:',
+        copyLine('TTAP_REGION("db.query");', 'how a region is named'), h('div', { class: 'row' }, 'What every program shows: ', h('a', { href: formatHash('cpu', app.link()) }, 'where its CPU time went'), h('a', { href: formatHash('blocking', app.link()) }, 'what it waited for')));
 }
 
 /** @param {App} app @param {Model} model @param {RegionStat[]} stats @param {Record<string, string>} params */

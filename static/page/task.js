@@ -2,7 +2,7 @@
 
 import { splitTask } from '../calc/split.js';
 import { taskMarks, taskUse } from '../calc/tasks.js';
-import { facts, fill, h } from '../dom.js';
+import { facts, fill, h, nothing } from '../dom.js';
 import { count, duration, instant, percent } from '../fmt.js';
 import { formatHash, formatRange } from '../url.js';
 import { attrTable, foreign, markList, statusWord, taskLink } from '../view/details.js';
@@ -22,7 +22,7 @@ export function taskPage(app, params) {
         const model = app.needModel();
         const id = Number(params.id);
         const task = model.task(id);
-        if (!task) return fill(node, h('h1', null, `Task #${params.id}`), h('p', { class: 'muted' }, model.loading ? 'Still loading…' : 'There is no such task in this capture.'));
+        if (!task) return fill(node, h('h1', null, `Task #${params.id}`), model.loading ? h('p', { class: 'muted' }, 'Still loading…') : nothing('There is no such task in this capture', h('a', { href: formatHash('tasks', app.link()) }, 'All tasks')));
         const use = taskUse(model, id);
         const t0 = Math.max(0, task.start);
         const t1 = Math.max(t0 + 1000, Math.min(model.duration, task.start + task.dur));
@@ -57,11 +57,10 @@ function head(app, model, task, use) {
                 ['Ended on', task.endLane >= 0 ? foreign(model.laneName(model.lane(task.endLane)), 100) : null],
                 ['Parent', taskLink(model, task.parent, link)],
                 ['Trace id', task.trace ? h('span', { class: 'mono' }, foreign(task.trace, 100)) : null],
-            ])),
-            h('section', { class: 'card', 'aria-label': 'Where the time went' }, h('h2', null, 'Where the time went'), splitBar(split), splitTable(split, task.dur), facts([
                 ['Threads worked for it', `${duration(use.workedNs)} (${percent(use.workedNs, task.dur)})`],
                 .../** @type {[string, string][]} */ (use.waits.slice(0, 8).map((w) => [`Waited: ${w.object.slice(0, 60)} ${w.why}`, `${duration(w.ns)} in ${count(w.n)}`])),
-            ]), h('div', { class: 'row' }, h('a', { href: formatHash('cpu', { ...link, task: task.id }) }, 'CPU samples of it'), h('a', { href: formatHash('events', { ...link, task: task.id }) }, 'Its events')), attrTable(model, task.id))),
+            ]), attrTable(model, task.id), h('div', { class: 'row' }, h('a', { href: formatHash('cpu', { ...link, task: task.id }) }, 'CPU samples of it'), h('a', { href: formatHash('events', { ...link, task: task.id }) }, 'Its events'))),
+            h('section', { class: 'card', 'aria-label': 'Where the time went' }, h('h2', null, 'Where the time went'), splitBar(split), splitTable(split, task.dur))),
     ];
 }
 

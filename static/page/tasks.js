@@ -5,10 +5,11 @@ import { percentile } from '../calc/stats.js';
 import { inPieces } from '../calc/regions.js';
 import { SPLIT, splitTasks } from '../calc/split.js';
 import { taskKinds } from '../calc/tasks.js';
-import { facts, fill, h } from '../dom.js';
+import { copyLine, facts, fill, h, nothing } from '../dom.js';
 import { count, duration, instant, percent } from '../fmt.js';
 import { formatHash } from '../url.js';
 import { foreign, statusWord } from '../view/details.js';
+import { requestsSection } from './requests.js';
 import { histogramView } from '../view/histogram.js';
 import { splitBar } from '../view/splitbar.js';
 import { Table, byNumber, shareBar } from '../view/table.js';
@@ -42,11 +43,14 @@ function kindList(app, model) {
         num('Total', (k) => k.total, duration), { title: '', bar: true, cell: (k) => shareBar(k.total, most) },
         { ...num('Failed', (k) => k.failed, count), cell: (k) => h('span', { class: k.failed ? 'bad' : 'muted' }, count(k.failed)) }, num('Not ended', (k) => k.open, count),
     ], kinds, { sorted: 6, csv: 'tasks' });
-    return [h('h1', null, 'Tasks'), kinds.length === 0 ? noTasks() : table.node];
+    return [h('h1', null, 'Tasks'), kinds.length === 0 ? noTasks(app) : table.node, requestsSection(app)];
 }
 
-function noTasks() {
-    return h('p', { class: 'muted' }, 'This capture has no tasks. A program names its requests with ttap_task_begin() and ttap_task_end(); with sampling, a short window may hold none.');
+/** @param {App} app */
+function noTasks(app) {
+    return nothing('This capture has no tasks', 'A task is one request, job or message, from its beginning to its end, on whichever threads work for it. A program says so:',
+        copyLine('TTAP_TASK_BEGIN(&task, "GET /a", NULL);  …  ttap_task_end(&task);', 'how a task is named'), 'With sampling, a short window may hold none of those that are kept.',
+        h('div', { class: 'row' }, 'What every program shows: ', h('a', { href: formatHash('threads', app.link()) }, 'threads'), h('a', { href: formatHash('blocking', app.link()) }, 'what they waited for')));
 }
 
 /** Where the time of those listed went; filled in as it is known. @param {Model} model @param {number[]} ids @param {number} all */

@@ -312,7 +312,7 @@ test('a click selects; the panel tells name, duration, self time, task and log',
     await b.page.waitForFunction(() => location.hash.includes('sel=1,region,0,100000000'));
     await side().getByRole('link', { name: 'GET /a #0' }).first().click();
     await b.page.getByRole('heading', { name: '#0' }).waitFor();
-    assert.match(await b.page.getByRole('region', { name: 'Where the time went' }).innerText(), /400\.0 ms \(100 %\)[^]*jobs full[^]*30\.00 ms/);
+    assert.match(await b.page.getByRole('region', { name: 'Task', exact: true }).innerText(), /400\.0 ms \(100 %\)[^]*jobs full[^]*30\.00 ms/);
 });
 
 test('everything on the timeline works with keys alone', async () => {

@@ -217,9 +217,9 @@ async function seesPages(id, model, states) {
         await main.getByRole('heading', { level: 1 }).waitFor();
     };
     await nav('Tasks');
-    await main.getByText('This capture has no tasks').waitFor();
+    await main.getByRole('region', { name: 'This capture has no tasks' }).getByRole('link', { name: 'threads' }).waitFor();
     await nav('Regions');
-    await main.getByText(/has no regions/).waitFor();
+    await main.getByRole('region', { name: 'This capture has no regions' }).waitFor();
     await nav('Threads');
     const threads = [...model.lanes.values()].filter((l) => l.kind === 'thread' && l.id >= 0 && l.rows.length > 0);
     for (const l of threads) await table('Threads').getByRole('row', { name: new RegExp(`\\b${l.tid}\\b`) }).waitFor();
