@@ -27,7 +27,8 @@ BLOCK_HEAD_BYTES = 8
 MAX_PAYLOAD_BYTES = 1048576
 U64_MAX = (1 << 64) - 1
 
-HEADER, CLOCK, NAMES, THREADS, EVENTS, LOSS, TASKS, ACCOUNT, TRAILER = range(1, 10)
+HEADER, CLOCK, NAMES, THREADS, EVENTS, LOSS, TASKS, ACCOUNT, TRAILER, CALLS = range(1, 11)
+MODULES, STACKS = 12, 13
 LEVEL_PROCESS = 3  # what a source says of the whole process, on its main thread
 LEVEL_ALLOC = 4
 LEVEL_MAX = 7
@@ -59,7 +60,7 @@ ACCOUNT_COLUMNS = ["delivered", "filtered", *LOST_COLUMNS, "sampled_out"]
     GC_BEGIN,
     GC_END,
 ) = range(1, 22)
-GC_STOPPED, GC_RESUMED, ALLOC = 40, 41, 42
+SAMPLE, CALL_STACK, GC_STOPPED, GC_RESUMED, ALLOC = 32, 33, 40, 41, 42
 
 # The kinds of version 1.0. One of that number with another name, or without one of these fields, means nothing to us
 # and is skipped by its fields.
@@ -86,6 +87,7 @@ queue_wait_end queue:u name:n why:u
 gc_begin phase:n
 gc_end phase:n""".split("\n")), 1))
 KINDS_1_0 |= {GC_STOPPED: ("gc_stopped", "tid:u"), GC_RESUMED: ("gc_resumed", "tid:u")}
+KINDS_1_0 |= {SAMPLE: ("sample", "cpu_ns:u stack:u"), CALL_STACK: ("call_stack", "start:t stack:u")}
 KINDS_1_0[ALLOC] = ("alloc", "calls:u bytes:u frees:u")
 
 
@@ -255,6 +257,37 @@ class Thread:
     name: bytes
 
 
+@dataclass
+class Module:
+    module: int
+    start: int
+    end: int
+    offset: int
+    path: bytes
+    build_id: bytes
+
+
+@dataclass
+class Stack:
+    stack: int
+    flags: int
+    frames: list  # (module, offset), innermost first
+
+    def cut(self):
+        return bool(self.flags & 1)
+
+
+@dataclass
+class Pending:
+    """A row of CALLS."""
+
+    thread: int
+    kind: int
+    start_ticks: int
+    op: int
+    object: int
+
+
 class Capture:
     """Everything up to the last whole block. `items` keeps file order: Thread, Run, Loss, Task and account rows."""
 
@@ -263,6 +296,9 @@ class Capture:
         self.header = None
         self.names = {0: b""}
         self.threads = {}
+        self.modules = {}
+        self.stacks = {}
+        self.pending = []
         self.clock_pairs = []  # (ticks, mono_ns), those that rise
         self.items = []
         self.runs = []
@@ -340,6 +376,9 @@ class Capture:
             TASKS: self._tasks,
             ACCOUNT: self._account,
             TRAILER: self._trailer,
+            CALLS: self._calls,
+            MODULES: self._modules,
+            STACKS: self._stacks,
         }.get(kind)
         if not decode:
             return
@@ -459,6 +498,42 @@ class Capture:
 
         return apply
 
+    def _calls(self, c):
+        rows = [Pending(*[c.varint() for _ in range(5)]) for _ in c.rows()]
+
+        def apply():
+            for row in rows:
+                self._need_name(row.op)
+                self.pending.append(row)
+
+        return apply
+
+    def _modules(self, c):
+        rows = [Module(*[c.varint() for _ in range(4)], c.string(), c.string()) for _ in c.rows()]
+
+        def apply():
+            for row in rows:
+                self._once(self.modules, row.module, row, "module")
+
+        return apply
+
+    def _stacks(self, c):
+        rows = [Stack(c.varint(), c.byte(), [(c.varint(), c.varint()) for _ in c.rows()]) for _ in c.rows()]
+
+        def apply():
+            for row in rows:
+                self._once(self.stacks, row.stack, row, "stack")
+                for module, _ in row.frames:
+                    if module and module not in self.modules:
+                        self.complain("module-unknown", f"stack {row.stack} names module {module} before it is told")
+
+        return apply
+
+    def _once(self, known, number, row, what):
+        if number == 0 or number in known:
+            self.complain(f"{what}-again", f"{what} {number} is told again")
+        known.setdefault(number, row)
+
     # Events
 
     def _events(self, c):
@@ -544,6 +619,10 @@ class Capture:
         ):  # with filtered events it may be one of theirs
             self.complain("span", f"{where}: the last event is at {run.events[-1].ticks}, not {end_ticks}")
         self._check_entered_tasks(run, where)
+        for event in run.events:
+            stack = event.values.get("stack", 0) if event.means in (SAMPLE, CALL_STACK) else 0
+            if stack and stack not in self.stacks:
+                self.complain("stack-unknown", f"{where}: stack {stack} is named before it is told")
 
     def _check_entered_tasks(self, run, where):
         """task_enter names a task of this chunk. With filtered events its description may be among those."""
@@ -617,6 +696,8 @@ def summary(capture):
         },
         "account": capture.trailer or counted_account(capture),
         "names": len(capture.names) - 1,
+        "modules": {str(m.module): text(m.path) for m in capture.modules.values()},
+        "stacks": len(capture.stacks),
         "truncated": capture.truncated,
         "damage": capture.damage,
     }

@@ -74,9 +74,12 @@ class Document:
         self.document = json.loads(raw)
         self._check_lines(raw.decode())
         self.strings, self.lanes, self.lane_names, self.objects = [], {}, {}, {}
-        self.rows = {name: [] for name in [*self.TABLES, "task", "attr"]}
+        self.frames, self.stacks = [], []
+        self.rows = {name: [] for name in [*self.TABLES, "task", "attr", "sample"]}
         for chunk in self.document["chunks"]:
             self._chunk(chunk)
+        for row in self.rows["sample"]:  # frames and stacks may come later
+            row["stack"] = self._stack(row["stack"])
 
     def _check_lines(self, document):
         head, opened, rest = document.partition('"chunks":[\n')
@@ -106,6 +109,12 @@ class Document:
             self._task_chunk(chunk)
         elif table == "attr":
             self._attr_chunk(chunk)
+        elif table == "frame":
+            self.frames += [self._string(func) for func in self._column(chunk, "func")]
+        elif table == "stack":
+            self.stacks += zip(self._column(chunk, "frame"), self._column(chunk, "up"))
+        elif table == "sample":
+            self._sample_chunk(chunk)
         elif table in self.TABLES:
             self._timed_chunk(table, chunk)
 
@@ -140,11 +149,31 @@ class Document:
             raise Malformed(f"lane {lane} is used before its chunk")
         return None if lane == -1 else self.lanes[lane]
 
-    def _timed_chunk(self, table, chunk):
-        at, times = chunk["t0"], []
+    def _sample_chunk(self, chunk):
+        columns = ("lane", "cpu_ns", "stack", "task")
+        for at, lane, cpu_ns, stack, task in zip(self._times(chunk), *(self._column(chunk, name) for name in columns)):
+            row = {"lane": self._lane_key(lane), "at": at, "cpu_ns": cpu_ns, "stack": stack, "task": None if task == -1 else task}
+            self.rows["sample"].append(row)
+
+    def _stack(self, number):
+        """Innermost first; `up` rows before is the one that called it."""
+        names, up = [], 0 if number == -1 else 1
+        while up:
+            frame, up = self.stacks[number]
+            names.append(self.frames[frame])
+            number -= up
+            if number < 0:
+                raise Malformed("a stack goes up beyond the first")
+        return tuple(names) or None
+
+    def _times(self, chunk):
+        at = chunk["t0"]
         for step in self._column(chunk, "dt"):
             at += step
-            times.append(at)
+            yield at
+
+    def _timed_chunk(self, table, chunk):
+        times = list(self._times(chunk))
         columns = {name: self._column(chunk, name) for name in self.TABLES[table]}
         lane, time_name = self._lane_key(chunk["lane"]), "start" if "dur" in columns else "at"
         rows = []

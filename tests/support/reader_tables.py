@@ -18,7 +18,7 @@ OPEN_START, OPEN_END = 1, 2
 WAIT_WHY = {1: "full", 2: "empty"}
 TIMED = {"region", "work", "wait", "gc", "lost"}  # tables with start and dur, clipped to the window
 JSON_EXACT = 1 << 53  # beyond this a viewer's numbers are not exact, so no pid or tid of a document is
-POINTS = {"log", "instant", "counter", "depth", "alloc"}  # tables with a time only
+POINTS = {"log", "instant", "counter", "depth", "alloc", "sample"}  # tables with a time only
 
 
 class Clock:
@@ -94,7 +94,7 @@ class Tables:
         self.clock = Clock(capture)
         self.latest = self.base
         self.rows = {
-            name: [] for name in ["region", "work", "attr", "log", "instant", "counter", "depth", "alloc", "wait", "gc", "lost"]
+            name: [] for name in ["region", "work", "attr", "log", "instant", "counter", "depth", "alloc", "wait", "gc", "lost", "sample"]
         }
         self.tasks = {}
         self.lanes = {}  # (thread, level) -> lane key
@@ -183,6 +183,11 @@ class Tables:
                     self._counter(stream, event.ticks, event.values)
                 elif event.means == r.ALLOC:
                     self._add("alloc", lane=stream.lane, at=event.ticks, **event.values)
+            return
+        if run.level == 1 and all(event.means == r.SAMPLE for event in run.events):
+            for event in run.events:  # about the thread all the same: no lane of handlers for those alone
+                self._see(event.ticks)
+                self._sample(self._stream(run.thread, 0), event.ticks, event.values)
             return
         stream = self._stream(run.thread, run.level)
         first, gap = stream.next_seq is None, stream.next_seq != run.first_seq
@@ -378,6 +383,23 @@ class Tables:
         name = phase[0] if isinstance(phase, tuple) else phase  # a stop, and who told of it
         self._add("gc", lane=stream.lane, start=begin, end=ticks, phase=name, flags=flags | start_flags)
 
+    def _sample(self, stream, ticks, v):
+        own = self._stream(stream.thread, 0) if (stream.thread, 0) in self.lanes else stream
+        stack = self._stack_of(v["stack"])
+        self._add("sample", lane=own.lane, at=ticks, cpu_ns=min(v["cpu_ns"], JSON_EXACT), stack=stack, task=own.task)
+
+    def _stack_of(self, number):
+        """Names of frames, innermost first; no capture here has files with symbols."""
+        stack = self.capture.stacks.get(number)
+        if not number or not stack or not stack.frames:
+            return None
+        return tuple(map(self._frame, stack.frames)) + (("(deeper than recorded)",) if stack.cut() else ())
+
+    def _frame(self, frame):
+        module, offset = self.capture.modules.get(frame[0]), frame[1]
+        file = module.path.split(b"\0")[0].rsplit(b"/", 1)[-1] if module and frame[0] else b""
+        return f"{r.text(file)}+0x{offset:x}" if file else f"0x{offset:x}"
+
     ACTIONS = {
         r.REGION_BEGIN: _region_begin,
         r.REGION_END: _region_end,
@@ -402,6 +424,7 @@ class Tables:
         r.GC_END: _gc_end,
         r.GC_STOPPED: _gc_stopped,
         r.GC_RESUMED: _gc_resumed,
+        r.SAMPLE: _sample,
     }
 
     # The end of the window
@@ -432,6 +455,7 @@ class Tables:
             row["start"], row["dur"] = start, end - start
         elif table in POINTS:
             row["at"] = self.clock.ns(row["at"])
+            row["at"] = max(0, row["at"]) if table == "sample" else row["at"]
         return row
 
     def _task_row(self, task):

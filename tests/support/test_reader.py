@@ -263,6 +263,26 @@ def rich():
     return m.clock(BASE + 5000, 10000).add(200, b"from the future").account().trailer()
 
 
+STACK_KINDS = [(32, "sample", "cpu_ns:u stack:u"), (33, "call_stack", "start:t stack:u")]
+
+
+def module_row(module=1, path="/srv/svc", build_id=b"\x01\xff"):
+    return u(module, 0x400000, 0x500000, 0x1000) + s(path) + s(build_id)
+
+
+def stack_row(stack, *frames, flags=0):
+    return u(stack) + bytes([flags]) + u(len(frames)) + b"".join(u(*frame) for frame in frames)
+
+
+def stacked(*, modules=(module_row(), module_row(2, "[vdso]", b"")), stacks=(stack_row(1, (1, 16), (0, 99), flags=1), stack_row(2, (2, 7))), **run):
+    """A capture with modules, stacks, events that name them, and a call that had not returned."""
+    m = Maker(kinds=STACK_KINDS).thread(1).add(12, u(len(modules)) + b"".join(modules)).add(13, u(len(stacks)) + b"".join(stacks))
+    m.run(1, [("sample", 1001, 5, 1), ("call_stack", 1003, 1002, 2), ("sample", 1004, 6, 0)], **run)
+    m.run(1, [("sample", 1100, 7, 2)], level=1)
+    pending = u(1, 1, 65, 1090, m.name("recv"), 7)
+    return m.add(10, pending).end()
+
+
 def tables_of(maker):
     tables = reader_tables.Tables(reader.Capture(maker.bytes()))
     return tables.finished()
@@ -335,6 +355,16 @@ class WholeCaptures(Checked):
         self.assertEqual(events["task_enter_full"], {"task": 5, "parent": 0, "kind": "request", "start": 400})
         self.assertEqual(events["queue_wait_end"], {"queue": 3, "name": "jobs", "why": 2})
 
+    def test_modules_stacks_and_calls_are_read(self):
+        capture = reader.Capture(stacked().bytes())
+        self.assertEqual(str(self.verdict(stacked())), "exact")
+        self.assertEqual(vars(capture.modules[1]), {"module": 1, "start": 0x400000, "end": 0x500000, "offset": 0x1000, "path": b"/srv/svc", "build_id": b"\x01\xff"})
+        self.assertEqual((capture.stacks[1].frames, capture.stacks[1].cut(), capture.stacks[2].frames), ([(1, 16), (0, 99)], True, [(2, 7)]))
+        self.assertEqual([vars(row) for row in capture.pending], [{"thread": 1, "kind": 65, "start_ticks": 1090, "op": capture.pending[0].op, "object": 7}])
+        samples = [(row["lane"][2], row["at"], row["cpu_ns"], row["stack"]) for row in tables_of(stacked())["sample"]]
+        cut = ("svc+0x10", "0x63", "(deeper than recorded)")
+        self.assertEqual(samples, [("thread", 1, 5, cut), ("thread", 4, 6, None), ("thread", 100, 7, ("[vdso]+0x7",))])
+
     def test_the_summary_has_header_kinds_threads_and_account(self):
         summary = reader.summary(reader.Capture(rich().bytes()))
         self.assertEqual(
@@ -397,9 +427,11 @@ class CutsAndDamage(Checked):
                     reader_tables.canonical(capture)
 
     def test_the_two_validators_agree_on_every_changed_byte(self):
-        data = rich().bytes()
         changed = [
-            data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :] for mask in (1, 0x80, 0xFF) for at in range(len(data))
+            data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :]
+            for data, first in ((rich().bytes(), 0), (stacked().bytes(), stacked().bytes().index(b"\x0cTTB")))
+            for mask in (1, 0x80, 0xFF)
+            for at in range(first, len(data))
         ]
         for index in range(0, len(changed), 2000):
             self.verdicts(changed[index : index + 2000])
@@ -509,7 +541,7 @@ class OtherVersions(Checked):
             self.wrong("extra-bytes", m) if minor == 0 else self.assertEqual(str(self.verdict(m)), "exact")
 
     def test_unknown_blocks_are_skipped(self):
-        m = Maker().add(10, b"").add(0, b"zero").add(255, bytes(1048576)).end()
+        m = Maker().add(11, b"").add(0, b"zero").add(255, bytes(1048576)).end()
         self.assertEqual(str(self.verdict(m)), "exact")
 
 
@@ -533,6 +565,18 @@ class SeededErrors(Checked):
         tasks = Maker()
         tasks.names["never"] = 50
         self.wrong("name-unknown", tasks.tasks((5, 0, "never", 400, 2)).end())
+
+    def test_modules_and_stacks(self):
+        self.wrong("module-again", stacked(modules=[module_row(), module_row(2), module_row()]))
+        self.wrong("module-again", stacked(modules=[module_row(), module_row(2), module_row(0)]))
+        self.wrong("module-unknown", stacked(modules=[module_row()]))
+        self.wrong("stack-again", stacked(stacks=[stack_row(1), stack_row(2), stack_row(2)]))
+        self.wrong("stack-again", stacked(stacks=[stack_row(1), stack_row(2), stack_row(0)]))
+        self.wrong("stack-unknown", stacked(stacks=[stack_row(1)]))
+        self.wrong("stack-unknown", stacked(stacks=[stack_row(2)]))
+        self.wrong("name-unknown", self.plain().add(10, u(1, 1, 65, 1090, 77, 7)).end())
+        self.wrong("damage", stacked(stacks=[stack_row(1), stack_row(2)[:-1] + u(9)]))
+        self.assertEqual(str(self.verdict(stacked(filtered=3))), "exact")
 
     def test_threads(self):
         self.wrong("thread-unknown", Maker().run(1, [("instant", 1001, "a")]).end())

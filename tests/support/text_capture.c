@@ -308,7 +308,7 @@ static void rows_close(struct parser *parser)
     unsigned type = parser->rows_type;
     parser->rows_type = 0;
     if (type)
-        block_write(parser, type, parser->rows_count, type != 2 && type != 6 && type != 9 && type < 10, &parser->rows);
+        block_write(parser, type, parser->rows_count, type != 2 && type != 6 && type != 9, &parser->rows);
 }
 
 static void names_flush(struct parser *parser)
@@ -702,7 +702,7 @@ static void event_line(struct parser *parser)
 
 static void rows_open(struct parser *parser, unsigned type)
 {
-    bool single = type == 2 || type == 6 || type == 9 || type > 9;
+    bool single = type == 2 || type == 6 || type == 9;
     if (parser->rows_type != type || single || parser->chunk.open || parser->header_open || !parser->headed)
         close_all(parser);
     if (parser->rows_type != type)
@@ -793,6 +793,55 @@ static void tasks_line(struct parser *parser)
         wire_varint(&parser->rows, row[i]);
     task_described(parser, task, parent, kind, start);
     task_now(parser, stream_of(parser, thread, 0), task);
+    no_other_words(parser);
+}
+
+/* frames="MODULE:OFFSET MODULE:OFFSET", innermost first */
+static void frames_write(struct parser *parser, struct wire *out, const struct word *word)
+{
+    struct wire frames = {0};
+    uint64_t count = 0;
+    char *save = NULL;
+    for (char *frame = word ? strtok_r(word->value, " ", &save) : NULL; frame; frame = strtok_r(NULL, " ", &save), count++) {
+        char *colon = strchr(frame, ':');
+        if (!colon)
+            fail(parser, "frame %s is not MODULE:OFFSET", frame);
+        *colon = 0;
+        wire_varint(&frames, number_of(parser, frame));
+        wire_varint(&frames, number_of(parser, colon + 1));
+    }
+    wire_varint(out, count);
+    wire_bytes(out, frames.bytes, frames.len);
+    wire_free(&frames);
+}
+
+static void calls_line(struct parser *parser)
+{
+    uint64_t op = name_of(parser, "op", 0);
+    if (parser->new_names_count)
+        close_all(parser);
+    rows_open(parser, 10);
+    numbers_write(parser, (const char *const[]){"thread", "kind", "start"}, (uint64_t[]){1, TTAP__LOCK_CALL, 0}, 3);
+    wire_varint(&parser->rows, op);
+    wire_varint(&parser->rows, number(parser, "object", 0));
+    no_other_words(parser);
+}
+
+static void modules_line(struct parser *parser)
+{
+    rows_open(parser, 12);
+    numbers_write(parser, (const char *const[]){"module", "start", "end", "offset"}, (uint64_t[]){1, 0, 0, 0}, 4);
+    put_text(parser, &parser->rows, "path", "");
+    put_text(parser, &parser->rows, "build_id", "");
+    no_other_words(parser);
+}
+
+static void stacks_line(struct parser *parser)
+{
+    rows_open(parser, 13);
+    wire_varint(&parser->rows, number(parser, "stack", 1));
+    wire_u8(&parser->rows, (unsigned)number(parser, "flags", 0));
+    frames_write(parser, &parser->rows, find(parser, "frames"));
     no_other_words(parser);
 }
 
@@ -1002,6 +1051,8 @@ static const struct {
     {"raw", raw_line},         {"block", block_line},
     {"extra", extra_line},     {"cut", cut_line},
     {"patch", patch_line},     {"sampled_out", sampled_out_line},
+    {"calls", calls_line},     {"modules", modules_line},
+    {"stacks", stacks_line},
 };
 
 static void line_read(struct parser *parser, char *line)

@@ -68,15 +68,21 @@ static void print_name(struct printer *printer, const char *key, uint64_t id)
     fprintf(printer->out, "#%llu", llu(id));
 }
 
+/* As many as there are lines of their word. */
+static bool has_rows(uint8_t type)
+{
+    return type == TTAP__BLOCK_NAMES || type == TTAP__BLOCK_THREADS || type == TTAP__BLOCK_TASKS || type == TTAP__BLOCK_ACCOUNT ||
+           type == TTAP__BLOCK_CALLS || type == TTAP__BLOCK_MODULES || type == TTAP__BLOCK_STACKS;
+}
+
 static int on_block(void *arg, uint8_t type, uint64_t at_bytes, const uint8_t *payload, size_t len_bytes)
 {
     struct printer *printer = arg;
     (void)at_bytes;
-    if (type == printer->before &&
-        (type == TTAP__BLOCK_NAMES || type == TTAP__BLOCK_THREADS || type == TTAP__BLOCK_TASKS || type == TTAP__BLOCK_ACCOUNT))
+    if (type == printer->before && has_rows(type))
         fputs("next\n", printer->out);
     printer->before = type;
-    if (type > TTAP__BLOCK_TRAILER || type == 0) {
+    if ((type > TTAP__BLOCK_TRAILER && !has_rows(type)) || type == 0) {
         fprintf(printer->out, "block type=%u hex=", type);
         for (size_t i = 0; i < len_bytes; i++)
             fprintf(printer->out, "%02x", payload[i]);
@@ -294,6 +300,40 @@ static int on_trailer(void *arg, const struct ttap__trailer *trailer)
     return 0;
 }
 
+static int on_pending(void *arg, const struct ttap__pending_row *row)
+{
+    struct printer *printer = arg;
+    fprintf(printer->out, "calls thread=%llu kind=%llu start=%llu", llu(row->thread), llu(row->kind), llu(row->start_ticks));
+    print_name(printer, "op", row->op);
+    fprintf(printer->out, " object=%llu\n", llu(row->object));
+    return 0;
+}
+
+static int on_module(void *arg, const struct ttap__module_row *row)
+{
+    struct printer *printer = arg;
+    fprintf(printer->out, "modules module=%llu start=0x%llx end=0x%llx offset=0x%llx", llu(row->module), llu(row->start), llu(row->end),
+            llu(row->offset));
+    print_text(printer->out, "path", row->path);
+    print_text(printer->out, "build_id", row->build_id);
+    putc('\n', printer->out);
+    return 0;
+}
+
+static int on_stack(void *arg, const struct ttap__stack_row *row)
+{
+    struct printer *printer = arg;
+    struct ttap__frame_walk walk;
+    uint64_t module, offset;
+    const char *before = "";
+    fprintf(printer->out, "stacks stack=%llu flags=%d frames=\"", llu(row->stack), row->cut);
+    ttap__frames_start(row, &walk);
+    for (; ttap__frames_next(&walk, &module, &offset); before = " ")
+        fprintf(printer->out, "%s%llu:0x%llx", before, llu(module), llu(offset));
+    fputs("\"\n", printer->out);
+    return 0;
+}
+
 static const struct ttap__read_calls calls = {
     .block = on_block,
     .header = on_header,
@@ -306,6 +346,9 @@ static const struct ttap__read_calls calls = {
     .task = on_task,
     .account = on_account,
     .trailer = on_trailer,
+    .pending = on_pending,
+    .module = on_module,
+    .stack = on_stack,
 };
 
 bool text_capture_to_text(const void *bytes, size_t len, FILE *out)

@@ -23,15 +23,27 @@
 #include <string.h>
 
 enum { PREAMBLE_BYTES = 16, BLOCK_HEAD_BYTES = 8, MAX_PAYLOAD_BYTES = 1048576 };
-enum block { HEADER = 1, CLOCK, NAMES, THREADS, EVENTS, LOSS, TASKS, ACCOUNT, TRAILER };
+enum block { HEADER = 1, CLOCK, NAMES, THREADS, EVENTS, LOSS, TASKS, ACCOUNT, TRAILER, CALLS, MODULES = 12, STACKS };
 enum { LAST_LOSS_REASON = 5, LAST_END_REASON = 6, LEVEL_MAX = 7 };
-enum kind { REGION_BEGIN = 1, REGION_END, REGION_END_AT, REGION_END_OPEN, COUNTER = 7, TASK_BEGIN, TASK_END, TASK_ENTER, TASK_ENTER_FULL };
-enum label { LABEL_NAME, LABEL_VALUE, LABEL_TASK, LABEL_DEPTH, LABEL_LEVEL, LABELS };
+enum kind {
+    REGION_BEGIN = 1,
+    REGION_END,
+    REGION_END_AT,
+    REGION_END_OPEN,
+    COUNTER = 7,
+    TASK_BEGIN,
+    TASK_END,
+    TASK_ENTER,
+    TASK_ENTER_FULL,
+    SAMPLE = 32,
+    CALL_STACK
+};
+enum label { LABEL_NAME, LABEL_VALUE, LABEL_TASK, LABEL_DEPTH, LABEL_LEVEL, LABEL_STACK, LABELS };
 
 __extension__ typedef unsigned __int128 wide; /* sums of 64-bit numbers, which must not wrap */
 __extension__ typedef __int128 signed_wide;
 
-static const char *const label_names[LABELS] = {"name", "value", "task", "depth", "level"};
+static const char *const label_names[LABELS] = {"name", "value", "task", "depth", "level", "stack"};
 
 /* The kinds of version 1.0 looked into here, by number. One of that number with another name, or without one of these
  * fields, means nothing. */
@@ -49,6 +61,8 @@ static const struct kind_1_0 kinds_1_0[] = {
     [TASK_END] = {"task_end", "task:k parent:k kind:n start:t status:u"},
     [TASK_ENTER] = {"task_enter", "task:k"},
     [TASK_ENTER_FULL] = {"task_enter_full", "task:k parent:k kind:n start:t"},
+    [SAMPLE] = {"sample", "cpu_ns:u stack:u"},
+    [CALL_STACK] = {"call_stack", "start:t stack:u"},
 };
 
 /* Piles and maps */
@@ -220,6 +234,7 @@ struct reading {
     struct pile codes; /* field codes of all kinds, one char each */
     struct map names;  /* id -> 0, or tile number + 1 */
     struct map threads;
+    struct map modules, stacks;
     struct map chunk_tasks; /* described so far in the block being read */
     struct pile stack;      /* open regions while replaying */
     struct complaint complaint;
@@ -333,7 +348,7 @@ static void add_kind(struct reading *r, uint64_t number, struct slice name, stru
 {
     if (number > 255)
         return; /* no event can be of it */
-    struct kind_row row = {.readable = true, .codes_at = r->codes.used, .slot = {-1, -1, -1, -1, -1}};
+    struct kind_row row = {.readable = true, .codes_at = r->codes.used, .slot = {-1, -1, -1, -1, -1, -1}};
     struct slice rest = description;
     while (description.size && rest.bytes)
         row.readable = add_field(r, &row, next_part(&rest)) && row.readable;
@@ -414,6 +429,53 @@ static void read_tasks(struct reading *r, struct cursor *c)
         need_name(r, 1, get_varint(c));
         get_varint(c);
         get_varint(c);
+    }
+}
+
+/* CALLS, MODULES, STACKS */
+
+static void read_calls(struct reading *r, struct cursor *c)
+{
+    for (uint64_t rows = get_count(c); rows && !c->failed; rows--) {
+        get_varint(c);
+        get_varint(c);
+        get_varint(c);
+        need_name(r, 1, get_varint(c));
+        get_varint(c);
+    }
+}
+
+/* Numbers are from 1 on, and each is given once. */
+static void number_once(struct reading *r, struct map *map, uint64_t number, const char *rule, const char *what)
+{
+    if (!number || map_find(map, number))
+        complain(r, 1, rule, "%s %llu is told again", what, (unsigned long long)number);
+    put(r, map, number, 1);
+}
+
+static void read_modules(struct reading *r, struct cursor *c)
+{
+    for (uint64_t rows = get_count(c); rows && !c->failed; rows--) {
+        uint64_t module = get_varint(c);
+        for (int i = 0; i < 3; i++)
+            get_varint(c);
+        get_string(c);
+        get_string(c);
+        number_once(r, &r->modules, module, "module-again", "module");
+    }
+}
+
+static void read_stacks(struct reading *r, struct cursor *c)
+{
+    for (uint64_t rows = get_count(c); rows && !c->failed; rows--) {
+        number_once(r, &r->stacks, get_varint(c), "stack-again", "stack");
+        get_byte(c);
+        for (uint64_t frames = get_count(c); frames && !c->failed; frames--) {
+            uint64_t module = get_varint(c);
+            if (module && !map_find(&r->modules, module))
+                complain(r, 1, "module-unknown", "module %llu is named before it is told", (unsigned long long)module);
+            get_varint(c);
+        }
     }
 }
 
@@ -507,7 +569,7 @@ static void read_trailer(struct reading *r, struct cursor *c)
     r->has_trailer = true;
 }
 
-/* EVENTS. Stages of complaints: 1 thread, 2 task, 3 regions, 4 depths, 5 names of events, 6 span, 7 entered tasks. */
+/* EVENTS. Stages of complaints: 1 thread, 2 task, 3 regions, 4 depths, 5 names of events, 6 span, 7 entered tasks, 8 stacks. */
 
 static struct open_region *stack_top(struct reading *r)
 {
@@ -611,6 +673,13 @@ static void take_counter(struct reading *r, struct piece *run, uint64_t index, c
     run->tiles++;
 }
 
+static void need_stack(struct reading *r, const struct piece *run, uint64_t stack)
+{
+    if (stack && !map_find(&r->stacks, stack))
+        complain(r, 8, "stack-unknown", "thread %llu level %u at %llu: stack %llu is named before it is told", (unsigned long long)run->thread,
+                 run->level, (unsigned long long)run->first_seq, (unsigned long long)stack);
+}
+
 /* One field's value; strings and 8-byte fields are stepped over. */
 static uint64_t get_field(struct reading *r, struct cursor *c, char code, uint64_t ticks, uint64_t *last_task)
 {
@@ -655,6 +724,8 @@ static void read_event(struct reading *r, struct cursor *c, struct piece *run, u
         replay_region(r, run, index, kind->means, values, ticks);
     else if (kind->means == COUNTER)
         take_counter(r, run, index, values);
+    else if (kind->means == SAMPLE || kind->means == CALL_STACK)
+        need_stack(r, run, values[LABEL_STACK]);
     else
         replay_task(r, run, kind->means, values[LABEL_TASK]);
 }
@@ -748,6 +819,12 @@ static void read_payload(struct reading *r, uint8_t type, struct cursor *c)
         return read_account(r, c);
     case TRAILER:
         return read_trailer(r, c);
+    case CALLS:
+        return read_calls(r, c);
+    case MODULES:
+        return read_modules(r, c);
+    case STACKS:
+        return read_stacks(r, c);
     default:
         c->at = c->end; /* an unknown block is skipped */
     }
@@ -1101,6 +1178,8 @@ static void release(struct reading *r)
     free(r->stack.items);
     free(r->names.slots);
     free(r->threads.slots);
+    free(r->modules.slots);
+    free(r->stacks.slots);
     free(r->chunk_tasks.slots);
     free(r);
 }
