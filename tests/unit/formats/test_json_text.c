@@ -132,6 +132,7 @@ static void what_is_no_utf8_is_marked_byte_by_byte(void)
         {"\xf0\x8f\xbf\xbf", "\\ufffd\\ufffd\\ufffd\\ufffd"},
         {"\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd"},
         {"\xf8\x88\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd"}, /* beyond U+10FFFF */
+        {"\xf8\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd"}, /* whose last bits alone are U+10000 */
         {"\xf7\xbf\xbf\xbf", "\\ufffd\\ufffd\\ufffd\\ufffd"},
         {"\xfe", "\\ufffd"},
         {"\xff\xff", "\\ufffd\\ufffd"},

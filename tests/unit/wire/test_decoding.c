@@ -566,6 +566,8 @@ static void a_kind_is_known_by_number_name_and_first_fields(void)
         {9, "x", "a:b", "kind 9 0 0 'x' ''"}, /* no such code */
         {9, "x", "a:u u", "kind 9 0 0 'x' 'u'"},
         {9, "x", "u", "kind 9 0 0 'x' ''"},
+        /* 58 bytes: their length, just before them, is a colon */
+        {9, "x", "u aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:u", "kind 9 0 0 'x' ''"},
         {9, "x", ":u", "kind 9 0 1 'x' 'u'"},
         {9, "x", "a;u", "kind 9 0 0 'x' ''"},
         {9, "x", "a:u  b:u", "kind 9 0 0 'x' 'u'"}, /* two blanks: an empty field */
