@@ -1,4 +1,4 @@
-/* strip_assets.c - a module or style sheet without comments, indentation and empty lines; run on the build machine when assets are embedded.
+/* strip_assets.c - a module or style sheet without comments, indentation and blanks between signs; run on the build machine when assets are embedded.
  *
  *   strip_assets js|css < source > embedded
  *
@@ -27,6 +27,7 @@ struct strip {
     const char *at, *end;
     unsigned line;
     bool newline, space; /* between the last token and the next */
+    char last;           /* of the last token */
     bool started;
     enum before before;
     bool keyword_paren; /* the last token was if, while, for or with: what follows its ) is a statement */
@@ -56,11 +57,19 @@ static bool is_word(char c)
     return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
 }
 
-/* What was between the tokens: one line end, or one blank, or nothing. */
-static void put_gap(struct strip *s)
+/* Signs that part two tokens of a module by themselves, with a blank or without. */
+static bool is_separator(char c)
 {
-    if (s->started && (s->newline || s->space))
-        putchar(s->newline ? '\n' : ' ');
+    return c && strchr(",;:=?", c);
+}
+
+/* What was between the tokens: one line end, or one blank, or nothing. */
+static void put_gap(struct strip *s, bool separators)
+{
+    if (s->started && s->newline)
+        putchar('\n');
+    else if (s->started && s->space && !(separators && (is_separator(s->last) || is_separator(*s->at))))
+        putchar(' ');
     s->newline = s->space = false;
     s->started = true;
 }
@@ -69,6 +78,7 @@ static void put(struct strip *s, size_t bytes)
 {
     for (; bytes > 0; bytes--, s->at++) {
         s->line += *s->at == '\n';
+        s->last = *s->at;
         putchar(*s->at);
     }
 }
@@ -231,7 +241,7 @@ static void put_slash(struct strip *s)
 static void js_token(struct strip *s)
 {
     const char c = *s->at;
-    put_gap(s);
+    put_gap(s, true);
     if (c == '"' || c == '\'') {
         put_text(s, false);
         s->before = BEFORE_VALUE;
@@ -250,7 +260,7 @@ static void js_token(struct strip *s)
 
 static void css_token(struct strip *s)
 {
-    put_gap(s);
+    put_gap(s, false); /* "a :hover" is not "a:hover" */
     if (*s->at == '"' || *s->at == '\'')
         put_text(s, false);
     else
