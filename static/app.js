@@ -268,6 +268,7 @@ export class App {
             h('span', { class: 'what' }, this.captureTitle() || this.process),
             themeButton,
             h('button', { type: 'button', class: 'quiet icon', 'aria-label': 'Keys and help', title: 'Keys (?)', onclick: showHelp }, '?'));
+        this.top.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
     }
 
     /** @param {import('./api.js').Status} status */

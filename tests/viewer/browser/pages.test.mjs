@@ -664,6 +664,9 @@ test('at 360 pixels the pages do not scroll sideways', async () => {
         await b.page.waitForTimeout(250);
         const [inner, doc] = await b.page.evaluate(() => [innerWidth, document.documentElement.scrollWidth]);
         assert.ok(doc <= inner, `${hash}: ${doc} > ${inner}`);
+        const [header, tab] = await b.page.evaluate(() => ['.top', '[aria-current=page]'].map((s) => document.querySelector(s)?.getBoundingClientRect()).map((r) => r && { right: r.right, left: r.left, height: r.height }));
+        assert.ok(header.height < 80, `${hash}: the header is ${header.height} high`);
+        assert.ok(tab.left >= 0 && tab.right <= inner, `${hash}: the page's name in the header lies from ${tab.left} to ${tab.right}`);
     }
     await b.page.setViewportSize({ width: 1400, height: 860 });
 });
