@@ -6,7 +6,9 @@ import { eachSlice } from '../data/model.js';
 import { RUNNABLE, RUNNING, STATES, unpackPlace } from '../data/states.js';
 import { duration, percent } from '../fmt.js';
 import { lockStats, placeOf, starvedNs } from './blocking.js';
+import { askedWhileServing, requestKinds } from './requests.js';
 import { gcSpans } from './split.js';
+import { summarize } from './stats.js';
 
 /** @typedef {import('../data/model.js').Model} Model */
 /** @typedef {{kind: string, title: string, object: string, words: string, advice: string, range: [number, number], share: number}} Finding */
@@ -21,6 +23,8 @@ export const RULES = {
                        of a healthy program behind one lock were seen: a sum over threads, or one such stall, would be called contention */
     lockOnce: 0.25, /* of the window, for one wait alone: something keeps the lock for long */
     peer: 0.2,      /* of all tasks' time waiting for one peer */
+    asked: 0.5,     /* where there are no tasks, of the time with a request being served: one peer was being asked then */
+    askedNs: 5e6,   /* and took so long in the median. A proxy always asks: a peer that answers at once is not slow */
 };
 /** A capture shorter than this says nothing about shares. */
 const WINDOW_LEAST_NS = 1e6;
@@ -44,6 +48,7 @@ export function* findings(model) {
     out.push(...gcFinding(model));
     yield;
     out.push(...peerFindings(model));
+    if (model.tasks().n === 0) out.push(...askedFindings(yield* requestKinds(model)));
     return out.sort((a, b) => b.share - a.share);
 }
 
@@ -183,4 +188,18 @@ function peerFindings(model) {
     }
     return [...peers].filter(([, p]) => p.ns / taskNs >= RULES.peer).map(([object, p]) => ({ kind: 'slow peer', object: model.objectName(object), share: p.ns / taskNs, range: p.worst, title: `Tasks wait for ${model.objectName(object)}`,
         words: `${p.n} waits, ${duration(p.ns)} in all (${percent(p.ns, taskNs)} of the tasks' time), longest ${duration(p.worst[1] - p.worst[0])}`, advice: 'Look at the other side at that time; ask it once for many, in parallel, or keep its answers.' }));
+}
+
+/** Nobody annotated: what connections show. @param {import('./requests.js').Asked[]} kinds @returns {Finding[]} */
+function askedFindings(kinds) {
+    const served = kinds.filter((k) => k.served);
+    return kinds.filter((k) => !k.served && k.dur.length > 1).flatMap((k) => {
+        const { n, p50, max } = summarize(k.dur.slice());
+        if (p50 < RULES.askedNs) return [];
+        const { any, both } = askedWhileServing(served, k);
+        if (any === 0 || both / any < RULES.asked) return [];
+        const peer = k.name.replace(/^asked(:| of) /, '');
+        return [{ kind: 'slow peer', object: peer, share: both / any, range: k.worst, title: `Requests wait for ${peer}`,
+            words: `asked ${n} times, p50 ${duration(p50)}, longest ${duration(max)}; it was being asked in ${percent(both, any)} of the time in which requests were served`, advice: 'Look at the other side at that time; ask it once for many, in parallel, or keep its answers.' }];
+    });
 }

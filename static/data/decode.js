@@ -36,7 +36,7 @@ export class DecodeError extends Error {
 
 /** @returns {Batch} */
 function emptyBatch() {
-    return { strings: [], lanes: [], objects: [], segs: [], marks: [], points: [], tasks: [], attrs: [], wakes: [], samples: [], frames: [], stacks: [], allocs: [], skipped: {} };
+    return { strings: [], lanes: [], objects: [], segs: [], marks: [], points: [], tasks: [], attrs: [], wakes: [], samples: [], requests: [], frames: [], stacks: [], allocs: [], skipped: {} };
 }
 
 /** @param {Chunk} chunk @param {string} message @returns {never} */
@@ -251,6 +251,7 @@ export class Decoder {
             case 'release': return; /* who let go of what: the wakes tell it too */
             case 'wake': return this.wakeChunk(c);
             case 'sample': return this.sampleChunk(c);
+            case 'request': return this.requestChunk(c);
             case 'frame': return this.frameChunk(c);
             case 'stack': return this.stackChunk(c);
             case 'gc': return this.rowsChunk(c, 'gc', 0, 'phase', null);
@@ -371,6 +372,13 @@ export class Decoder {
     sampleChunk(c) {
         const n = rowCount(c);
         this.batch.samples.push({ t: times(c, n), lane: column(c, 'lane', n, Int32Array), stack: column(c, 'stack', n, Int32Array), task: column(c, 'task', n, Int32Array, -1), cpu: column(c, 'cpu_ns', n, Float64Array, 0) });
+        this.rows += n;
+    }
+
+    /** @param {Chunk} c */
+    requestChunk(c) {
+        const n = rowCount(c);
+        this.batch.requests.push({ t: times(c, n), dur: column(c, 'dur', n, Float64Array), object: column(c, 'object', n, Int32Array, -1), side: column(c, 'side', n, Int32Array, -1), end: column(c, 'end_lane', n, Int32Array, -1), flags: column(c, 'flags', n, Int32Array, 0) });
         this.rows += n;
     }
 

@@ -59,6 +59,8 @@ export class Model {
         this.wakeChunks = [];
         /** @type {import('./types.js').SampleChunk[]} */
         this.sampleChunks = [];
+        /** @type {import('./types.js').RequestChunk[]} */
+        this.requestChunks = [];
         /** @type {import('./types.js').FrameChunk[]} */
         this.frameChunks = [];
         /** @type {import('./types.js').StackChunk[]} */
@@ -90,6 +92,7 @@ export class Model {
         this.attrChunks.push(...batch.attrs);
         this.wakeChunks.push(...batch.wakes);
         this.sampleChunks.push(...batch.samples);
+        this.requestChunks.push(...batch.requests);
         this.frameChunks.push(...batch.frames);
         this.stackChunks.push(...batch.stacks);
         for (const a of batch.allocs) this.addAllocated(a);

@@ -3,6 +3,7 @@
 import { LEAST, compareByName, taskDurations } from '../calc/compare.js';
 import { inPieces, regionStats } from '../calc/regions.js';
 import { histogram } from '../calc/hist.js';
+import { requestKinds } from '../calc/requests.js';
 import { Loading } from '../data/load.js';
 import { upperBound } from '../data/model.js';
 import { fill, h, s } from '../dom.js';
@@ -28,9 +29,10 @@ export function comparePage(app, params) {
         fill(body, h('p', { class: 'muted', role: 'status' }, 'Adding up…'));
         const old = () => mine !== turn;
         const [a, b] = [await regions(before, old), await regions(app.needModel(), old)];
-        if (old() || !a || !b) return;
+        const [asked, askedNow] = [await requests(before, old), await requests(app.needModel(), old)];
+        if (old() || !a || !b || !asked || !askedNow) return;
         fill(body, h('p', null, 'Before: ', h('b', null, visible(name, 100)), `, ${duration(before.duration)}. After: `, h('b', null, app.captureTitle()), `, ${duration(app.needModel().duration)}.`),
-            ...section('Tasks', compareByName(taskDurations(before), taskDurations(app.needModel()))), ...section('Regions', compareByName(a, b)));
+            ...section('Tasks', compareByName(taskDurations(before), taskDurations(app.needModel()))), ...section('Regions', compareByName(a, b)), ...(asked.size + askedNow.size > 0 ? section('Requests of connections', compareByName(asked, askedNow)) : []));
     };
     const load = (/** @type {import('../data/load.js').Source} */ source, /** @type {string} */ name) => {
         other?.cancel();
@@ -53,6 +55,12 @@ export function comparePage(app, params) {
 async function regions(model, old) {
     const stats = await inPieces(regionStats(model), old);
     return stats && new Map(stats.map((r) => [model.string(r.name), r.durations]));
+}
+
+/** @param {Model} model @param {() => boolean} old @returns {Promise<Map<string, Float64Array>|null>} */
+async function requests(model, old) {
+    const kinds = await inPieces(requestKinds(model), old);
+    return kinds && new Map(kinds.map((k) => [k.name, k.dur.sort()]));
 }
 
 /** @param {string} title @param {Change[]} changes */
