@@ -25,7 +25,7 @@ enum { PATH_BYTES = 4096, SECONDS_MAX = 86400 };
 struct values {
     const char *listen, *output, *unix_path, *token_file, *sample;
     struct cli_seconds seconds, after, linger;
-    uint64_t samples;
+    uint64_t samples, long_wait_us;
     bool quiet;
 };
 
@@ -38,6 +38,8 @@ static const struct cli_option options[] = {
     {"sample", 0, "RULE", CLI_TEXT, offsetof(struct values, sample), 0, 0, "with -o: which tasks to keep, as in capture --sample"},
     {"samples", 0, "HZ", CLI_COUNT, offsetof(struct values, samples), 1, 1000,
      "with -o: stacks of running threads, so often in a second of CPU time, and of long waits"},
+    {"long-wait", 0, "US", CLI_COUNT, offsetof(struct values, long_wait_us), 1, 1000000,
+     "with --samples: which waits are long, in microseconds (default 1000)"},
     {"unix", 0, "SOCKET", CLI_TEXT, offsetof(struct values, unix_path), 0, 0, "answer on this unix socket too"},
     {"token-file", 0, "FILE", CLI_TEXT, offsetof(struct values, token_file), 0, 0,
      "ask for the token in this file; needed where --listen is not loopback"},
@@ -185,6 +187,7 @@ static int start(const struct values *values, char **command)
         .seconds = values->seconds.value,
         .sample = values->sample,
         .samples_hz = (uint32_t)values->samples,
+        .long_wait_us = (uint32_t)values->long_wait_us,
         .groups = TTAP_GROUPS_ALL,
         .linger_s = values->linger.value,
     };

@@ -181,28 +181,30 @@ static bool read_bytes(struct ttap__request *req, const json_t *value, uint64_t 
     return false;
 }
 
-static bool read_samples(struct ttap__request *req, const json_t *value, uint32_t *hz)
+static bool read_u32(struct ttap__request *req, const json_t *body, const char *name, uint32_t min, uint32_t max, const char *hint, uint32_t *out)
 {
+    const json_t *value = json_object_get(body, name);
     json_int_t given = json_integer_value(value);
     if (!value)
         return true;
-    if (json_is_integer(value) && given >= 0 && given <= (json_int_t)TTAP__SAMPLES_HZ_MAX) {
-        *hz = (uint32_t)given;
+    if (json_is_integer(value) && given >= (json_int_t)min && given <= (json_int_t)max) {
+        *out = (uint32_t)given;
         return true;
     }
-    ttap__body_error(req, "for example \"samples\":99", "samples: a whole number from 0 to %u is expected", TTAP__SAMPLES_HZ_MAX);
+    ttap__body_error(req, hint, "%s: a whole number from %u to %u is expected", name, min, max);
     return false;
 }
 
 bool ttap__wish_from_body(struct ttap__request *req, const struct ttap_http *http, const json_t *body, struct ttap__wish *wish, char rule[24])
 {
-    static const char *const members[] = {"seconds", "events", "sample", "samples", "bytes", NULL};
+    static const char *const members[] = {"seconds", "events", "sample", "samples", "long_wait_us", "bytes", NULL};
     *wish = (struct ttap__wish){.sub = TTAP__SUB_OPTS_INIT};
     wish->sub.duration_ns = TTAP__NS_PER_S;
     wish->sub.keep = true;
     return ttap__body_members(req, body, members) && read_seconds(req, json_object_get(body, "seconds"), http->seconds_max, &wish->sub.duration_ns) &&
            read_events(req, json_object_get(body, "events"), &wish->sub.groups) &&
            read_sample(req, json_object_get(body, "sample"), &wish->sub.sample, rule) &&
-           read_samples(req, json_object_get(body, "samples"), &wish->sub.samples_hz) &&
+           read_u32(req, body, "samples", 0, TTAP__SAMPLES_HZ_MAX, "for example \"samples\":99", &wish->sub.samples_hz) &&
+           read_u32(req, body, "long_wait_us", 1, TTAP__LONG_WAIT_US_MAX, "for example \"long_wait_us\":100", &wish->sub.long_wait_us) &&
            read_bytes(req, json_object_get(body, "bytes"), &wish->sub.max_bytes);
 }

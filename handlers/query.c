@@ -56,10 +56,12 @@ static bool events_from_query(struct ttap__request *req, uint64_t *groups)
 /* 0: none, as if it had not been given. */
 static bool samples_from_query(struct ttap__request *req, struct ttap__sub_opts *sub)
 {
-    uint64_t hz = 0;
-    if (!ttap__param_u64(req, "samples", 0, TTAP__SAMPLES_HZ_MAX, &hz))
+    uint64_t hz = 0, long_wait_us = 0;
+    if (!ttap__param_u64(req, "samples", 0, TTAP__SAMPLES_HZ_MAX, &hz) ||
+        !ttap__param_u64(req, "long_wait_us", 1, TTAP__LONG_WAIT_US_MAX, &long_wait_us))
         return false;
     sub->samples_hz = (uint32_t)hz;
+    sub->long_wait_us = (uint32_t)long_wait_us;
     return true;
 }
 

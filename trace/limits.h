@@ -41,7 +41,7 @@
 
 /* The drainer's tick: 5 ms at 5 M events/s is 0.5 MB of cells, which is still in the second-level cache when it is packed. */
 #define TTAP__TICK_MS 5u
-/* From here on a wait is long enough that it matters where it was: taking its stack costs 10 to 20 us. */
+/* From here on a wait is long enough that it matters where it was, unless the capture says otherwise: taking its stack costs 10 to 20 us. */
 #define TTAP__LONG_WAIT_US 1000u
 /* Without a tick for this long the gate closes itself, so that a stuck drainer costs the host nothing. */
 #define TTAP__LEASE_MS 3000u

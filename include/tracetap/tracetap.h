@@ -506,16 +506,17 @@ extern "C" {
 
 /** What to capture. Set with TTAP_CAPTURE_OPTS_INIT, then change fields; fields are only ever appended. */
 struct ttap_capture_opts {
-    size_t size;          /* sizeof(struct ttap_capture_opts), set by the initialiser */
-    uint64_t duration_ns; /* window on the monotonic clock, 1 us to 10 min; 0: until ttap_capture_stop(). Default 1 s */
-    uint64_t groups;      /* TTAP_GROUP_*; default all */
-    uint64_t max_bytes;   /* end the window early once this many bytes were taken for delivery; 0 (default): no such limit */
-    const char *sample;   /* which tasks to keep, as in ttap_sampling_set() without limits; NULL (default): the process-wide setting */
-    uint32_t samples_hz;  /* stacks of running threads, 1 to 1000 in a second of CPU time, and of long waits; 0 (default): none */
+    size_t size;           /* sizeof(struct ttap_capture_opts), set by the initialiser */
+    uint64_t duration_ns;  /* window on the monotonic clock, 1 us to 10 min; 0: until ttap_capture_stop(). Default 1 s */
+    uint64_t groups;       /* TTAP_GROUP_*; default all */
+    uint64_t max_bytes;    /* end the window early once this many bytes were taken for delivery; 0 (default): no such limit */
+    const char *sample;    /* which tasks to keep, as in ttap_sampling_set() without limits; NULL (default): the process-wide setting */
+    uint32_t samples_hz;   /* stacks of running threads, 1 to 1000 in a second of CPU time, and of long waits; 0 (default): none */
+    uint32_t long_wait_us; /* with samples_hz: hooked calls that take as long are told with their stack, 1 to 1,000,000; 0 (default): 1,000 */
 };
 #define TTAP_CAPTURE_OPTS_INIT                                                                                                                       \
     {                                                                                                                                                \
-        sizeof(struct ttap_capture_opts), UINT64_C(1000000000), TTAP_GROUPS_ALL, 0, NULL, 0                                                          \
+        sizeof(struct ttap_capture_opts), UINT64_C(1000000000), TTAP_GROUPS_ALL, 0, NULL, 0, 0                                                       \
     }
 
 /** ttap_capture_fd() - record for opts->duration_ns and write the native format (docs/format.md) to @fd.

@@ -60,6 +60,18 @@ def samples_of_a_program_under_run_add_up_to_its_cpu_time():
     assert any("clone" in name or "start" in name or "main" in name for name in functions(doc)), functions(doc)
 
 
+def calls_are_told_with_their_stack_from_the_asked_length_on():
+    naps = "import time\nfor _ in range(300): time.sleep(0.0002)\ntime.sleep(0.01)\n"
+    for asked_us in (100, 1000, 5000):
+        options = ("-q", "-o", "naps.ttap", "--samples", "99", "--long-wait", str(asked_us))
+        done = cli_run.traced(sys.executable, "-c", naps, options=options)
+        assert done.returncode == 0, done.stderr
+        cli_run.whole_figures("naps.ttap")
+        told = [dur for dur, stack in rows(document("naps.ttap"), "call", "dur", "stack") if stack >= 0]
+        assert told and min(told) >= 990 * asked_us, (asked_us, sorted(told)[:5])
+        assert asked_us > 100 or min(told) < 1000000, sorted(told)[:5]
+
+
 def a_program_under_run_keeps_its_profiling_timer():
     done, _ = samples("own_timer.ttap", OWN_TIMER)
     came, kept = done.stdout.split()

@@ -41,12 +41,14 @@ struct ttap__sub_opts {
         void *
             arg); /* called on the drainer thread, no lock held, when a reader that saw 0 has something to read, or at the end. May be NULL. Must not call back into this file except sub_stop */
     void *arg;
-    uint32_t samples_hz; /* stacks of running threads, so often in a second of CPU time, and of long waits; 0: none, whatever groups says */
+    uint32_t samples_hz;   /* stacks of running threads, so often in a second of CPU time, and of long waits; 0: none, whatever groups says */
+    uint32_t long_wait_us; /* which waits those are: from so long on; 0: from TTAP__LONG_WAIT_US */
 };
 #define TTAP__SAMPLES_HZ_MAX 1000u /* a kernel's tick takes at most as many */
+#define TTAP__LONG_WAIT_US_MAX 1000000u
 #define TTAP__SUB_OPTS_INIT                                                                                                                          \
     {                                                                                                                                                \
-        0, TTAP_GROUPS_ALL, 0, NULL, false, NULL, NULL, 0                                                                                            \
+        0, TTAP_GROUPS_ALL, 0, NULL, false, NULL, NULL, 0, 0                                                                                         \
     }
 
 /** Open a window. Starts the drainer if nobody listened. On return the window is open: events emitted after the call are in it.

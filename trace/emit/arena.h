@@ -250,6 +250,7 @@ struct ttap__arena {
     uint64_t lease_over_ticks; /* when an emitter found it so last; told before the gate is closed, and so perhaps a bit too early */
     uint64_t sample_period_ns; /* of CPU time; 0: nobody wants samples */
     uint64_t long_wait_ticks;  /* a hooked call that takes as long is told with its stack, while somebody wants samples */
+    uint64_t ms_ticks;         /* in a millisecond, for processes that have not measured the clock */
     uint64_t free_slots;       /* tag << 32 | index + 1 */
     uint64_t ended_slots;
     uint32_t slots_made;

@@ -161,7 +161,7 @@ void ttap__samples_wanted(void)
     if (!wanted_ns || (int64_t)(now - ttap__load(&next_scan_ticks)) < 0 || __atomic_exchange_n(&working, 1, __ATOMIC_ACQUIRE))
         return;
     int saved_errno = errno;
-    ttap__store(&next_scan_ticks, now + ttap__load(&ttap__arena_here()->long_wait_ticks) * (1000 / SCANS_A_SECOND)); /* which are of 1 ms */
+    ttap__store(&next_scan_ticks, now + ttap__load(&ttap__arena_here()->ms_ticks) * (1000 / SCANS_A_SECOND));
     make_timers(wanted_ns);
     errno = saved_errno;
     __atomic_store_n(&working, 0, __ATOMIC_RELEASE);

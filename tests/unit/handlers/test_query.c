@@ -116,6 +116,15 @@ static void samples_are_none_to_a_thousand_a_second(void)
     refused_with("samples=often", "samples=often: allowed is 0 to 1000");
 }
 
+static void long_waits_begin_at_a_microsecond_to_a_second(void)
+{
+    CU_ASSERT_TRUE(ask("samples=9") && wish.sub.long_wait_us == 0);
+    CU_ASSERT_TRUE(ask("samples=9&long_wait_us=1") && wish.sub.long_wait_us == 1);
+    CU_ASSERT_TRUE(ask("long_wait_us=1000000") && wish.sub.long_wait_us == 1000000);
+    refused_with("long_wait_us=0", "long_wait_us=0: allowed is 1 to 1000000");
+    refused_with("long_wait_us=1000001", "long_wait_us=1000001: allowed is 1 to 1000000");
+}
+
 static void a_format_is_one_of_sixteen_at_most(void)
 {
     CU_ASSERT_TRUE(ask("format=native") && wish.format == 0);
@@ -189,6 +198,7 @@ int main(void)
     CU_ADD_TEST(suite, a_window_is_from_a_microsecond_to_the_limit_of_the_endpoint);
     CU_ADD_TEST(suite, bytes_are_from_a_page_to_a_slipped_digit);
     CU_ADD_TEST(suite, samples_are_none_to_a_thousand_a_second);
+    CU_ADD_TEST(suite, long_waits_begin_at_a_microsecond_to_a_second);
     CU_ADD_TEST(suite, a_format_is_one_of_sixteen_at_most);
     CU_ADD_TEST(suite, events_are_groups_each_at_most_once);
     CU_ADD_TEST(suite, a_wrong_sampling_rule_is_refused_with_its_place);
