@@ -813,6 +813,32 @@ test('a task tells where its time went, and the parts sum to it', async () => {
     assert.match((await table.innerText()).replace(/\s+/g, ' '), /running 340\.0 ms 43 %.*CPU 20\.00 ms.*lock 200\.0 ms.*network 200\.0 ms.*other.* 40\.00 ms.*wall time 800\.0 ms 100 %/);
 });
 
+test('requests of connections stand beside the tasks, are compared, and a slow peer is found in them', async () => {
+    const proxy = (/** @type {number} */ ms) => {
+        const w = new CaptureWriter();
+        w.lane(1, 'worker');
+        w.object(0, 'tcp 10.0.0.1:80 10.9.9.9:5000', 'descriptor');
+        w.object(1, 'tcp 10.0.0.1:40000 <b>10.0.0.7:5432</b>', 'descriptor');
+        const [served, asked] = ['served', 'asked'].map((x) => w.str(x));
+        w.table('request', {}, Array.from({ length: 40 }, (_, i) => ({ start: (i >> 1) * 50 * MS, dur: (i % 2 ? ms : ms + 2) * MS, object: i % 2, side: i % 2 ? asked : served, lane: 1, end_lane: 1, in: 1, out: 1, receives: 1, sends: 1, flags: 0 })));
+        return w.text();
+    };
+    const { page } = b;
+    await openFile(proxy(30), 'slow.json');
+    await page.getByRole('application', { name: /Timeline/ }).waitFor();
+    await settled();
+    assert.equal(await page.getByText('unknown to this viewer').count(), 0);
+    await toPage('Tasks');
+    const table = page.getByRole('table', { name: 'Requests of connections' });
+    assert.match(await table.getByRole('row', { name: /asked of tcp <b>10\.0\.0\.7:5432<\/b>/ }).innerText(), /20\s+30\.00 ms\s+30\.00 ms\s+30\.00 ms\s+30\.00 ms\s+600\.0 ms/);
+    assert.match(await table.getByRole('row', { name: /served at tcp 10\.0\.0\.1:80/ }).innerText(), /20\s+32\.00 ms/);
+    await toPage('Findings');
+    await page.getByRole('region', { name: 'Requests wait for tcp <b>10.0.0.7:5432</b>' }).getByText(/asked 20 times, p50 30\.00 ms.*in 94 % of the time/).waitFor();
+    await toPage('Compare');
+    await page.getByLabel('The capture before').setInputFiles({ name: 'quick.json', mimeType: 'application/json', buffer: Buffer.from(proxy(3)) });
+    await page.getByText(/^Changed: asked of tcp <b>10\.0\.0\.7:5432<\/b> \(10\.0 × slower\), served at tcp 10\.0\.0\.1:80 \(6\.4 × slower\)\.$/).waitFor();
+});
+
 test('findings lead to the place; two captures side by side name what changed', async () => {
     await openStates();
     const { page } = b;
