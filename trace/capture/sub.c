@@ -688,8 +688,8 @@ static void send_tasks(struct ttap__sub *sub)
         ttap__out_varint(&out, count);
         ttap__out_bytes_of(&out, rows, ttap__out_bytes(&row));
         ttap__out_block_close(&out, opened);
-        send_names(sub); /* a kind that came up since */
-        put_block(sub, &out, PUT_CONTROL);
+        if (send_names(sub)) /* a kind that came up since; without room for its name none for what uses it */
+            put_block(sub, &out, PUT_CONTROL);
     }
 }
 
@@ -743,13 +743,13 @@ static void send_pending_calls(struct ttap__sub *sub)
                 count += write_pending_call(&row, at, &arena->slot[at]);
         if (!count)
             continue;
-        send_names(sub);
         struct ttap__out out = ttap__out_of(block, sizeof(block));
         size_t opened = ttap__out_block_open(&out, TTAP__BLOCK_CALLS);
         ttap__out_varint(&out, count);
         ttap__out_bytes_of(&out, rows, ttap__out_bytes(&row));
         ttap__out_block_close(&out, opened);
-        put_block(sub, &out, PUT_CONTROL);
+        if (send_names(sub)) /* as above */
+            put_block(sub, &out, PUT_CONTROL);
     }
 }
 

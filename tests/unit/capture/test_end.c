@@ -1,43 +1,42 @@
-/* test_end.c - the end of a window for which there is no room: exact, or without a trailer.
+/* test_end.c - a window for whose beginning or end there is no room: exact, or without a trailer.
  *
  * Which block the queue has no memory for is chosen here, by its type and how many of that type came before.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "queue.h"
 #include "subs.h"
 
 enum { EVENTS = 10, FOR_GOOD = 1000 };
 
-static struct {
-    unsigned char type;
-    int after, times; /* so many go in, so many do not */
-} refused;
-static int refusals;
+/* Looked at by the drainer, too. So many of that type go in, then so many do not. */
+static _Atomic int refused_type, refused_after, refused_times, refusals;
 
 bool __real_ttap__queue_put(struct ttap__queue *queue, const struct ttap__piece *piece, size_t count);
 bool __wrap_ttap__queue_put(struct ttap__queue *queue, const struct ttap__piece *piece, size_t count);
 bool __wrap_ttap__queue_put(struct ttap__queue *queue, const struct ttap__piece *piece, size_t count)
 {
-    const unsigned char *head = piece[0].bytes;
-    if (!refused.times || head[0] != refused.type || refused.after-- > 0)
+    const unsigned char *bytes = piece[0].bytes;
+    size_t head = !memcmp(bytes, "TRACETAP", 8) ? TTAP__WIRE_PREAMBLE_BYTES : 0;
+    if (!refused_times || bytes[head] != refused_type || refused_after-- > 0)
         return __real_ttap__queue_put(queue, piece, count);
-    refused.times--;
+    refused_times--;
     refusals++;
     return false;
 }
 
 static void refuse(enum ttap__block type, int after, int times)
 {
-    refused.type = (unsigned char)type;
-    refused.after = after;
-    refused.times = times;
+    refused_type = (int)type;
+    refused_after = after;
     refusals = 0;
+    refused_times = times;
 }
 
 static void refuse_nothing(void)
 {
-    refused.times = 0;
+    refused_times = 0;
 }
 
 /* Two threads with a row each, told at the window's end: the second one lives until then. */
@@ -159,11 +158,32 @@ static void a_kept_capture_without_its_last_row_has_no_trailer_either(void)
     recording_free(&r);
 }
 
+static void without_room_for_names_there_is_nothing_that_uses_them(void)
+{
+    struct ttap_task task, before;
+    struct recording r;
+    TTAP_TASK_BEGIN(&task, "current", NULL);
+    ttap_task_enter(&task, &before);
+    for (int refused_ones = 0; refused_ones <= 2; refused_ones++) { /* it is tried twice */
+        refuse(TTAP__BLOCK_NAMES, 0, refused_ones);
+        CU_ASSERT_FATAL(recording_start(&r, NULL) == 0);
+        CU_ASSERT(refusals == refused_ones);
+        emit();
+        CU_ASSERT(recording_stop(&r)); /* each name is told before what uses it */
+        CU_ASSERT(r.tasks_count == (refused_ones < 2));
+        CU_ASSERT(recording_count(&r, 0, "here") == EVENTS);
+        recording_free(&r);
+    }
+    ttap_task_leave(&before);
+    ttap_task_end(&task);
+}
+
 static CU_TestInfo statements[] = {
     {"a row that finds no room is told with those of no thread", a_row_that_finds_no_room_is_told_with_those_of_no_thread},
     {"without room for that there is no trailer", without_room_for_that_there_is_no_trailer},
     {"what else is missing at the end does not cut it", what_else_is_missing_at_the_end_does_not_cut_it},
     {"a kept capture without its last row has no trailer either", a_kept_capture_without_its_last_row_has_no_trailer_either},
+    {"without room for names there is nothing that uses them", without_room_for_names_there_is_nothing_that_uses_them},
     CU_TEST_INFO_NULL,
 };
 
