@@ -799,20 +799,19 @@ static void tasks_line(struct parser *parser)
 /* frames="MODULE:OFFSET MODULE:OFFSET", innermost first */
 static void frames_write(struct parser *parser, struct wire *out, const struct word *word)
 {
-    struct wire frames = {0};
     uint64_t count = 0;
     char *save = NULL;
-    for (char *frame = word ? strtok_r(word->value, " ", &save) : NULL; frame; frame = strtok_r(NULL, " ", &save), count++) {
+    for (const char *at = word ? word->value : ""; *(at += strspn(at, " ")); at += strcspn(at, " "))
+        count++;
+    wire_varint(out, count);
+    for (char *frame = word ? strtok_r(word->value, " ", &save) : NULL; frame; frame = strtok_r(NULL, " ", &save)) {
         char *colon = strchr(frame, ':');
         if (!colon)
             fail(parser, "frame %s is not MODULE:OFFSET", frame);
         *colon = 0;
-        wire_varint(&frames, number_of(parser, frame));
-        wire_varint(&frames, number_of(parser, colon + 1));
+        wire_varint(out, number_of(parser, frame));
+        wire_varint(out, number_of(parser, colon + 1));
     }
-    wire_varint(out, count);
-    wire_bytes(out, frames.bytes, frames.len);
-    wire_free(&frames);
 }
 
 static void calls_line(struct parser *parser)
