@@ -151,6 +151,14 @@ def a_program_that_executes_another_is_recorded_on():
     assert done.returncode == 3 and regions(figures) == 10 + REGIONS_OF_A_FAMILY, figures["kinds"]
 
 
+def a_program_that_executes_others_again_and_again_is_one_exact_capture():
+    """Wrappers that start the real program do: with children in between, who got the slots that each left. The thread had its number in the
+    capture given to a slot once more then, whose events stood behind the account of the first."""
+    with open("wrapper", "w", encoding="ascii") as script:
+        script.write('for i in 1 2 3; do x=$(echo $i); done\n[ $1 -eq 0 ] || exec sh "$0" $(($1 - 1))\n')
+    recorded("wrapper.ttap", "sh", "wrapper", "6")
+
+
 def a_daemon_that_closed_everything_is_recorded_on():
     with Server(TARGET, "daemon") as server:
         server.process.wait(cli.TIMEOUT_S)

@@ -585,6 +585,7 @@ void ttap__source_thread_over(const struct ttap__source *source, uint32_t index,
 {
     for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
         ttap__sub_stream_over(sub, (struct ttap__stream_id){index, source->level, number});
+    ttap__sources_thread_over(source, number);
 }
 
 /* ---- Draining all ---- */

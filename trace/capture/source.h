@@ -30,6 +30,7 @@ struct ttap__source {
     const char *name; /* as in the status, and after "source." in the notes of a capture */
     uint64_t groups;
     uint32_t level;
+    bool knows_ends; /* a thread that it calls over has ended; for others it may only be out of sight, as while it executes another program */
     /* All that follow may be NULL but start, stop, after_fork and status: there is nothing to do then. */
     /* Somebody is about to ask for a window, or for the status: on that thread of the program, before anything else. */
     void (*ask)(void);
@@ -90,6 +91,8 @@ void ttap__sources_look(void);
 void ttap__sources_edge(uint64_t mono_ns);
 void ttap__sources_drain(void);
 void ttap__sources_slot_over(uint32_t slot);
+/* @source says that a thread is over. */
+void ttap__sources_thread_over(const struct ttap__source *source, uint64_t number);
 /* Stop those of which nobody wants anything. */
 void ttap__sources_stop_beyond(uint64_t groups);
 void ttap__sources_after_fork(void);

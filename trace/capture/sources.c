@@ -41,6 +41,14 @@ int ttap__source_tier(unsigned at)
 
 /* ---- Running ---- */
 
+static bool any_running(void)
+{
+    for (uint32_t i = 0; linked[i]; i++)
+        if (running[i])
+            return true;
+    return false;
+}
+
 void ttap__sources_ask(uint64_t groups)
 {
     for (uint32_t i = 0; linked[i]; i++)
@@ -86,16 +94,6 @@ void ttap__sources_slot_over(uint32_t slot)
             linked[i]->slot_over(slot);
 }
 
-void ttap__sources_stop_beyond(uint64_t groups)
-{
-    for (uint32_t i = 0; linked[i]; i++) {
-        if (!running[i] || (linked[i]->groups & groups))
-            continue;
-        linked[i]->stop();
-        running[i] = false;
-    }
-}
-
 /* ---- Numbers ---- */
 
 /* A thread that lives for less than a tick is met in its slot first, and its slot is gone when a source hears of it: so the last numbers
@@ -130,23 +128,37 @@ static uint64_t take_remembered(int pid, int tid)
     return 0;
 }
 
-static bool any_running(void)
+/* A thread that executes another program is the same one for the kernel, and gets another slot. Each slot's streams have an account of their own,
+ * so the first keeps the number that sources know; also when that slot has long been somebody else's. Of threads that live. */
+static uint64_t slotted[TTAP__THREADS_MAX]; /* virtual until used */
+static uint32_t slotted_count;
+
+static void forget_slotted(void)
 {
-    for (uint32_t i = 0; linked[i]; i++)
-        if (running[i])
-            return true;
-    return false;
+    slotted_count = 0;
 }
 
-/* The same thread of the kernel had a slot before: it has executed another program since. Each slot's streams have an account of their own, so
- * the first keeps the source's number. */
-static bool is_given_to_a_slot(uint64_t number)
+/* False: a slot has this number, or had it. */
+static bool claim_for_slot(uint64_t number)
 {
-    uint32_t made = ttap__load_acquire(&ttap__arena_here()->slots_made);
-    for (uint32_t i = 0; i < made; i++)
-        if (numbered[i].uid && numbered[i].number == number)
-            return true;
-    return false;
+    for (uint32_t i = 0; i < slotted_count; i++)
+        if (slotted[i] == number)
+            return false;
+    if (slotted_count == TTAP__THREADS_MAX)
+        return false;
+    slotted[slotted_count++] = number;
+    return true;
+}
+
+void ttap__sources_thread_over(const struct ttap__source *source, uint64_t number)
+{
+    if (!source->knows_ends)
+        return;
+    for (uint32_t i = 0; i < slotted_count; i++)
+        if (slotted[i] == number) {
+            slotted[i] = slotted[--slotted_count];
+            return;
+        }
 }
 
 /* 0: none that runs knows it yet. */
@@ -165,7 +177,7 @@ uint64_t ttap__slot_number(uint32_t slot, uint64_t uid)
         return numbered[slot].number;
     const struct ttap__slot *s = &ttap__arena_here()->slot[slot];
     uint64_t number = number_of_sources(ttap__load(&s->pid), ttap__load(&s->tid));
-    if (number && is_given_to_a_slot(number))
+    if (number && !claim_for_slot(number))
         number = 0;
     numbered[slot].uid = uid;
     numbered[slot].number = number ? number : uid;
@@ -189,19 +201,34 @@ uint64_t ttap__source_number(int pid, int tid)
             found = i;
         }
     }
-    if (found < made)
-        return ttap__slot_number(found, youngest);
-    uint64_t number = number_of_sources(pid, tid);
-    if (!number)
-        number = take_remembered(pid, tid);
+    uint64_t number = found == made ? number_of_sources(pid, tid) : 0;
     if (number)
         return number;
-    return __atomic_add_fetch(&arena->next_uid, 1, __ATOMIC_RELAXED);
+    number = found < made ? ttap__slot_number(found, youngest) : take_remembered(pid, tid);
+    if (!number)
+        return __atomic_add_fetch(&arena->next_uid, 1, __ATOMIC_RELAXED);
+    claim_for_slot(number);
+    return number;
+}
+
+/* ---- The end ---- */
+
+void ttap__sources_stop_beyond(uint64_t groups)
+{
+    for (uint32_t i = 0; linked[i]; i++) {
+        if (!running[i] || (linked[i]->groups & groups))
+            continue;
+        linked[i]->stop();
+        running[i] = false;
+    }
+    if (!any_running())
+        forget_slotted();
 }
 
 void ttap__sources_after_fork(void)
 {
     given_at = 0;
+    forget_slotted();
     for (uint32_t i = 0; i < GIVEN; i++)
         given[i].tid = 0;
     for (uint32_t i = 0; linked[i]; i++) {

@@ -708,6 +708,7 @@ const struct ttap__source ttap__source_sched = {
     .name = "sched",
     .groups = TTAP_GROUP_SCHED,
     .level = TTAP__LEVEL_SCHED,
+    .knows_ends = true,
     .start = start,
     .look = look,
     .edge = edge,
