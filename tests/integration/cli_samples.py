@@ -23,7 +23,7 @@ OWN_TIMER = BURN + ("import signal\n"
 AFTERWARDS = BURN + ("import os\n"
                      "while not os.path.exists('over'): burn()\n"
                      "burn(); print([line.split()[1] for line in open('/proc/self/status') if line.startswith('SigCgt')][0])\n")
-SIGPROF_BIT = 1 << 26
+SIGURG_BIT = 1 << 22
 
 
 def document(capture):
@@ -72,10 +72,11 @@ def calls_are_told_with_their_stack_from_the_asked_length_on():
         assert asked_us > 100 or min(told) < 1000000, sorted(told)[:5]
 
 
-def a_program_under_run_keeps_its_profiling_timer():
-    done, _ = samples("own_timer.ttap", OWN_TIMER)
+def a_program_under_run_keeps_its_profiling_timer_and_is_sampled_beside_it():
+    done, doc = samples("own_timer.ttap", OWN_TIMER)
     came, kept = done.stdout.split()
     assert int(came) >= 5 and kept == "True", done.stdout
+    assert list(rows(doc, "sample", "lane")), "no sample"
 
 
 def a_program_under_run_has_its_signal_back_after_the_window():
@@ -87,7 +88,7 @@ def a_program_under_run_has_its_signal_back_after_the_window():
         with open("over", "w", encoding="utf-8"):
             pass
         caught = int(server.process.communicate(timeout=cli.TIMEOUT_S)[0], 16)
-        assert server.process.returncode == 0 and not caught & SIGPROF_BIT, hex(caught)
+        assert server.process.returncode == 0 and not caught & SIGURG_BIT, hex(caught)
     assert list(rows(document("window.ttap"), "sample", "lane")), "no sample"
     assert not os.path.exists("window.ttap.part")
 

@@ -1,14 +1,14 @@
 /* samples.c - CPU samples under `tracetap run`: the keeper wants them, but timers on threads can only be made in their own process.
  *
  * Nothing of ours runs there by itself, so the next hooked call of any thread makes the timers of all; and again from time to time, for threads
- * that were born since. When nobody wants samples any more each timer ends with its next signal, and with the last one SIGPROF is the program's.
+ * that were born since. When nobody wants samples any more each timer ends with its next signal, and with the last one SIGURG is the program's.
  * A process whose threads make no hooked call at all has no samples.
  */
 #include <errno.h>
 #include <fcntl.h>
 
 #include "hooks.h"
-#include "sigprof.h"
+#include "sample_signal.h"
 #include "stacks.h"
 #include "sys.h"
 
@@ -78,7 +78,7 @@ static void last_is_gone(void)
     if (__atomic_exchange_n(&working, 1, __ATOMIC_ACQUIRE))
         return;
     if (!ttap__load(&live))
-        ttap__sigprof_give_back();
+        ttap__sample_signal_give_back();
     __atomic_store_n(&working, 0, __ATOMIC_RELEASE);
 }
 
@@ -144,8 +144,8 @@ static void make_timers(uint64_t wanted_ns)
         return; /* a child of vfork(), in its parent's memory */
     if (pid != owner_pid)
         forget_parent(pid);
-    ttap__sigprof_unwanted = unwanted;
-    if (ttap__sigprof_take() != TTAP__SIGPROF_FREE)
+    ttap__sample_signal_unwanted = unwanted;
+    if (ttap__sample_signal_take() != TTAP__SAMPLE_SIGNAL_FREE)
         wanted_ns = 0; /* the program has its own handler, perhaps since a moment ago */
     bool first = wanted_ns != period_ns;
     for (int at = 0; first && at < TIMED_MAX; at++)

@@ -1,11 +1,11 @@
 /* samples.c - the source "cpu_samples": a timer on each thread's CPU time, whose signal has the thread record its own stack.
  *
- *   start   unwinder warmed up, SIGPROF taken                     only if nobody else wants it
+ *   start   unwinder warmed up, SIGURG taken                     only if nobody else wants it
  *   drain   new threads get a timer, timers of gone ones go       found in /proc/self/task; what a thread ran before that counts with its first sample
- *   stop    timers deleted, SIGPROF as it was
+ *   stop    timers deleted, SIGURG as it was
  *
- * SIGPROF stays the program's: with a handler of its own, or ignored, there are no samples; if it installs one while we record, we stop at the
- * next tick and leave it alone. At the end the signal is ignored for a moment, which discards what is pending: its default is to kill.
+ * SIGURG stays the program's: with a handler of its own, or ignored, there are no samples; if it sets another action while we record, we stop at
+ * the next tick and leave it alone.
  * The handler interrupts no sleep: the timers run only while their thread does, and the signal is taken on its way back to user code
  * (SA_RESTART for kernels that send it from the tick).
  *
@@ -22,7 +22,7 @@
 #include "clock.h"
 #include "proc.h"
 #include "share.h"
-#include "sigprof.h"
+#include "sample_signal.h"
 #include "source_samples.h"
 #include "stacks.h"
 
@@ -51,14 +51,14 @@ static struct {
 
 /* For the status, which any thread may ask for. */
 enum why {
-    WHY_NONE = TTAP__SIGPROF_FREE,
-    WHY_HANDLER = TTAP__SIGPROF_HANDLED,
-    WHY_IGNORED = TTAP__SIGPROF_IGNORED,
-    WHY_REFUSED = TTAP__SIGPROF_REFUSED,
+    WHY_NONE = TTAP__SAMPLE_SIGNAL_FREE,
+    WHY_HANDLER = TTAP__SAMPLE_SIGNAL_HANDLED,
+    WHY_IGNORED = TTAP__SAMPLE_SIGNAL_IGNORED,
+    WHY_REFUSED = TTAP__SAMPLE_SIGNAL_REFUSED,
     WHY_OTHERS
 };
 static uint32_t told_why, told_untimed;
-static uint32_t told_ours; /* SIGPROF is ours now */
+static uint32_t told_ours; /* SIGURG is ours now */
 
 /* ---- Timers ---- */
 
@@ -172,7 +172,7 @@ static void forget_timers(bool ours)
 static void give_signal_back(void)
 {
     ttap__store(&told_ours, 0);
-    ttap__sigprof_give_back();
+    ttap__sample_signal_give_back();
 }
 
 /* ---- For the engine ---- */
@@ -193,7 +193,7 @@ static void start(void)
     ttap__store(&told_untimed, 0);
     if (ttap__share_role == TTAP__SHARE_KEEPER)
         return; /* members make their own timers: trace/hooks/samples.c */
-    ttap__store(&told_why, (uint32_t)ttap__sigprof_take());
+    ttap__store(&told_why, (uint32_t)ttap__sample_signal_take());
     ttap__store(&told_ours, ttap__load(&told_why) == WHY_NONE);
     if (!ttap__load(&told_ours))
         return;
@@ -206,7 +206,7 @@ static void drain(void)
     uint64_t now_ns = ttap__mono_ns(), period_ns = ttap__load(&ttap__arena_here()->sample_period_ns);
     if (!samples.running)
         return;
-    if (!ttap__sigprof_is_ours()) {
+    if (!ttap__sample_signal_is_ours()) {
         stop();
         ttap__store(&told_why, WHY_OTHERS);
         return;
@@ -254,13 +254,13 @@ static struct ttap__source_thread no_thread(uint32_t index)
 static void status(bool *on, char *why, char *enable, size_t size)
 {
     static const char *const reasons[] = {
-        [WHY_HANDLER] = "the program has its own handler for SIGPROF",
-        [WHY_IGNORED] = "the program ignores SIGPROF",
-        [WHY_REFUSED] = "SIGPROF cannot be handled here",
-        [WHY_OTHERS] = "the program has installed its own handler for SIGPROF",
+        [WHY_HANDLER] = "the program has its own handler for SIGURG",
+        [WHY_IGNORED] = "the program ignores SIGURG",
+        [WHY_REFUSED] = "SIGURG cannot be handled here",
+        [WHY_OTHERS] = "the program has set SIGURG for itself since",
     };
     bool keeper = ttap__share_role == TTAP__SHARE_KEEPER;
-    enum why reason = keeper ? WHY_NONE : (enum why)ttap__sigprof_whose();
+    enum why reason = keeper ? WHY_NONE : (enum why)ttap__sample_signal_whose();
     if (reason == WHY_HANDLER && ttap__load(&told_why) == WHY_OTHERS)
         reason = WHY_OTHERS;
     *on = reason == WHY_NONE;
@@ -268,7 +268,7 @@ static void status(bool *on, char *why, char *enable, size_t size)
     if (reason != WHY_NONE)
         snprintf(why, size, "%s", reasons[reason]);
     else if (keeper)
-        snprintf(why, size, "when asked for with samples=HZ: of processes without a handler for SIGPROF, from their next hooked call on");
+        snprintf(why, size, "when asked for with samples=HZ: of processes without a handler for SIGURG, from their next hooked call on");
     else if (!ttap__load(&told_ours))
         snprintf(why, size, "when asked for with samples=HZ");
     else if (!ttap__stacks_unwind())

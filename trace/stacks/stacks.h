@@ -1,6 +1,6 @@
 /* stacks.h - where a thread is: its stack, taken by the thread itself, as an event.
  *
- *   SIGPROF --> handler --> unwind from the interrupted instruction --> one event: sample
+ *   SIGURG --> handler --> unwind from the interrupted instruction --> one event: sample
  *   a hooked call returns late --> unwind from the hook             --> one event: call_stack, just before the call's own
  *
  * Taking a stack is signal-safe: no lock, no allocation. What makes it so is that the unwinder finds unwind tables by _dl_find_object()

@@ -1,5 +1,5 @@
-/* sigprof.c - see sigprof.h. */
-#include "sigprof.h"
+/* sample_signal.c - see sample_signal.h. */
+#include "sample_signal.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -20,11 +20,11 @@ _Static_assert(sizeof(struct signal_event) == 64, "the size of the kernel's stru
 #define NOTIFY_THREAD 4 /* SIGEV_THREAD_ID */
 
 static struct sigaction before;
-void (*ttap__sigprof_unwanted)(int tid, int timer);
+void (*ttap__sample_signal_unwanted)(int tid, int timer);
 
 /* ---- The signal ---- */
 
-static void on_sigprof(int number, siginfo_t *info, void *context)
+static void on_sample_signal(int number, siginfo_t *info, void *context)
 {
     int saved_errno = errno;
     uint64_t period_ns = (uintptr_t)info->si_value.sival_ptr;
@@ -32,60 +32,57 @@ static void on_sigprof(int number, siginfo_t *info, void *context)
     if (info->si_code == SI_TIMER && period_ns && !ttap__tls_silent) {
         if (TTAP_ENABLED(TTAP_GROUP_SAMPLE) && ttap__load(&ttap__arena_here()->sample_period_ns) == period_ns)
             ttap__stack_sample(context, period_ns * (1 + (info->si_overrun > 0 ? (uint64_t)info->si_overrun : 0)));
-        else if (ttap__sigprof_unwanted)
-            ttap__sigprof_unwanted(ttap__gettid(), info->si_timerid);
+        else if (ttap__sample_signal_unwanted)
+            ttap__sample_signal_unwanted(ttap__gettid(), info->si_timerid);
     }
     errno = saved_errno;
 }
 
 static bool is_ours(const struct sigaction *action)
 {
-    return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_sigprof;
+    return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_sample_signal;
 }
 
-static enum ttap__sigprof whose(const struct sigaction *action)
+static enum ttap__sample_signal whose(const struct sigaction *action)
 {
     if (is_ours(action) || (!(action->sa_flags & SA_SIGINFO) && action->sa_handler == SIG_DFL))
-        return TTAP__SIGPROF_FREE;
-    return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == SIG_IGN ? TTAP__SIGPROF_IGNORED : TTAP__SIGPROF_HANDLED;
+        return TTAP__SAMPLE_SIGNAL_FREE;
+    return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == SIG_IGN ? TTAP__SAMPLE_SIGNAL_IGNORED : TTAP__SAMPLE_SIGNAL_HANDLED;
 }
 
-enum ttap__sigprof ttap__sigprof_whose(void)
+enum ttap__sample_signal ttap__sample_signal_whose(void)
 {
     struct sigaction now;
-    return sigaction(SIGPROF, NULL, &now) == 0 ? whose(&now) : TTAP__SIGPROF_REFUSED;
+    return sigaction(SIGURG, NULL, &now) == 0 ? whose(&now) : TTAP__SAMPLE_SIGNAL_REFUSED;
 }
 
-bool ttap__sigprof_is_ours(void)
+bool ttap__sample_signal_is_ours(void)
 {
     struct sigaction now;
-    return sigaction(SIGPROF, NULL, &now) == 0 && is_ours(&now);
+    return sigaction(SIGURG, NULL, &now) == 0 && is_ours(&now);
 }
 
-enum ttap__sigprof ttap__sigprof_take(void)
+enum ttap__sample_signal ttap__sample_signal_take(void)
 {
-    struct sigaction ours = {.sa_sigaction = on_sigprof, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK}, now;
+    struct sigaction ours = {.sa_sigaction = on_sample_signal, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK}, now;
     static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT};
-    if (sigaction(SIGPROF, NULL, &now) != 0)
-        return TTAP__SIGPROF_REFUSED;
-    if (whose(&now) != TTAP__SIGPROF_FREE)
+    if (sigaction(SIGURG, NULL, &now) != 0)
+        return TTAP__SAMPLE_SIGNAL_REFUSED;
+    if (whose(&now) != TTAP__SAMPLE_SIGNAL_FREE)
         return whose(&now);
     if (!is_ours(&now))
         before = now;
     sigfillset(&ours.sa_mask); /* no handler of the host inside ours */
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
         sigdelset(&ours.sa_mask, faults[i]);
-    return sigaction(SIGPROF, &ours, NULL) == 0 ? TTAP__SIGPROF_FREE : TTAP__SIGPROF_REFUSED;
+    return sigaction(SIGURG, &ours, NULL) == 0 ? TTAP__SAMPLE_SIGNAL_FREE : TTAP__SAMPLE_SIGNAL_REFUSED;
 }
 
-/* Signals may still be pending, and their default would end the process: ignoring the signal drops them. */
-void ttap__sigprof_give_back(void)
+/* What is still pending goes with that: the default is to ignore it. */
+void ttap__sample_signal_give_back(void)
 {
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    if (!ttap__sigprof_is_ours())
-        return;
-    sigaction(SIGPROF, &ignore, NULL);
-    sigaction(SIGPROF, &before, NULL);
+    if (ttap__sample_signal_is_ours())
+        sigaction(SIGURG, &before, NULL);
 }
 
 /* ---- Timers ---- */
@@ -105,7 +102,7 @@ static uint64_t phase_of(int tid, uint64_t period_ns)
 /* A thread that is new has used no CPU time that somebody else counted: its time counts from its birth. */
 int ttap__sample_timer_set(int tid, uint64_t period_ns, bool from_birth)
 {
-    struct signal_event event = {.value = (uintptr_t)period_ns, .number = SIGPROF, .notify = NOTIFY_THREAD, .tid = tid};
+    struct signal_event event = {.value = (uintptr_t)period_ns, .number = SIGURG, .notify = NOTIFY_THREAD, .tid = tid};
     int timer = -1;
     long error = ttap__syscall6(SYS_timer_create, clock_of(tid), (long)&event, (long)&timer, 0, 0, 0);
     if (error < 0)
