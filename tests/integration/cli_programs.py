@@ -145,12 +145,13 @@ class Recording:
             raise cli.Skip(f"no switch records here: {self.sched}")
         blocked_ns = unexplained_ns = compared = 0
         for number, rows in self.states.items():
-            lane, at, running_ns = self.lanes[number], 0, 0
+            lane, at, running_ns, unknown_ns = self.lanes[number], 0, 0, 0
             for start, dur, state, _ in rows:
                 assert start == at, f"thread {lane['tid']}: {at} .. {start} has no state, or two"
                 at += dur
                 word = self.strings[state]
                 running_ns += dur * (word == "running")
+                unknown_ns += dur * (word == "unknown")
                 unexplained_ns += dur * (word in ("blocked", "unknown"))
                 blocked_ns += dur * (word not in ("running", "runnable", "gone"))
             assert at == self.duration_ns, (lane, at, self.duration_ns)
@@ -160,7 +161,7 @@ class Recording:
                 switches = sum(self.strings[state] == "running" for _, _, state, _ in rows)
                 slack_ns = 0.02 * self.duration_ns + switches * SWITCH_NS
                 assert kernels[0] - slack_ns <= running_ns <= kernels[1] + slack_ns, \
-                    f"thread {lane['tid']} {lane['name']} ran {running_ns} ns, the kernel says {kernels[0]} to {kernels[1]}; {switches} switches"
+                    f"thread {lane['tid']} {lane['name']} ran {running_ns} ns, the kernel says {kernels[0]} to {kernels[1]}; {switches} switches, {unknown_ns} ns unknown"
         share = 100 * unexplained_ns / (blocked_ns or 1)
         print(f"{len(self.states)} threads, {compared} compared with the kernel's count; {share:.3f} % of {blocked_ns / 1e6:.0f} ms blocked without cause")
         assert share <= 2, share
