@@ -115,7 +115,10 @@ test('a capture is taken, watched and opened', async () => {
 test('the timeline is moved in, selected in, searched and followed', async () => {
     const { page } = b;
     await open('timeline');
-    const view = () => page.locator('.tl-view').innerText();
+    const view = async () => {
+        await page.waitForFunction(() => document.querySelector('.tl-view')?.textContent); // a frame behind the lanes
+        return page.locator('.tl-view').innerText();
+    };
     const moved = (/** @type {string} */ from) => page.waitForFunction((t) => document.querySelector('.tl-view')?.textContent !== t, from);
     for (const key of ['w', 'd', 'a', 's', '+', '-']) {
         const before_ = await view();

@@ -319,7 +319,10 @@ test('everything on the timeline works with keys alone', async () => {
     await openKnown();
     const { page } = b;
     assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('role')), 'application');
-    const view = () => page.locator('.tl-view').innerText();
+    const view = async () => {
+        await page.waitForFunction(() => document.querySelector('.tl-view')?.textContent); // a frame behind the lanes
+        return page.locator('.tl-view').innerText();
+    };
     const all = await view();
     await page.keyboard.press('w');
     await page.waitForFunction((t) => document.querySelector('.tl-view')?.textContent !== t, all);
@@ -621,7 +624,7 @@ test('an address leads to the same view again', async () => {
     await b.page.evaluate(() => { location.hash = '#/timeline?cap=file&t=0.200000000-0.400000000&sel=1,region,1,250000000&q=parse&hide=3'; });
     await side().getByRole('heading', { name: 'db.query' }).waitFor();
     await b.page.getByText('2 hits').waitFor();
-    assert.match(await b.page.locator('.tl-view').innerText(), /^0\.2000 s \+ 200\.0 ms$/);
+    await b.page.locator('.tl-view', { hasText: /^0\.2000 s \+ 200\.0 ms$/ }).waitFor(); // a frame behind the lanes
     assert.equal(await b.page.getByTitle('worker-2', { exact: true }).count(), 0);
     await b.page.waitForTimeout(400);
     assert.match(await b.page.evaluate(() => location.hash), /t=0\.200000000-0\.400000000&sel=1,region,1,250000000&q=parse&hide=3/);
