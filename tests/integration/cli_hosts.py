@@ -106,5 +106,21 @@ def a_program_of_a_thousand_threads_is_recorded_from_the_first_tenth_of_a_second
         assert status["memory"]["used_bytes"] <= status["memory"]["budget_bytes"], status["memory"]
 
 
+def a_call_that_was_made_behind_the_window_is_not_in_it():
+    """Threads that sleep 50 ms at a time: some begin to when nobody times calls any more, and are asked what they are in just then. They were said
+    to have been in that call since before the window, over all the calls that they made in it."""
+    with Server(os.path.join(cli.BIN, "..", "tests", "lock_work"), "sleepers", "1000") as server:
+        assert server.process.stdout.readline() == "ready\n"
+        server.capture("sleepers.ttap", 0.3)
+        cli.run("convert", "sleepers.ttap", "--format", "json", "-o", "sleepers.json").expect(0)
+        slept, endless = set(), set()
+        for chunk in json.load(open("sleepers.json"))["chunks"]:
+            if chunk["t"] == "call":
+                columns = [chunk[key] if isinstance(chunk[key], list) else [chunk[key]] * chunk["n"] for key in ("lane", "flags")]
+                for lane, flags in zip(*columns):
+                    (endless if flags & 3 == 3 else slept).add(lane)
+        assert len(slept) > 500 and not endless & slept, (len(slept), endless & slept)
+
+
 if __name__ == "__main__":
     cli.main()

@@ -65,6 +65,5 @@ mutant segment_stays_charged capture/queue.c '/^static void segment_free/,/^}/ s
 mutant kept_freed_while_pinned capture/kept.c 's|--kept->pins == 0 \&\& kept->deleted;|(--kept->pins, kept->deleted);|'
 mutant sampling_rate_off capture/packer.c 's|return !p->f->task \|\| ttap__keep_matches(p->view->keep, p->f->task_draw, p->f->task_root_kind);|return true;|'
 mutant handlers_are_not_kept_apart emit/emit.c 's|if (!in_stream(e, 1))|if (!in_stream(e, 0))|'
-mutant muting_that_a_handler_ended emit/emit.h 's/->seen_gate || !ttap__is_still_muted(rec)/->seen_gate/' emit/emit.c emit/tasks.c emit/chunks.c emit/threads.c
 echo "$found found, $missed not"
 [ "$missed" -eq 0 ]

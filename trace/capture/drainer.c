@@ -469,6 +469,8 @@ static void close_gate_if_all_are_over(void)
         if (!has_reason_to_end(sub, now_ns))
             return;
     uint64_t closed = ((gate >> TTAP__GATE_EPOCH_SHIFT) + 1) << TTAP__GATE_EPOCH_SHIFT;
+    if (gate & TTAP__GATE_GROUPS)
+        ttap__untimed_calls_look();
     if ((gate & TTAP__GATE_GROUPS) && __atomic_compare_exchange_n(&ttap_gate, &gate, closed, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
         engine.gate_open = false; /* else an emitter was first: end_windows() sees that */
 }
@@ -911,6 +913,7 @@ static void begin_window(struct ttap__sub *sub)
         return;
     }
     sub->begun = true;
+    ttap__untimed_calls_note();
     ttap__sources_edge(sub->start.mono_ns);
     announce(sub, 0);
 }
@@ -983,6 +986,8 @@ static bool end_windows(uint64_t now_ns)
     }
     if (!any)
         return false;
+    if (ttap__load(&ttap_gate) & TTAP__GATE_GROUPS)
+        ttap__untimed_calls_look();
     if (all)
         close_gate();
     ttap__sources_look();

@@ -105,6 +105,9 @@ void ttap__sub_stream_over(struct ttap__sub *sub, struct ttap__stream_id id);
 void ttap__sub_clock(struct ttap__sub *sub, uint64_t now_ns);
 /* Close the account, queue the trailer, leave the window. */
 void ttap__sub_finish(struct ttap__sub *sub, uint64_t drainer_cpu_ns);
+/* What calls threads are in that nobody timed; when a window has begun, and again before the gate is closed. */
+void ttap__untimed_calls_note(void);
+void ttap__untimed_calls_look(void);
 bool ttap__current_task_of(const struct ttap__slot *slot, struct ttap_task *task);
 /* Tell the reader, if it waits and there is something. */
 void ttap__sub_notify(struct ttap__sub *sub);

@@ -714,13 +714,60 @@ static bool is_socket(int pid, uint64_t object)
     return readlink(path, link, sizeof(link)) == sizeof(link) && memcmp(link, "socket:[", sizeof(link)) == 0;
 }
 
+struct noted_call {
+    uint64_t op, object, frame, start_ticks;
+};
+
 /* Read while its owner may return from it and make another: the same before and after means one call, or one just like it. */
+static bool read_call(const struct ttap__slot *slot, struct noted_call *out)
+{
+    out->op = ttap__load_acquire(&slot->call); /* release: ttap__call_begin() */
+    out->start_ticks = ttap__load(&slot->call_start);
+    out->frame = ttap__load(&slot->call_frame);
+    out->object = ttap__load_acquire(&slot->call_object);
+    return out->op && ttap__load(&slot->call) == out->op && ttap__load(&slot->call_start) == out->start_ticks;
+}
+
+/* Calls that nobody timed were made before the window, or since the gate was closed behind it. Which, the slots do not say: so they are noted when a
+ * window begins, and those that are over are forgotten while the gate is still open. */
+static uint64_t untimed_call[TTAP__THREADS_MAX]; /* by slot; 0: none. Virtual until used */
+
+static uint64_t untimed_now(const struct ttap__slot *slot)
+{
+    struct noted_call call;
+    if (ttap__load_acquire(&slot->state) != TTAP__SLOT_LIVE || !read_call(slot, &call) || call.start_ticks)
+        return 0;
+    uint64_t words[] = {ttap__load(&slot->uid), call.op, call.object, call.frame}, mixed = 1;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        mixed = (mixed ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15), mixed ^= mixed >> 32;
+    return mixed | 1;
+}
+
+void ttap__untimed_calls_note(void)
+{
+    const struct ttap__arena *arena = ttap__arena_here();
+    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    for (uint32_t i = 0; i < made; i++)
+        untimed_call[i] = untimed_now(&arena->slot[i]);
+}
+
+void ttap__untimed_calls_look(void)
+{
+    const struct ttap__arena *arena = ttap__arena_here();
+    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    for (uint32_t i = 0; i < made; i++)
+        if (untimed_call[i] && untimed_call[i] != untimed_now(&arena->slot[i]))
+            untimed_call[i] = 0;
+}
+
 static bool write_pending_call(struct ttap__out *out, uint32_t index, const struct ttap__slot *slot)
 {
-    uint64_t op = ttap__load_acquire(&slot->call); /* release: ttap__call_begin() */
-    uint64_t start_ticks = ttap__load(&slot->call_start), object = ttap__load_acquire(&slot->call_object);
-    if (!op || op >= sizeof(ops) / sizeof(ops[0]) || !ops[op].name || ttap__load(&slot->call) != op || ttap__load(&slot->call_start) != start_ticks)
+    struct noted_call call;
+    if (!read_call(slot, &call) || call.op >= sizeof(ops) / sizeof(ops[0]) || !ops[call.op].name)
         return false;
+    if (!call.start_ticks && (!untimed_call[index] || untimed_call[index] != untimed_now(slot)))
+        return false;
+    uint64_t op = call.op, object = call.object, start_ticks = call.start_ticks;
     ttap__out_varint(out, ttap__slot_number(index, ttap__load(&slot->uid)));
     unsigned kind = ops[op].kind == TTAP__FILE_CALL && is_socket(ttap__load(&slot->pid), object) ? TTAP__NET_CALL : ops[op].kind;
     ttap__out_varint(out, kind);
