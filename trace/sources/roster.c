@@ -155,6 +155,9 @@ void ttap__thread_event(struct ttap__sched_thread *thread, unsigned kind, uint64
         ttap__thread_flush(thread);
     if ((int64_t)(ticks - thread->last_ticks) < 0)
         ticks = thread->last_ticks; /* clocks of two CPUs */
+    if (ns < thread->last_ns)
+        ns = thread->last_ns; /* or a record that comes late: a run that began with it would lie before a window that has the one before it */
+    thread->last_ns = ns;
     if (!thread->count) {
         thread->first_seq = thread->next_seq;
         thread->first_ns = ns;

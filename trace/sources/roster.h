@@ -36,7 +36,7 @@ struct ttap__sched_thread {
     uint64_t first_runs, lost_runs;
     long call; /* TTAP__CALL_* or a number */
     /* The run being gathered. */
-    uint64_t next_seq, first_seq, first_ns, base_ticks, last_ticks;
+    uint64_t next_seq, first_seq, first_ns, last_ns, base_ticks, last_ticks;
     uint32_t count, bytes;
     unsigned char events[TTAP__THREAD_EVENT_BYTES];
 };
