@@ -79,16 +79,22 @@ static void write_task(struct ttap__emission *e, unsigned kind, const struct tta
     ttap__emission_publish(e, 3);
 }
 
-/* Open an emission about @task, which need not be the current one. False: nobody wants it (counted if sampling said so). */
-static bool open_about(struct ttap__emission *e, const struct ttap_task *task)
+static __attribute__((noinline)) bool open_listened(struct ttap__emission *e, const struct ttap_task *task)
 {
-    if (!TTAP_ENABLED(TTAP_GROUP_TASK) || !ttap__emission_stream(e) || !ttap__emission_start(e, TTAP_GROUP_TASK))
+    if (!ttap__emission_stream(e) || !ttap__emission_start(e, TTAP_GROUP_TASK))
         return false;
     if (ttap__likely(ttap__kept_by_any(task->draw, task->root_kind)))
         return true;
     ttap__emission_count_muted(e);
     ttap__emission_close(e);
     return false;
+}
+
+/* Open an emission about @task, which need not be the current one. False: nobody wants it (counted if sampling said so). The gate is
+ * looked at in the caller: while nobody listens, there is no second call. */
+static inline bool open_about(struct ttap__emission *e, const struct ttap_task *task)
+{
+    return TTAP_ENABLED(TTAP_GROUP_TASK) && open_listened(e, task);
 }
 
 static const uint64_t no_trace_id[2];
