@@ -29,6 +29,7 @@ U64_MAX = (1 << 64) - 1
 
 HEADER, CLOCK, NAMES, THREADS, EVENTS, LOSS, TASKS, ACCOUNT, TRAILER, CALLS = range(1, 11)
 MODULES, STACKS = 12, 13
+LEVEL_SCHED = 2  # what the scheduler says of the thread
 LEVEL_PROCESS = 3  # what a source says of the whole process, on its main thread
 LEVEL_ALLOC = 4
 LEVEL_MAX = 7

@@ -184,6 +184,12 @@ class Tables:
                 elif event.means == r.ALLOC:
                     self._add("alloc", lane=stream.lane, at=event.ticks, **event.values)
             return
+        if run.level > 1:
+            if run.level == r.LEVEL_SCHED:
+                self._lane(run.thread, 0)
+                for event in run.events:
+                    self._see(event.ticks)
+            return
         if run.level == 1 and all(event.means == r.SAMPLE for event in run.events):
             for event in run.events:  # about the thread all the same: no lane of handlers for those alone
                 self._see(event.ticks)

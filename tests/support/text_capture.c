@@ -664,18 +664,25 @@ static const struct kind *kind_named(struct parser *parser, const char *name)
     fail(parser, "the capture has no kind %s", name);
 }
 
-/* thread N [signal] at T: kind key=value ... ; T may be +N, from the event before. */
+/* "signal", or "source=L": the stream of level L, which a source writes. Its own where there is neither. */
+static uint64_t level_word(struct parser *parser, size_t *at)
+{
+    const struct word *word = &parser->words[*at];
+    bool given = word->value && strcmp(word->key, "source") == 0, signal = !word->value && strcmp(word->key, "signal") == 0;
+    *at += given || signal;
+    return given ? number(parser, "source", 0) : signal;
+}
+
+/* thread N [signal | source=L] at T: kind key=value ... ; T may be +N, from the event before. */
 static void event_line(struct parser *parser)
 {
     size_t at = 1;
     struct word *words = parser->words;
     if (parser->words_count < 5)
-        fail(parser, "thread N [signal] at T: kind ...");
-    uint64_t thread = number_of(parser, words[at++].key);
-    uint64_t level = strcmp(words[at].key, "signal") == 0;
-    at += level;
+        fail(parser, "thread N [signal | source=L] at T: kind ...");
+    uint64_t thread = number_of(parser, words[at++].key), level = level_word(parser, &at);
     if (parser->words_count < at + 3 || strcmp(words[at].key, "at") != 0)
-        fail(parser, "thread N [signal] at T: kind ...");
+        fail(parser, "thread N [signal | source=L] at T: kind ...");
     char *time = words[at + 1].key, *colon = strchr(time, ':');
     if (colon)
         *colon = 0;

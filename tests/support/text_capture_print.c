@@ -243,10 +243,13 @@ static int on_events(void *arg, const struct ttap__events *block)
         print_name(printer, "name", region.name);
         fprintf(printer->out, " begin=%llu\n", llu(region.begin_ticks));
     }
+    char level[16] = "";
+    if (block->level)
+        snprintf(level, sizeof level, block->level == TTAP__LEVEL_SIGNAL ? " signal" : " source=%u", block->level);
     ttap__events_start(block, &walk);
     while (ttap__events_next(&walk, &event)) {
-        fprintf(printer->out, "thread %llu%s at %llu: %.*s", llu(block->thread), block->level ? " signal" : "", llu(event.ticks),
-                (int)event.row->name.len, event.row->name.bytes);
+        fprintf(printer->out, "thread %llu%s at %llu: %.*s", llu(block->thread), level, llu(event.ticks), (int)event.row->name.len,
+                event.row->name.bytes);
         print_fields(printer, &event);
         putc('\n', printer->out);
     }
@@ -326,7 +329,7 @@ static int on_stack(void *arg, const struct ttap__stack_row *row)
     struct ttap__frame_walk walk;
     uint64_t module, offset;
     const char *before = "";
-    fprintf(printer->out, "stacks stack=%llu flags=%d frames=\"", llu(row->stack), row->cut);
+    fprintf(printer->out, "stacks stack=%llu flags=%u frames=\"", llu(row->stack), row->flags);
     ttap__frames_start(row, &walk);
     for (; ttap__frames_next(&walk, &module, &offset); before = " ")
         fprintf(printer->out, "%s%llu:0x%llx", before, llu(module), llu(offset));

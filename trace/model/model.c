@@ -30,6 +30,15 @@ struct thread {
     char name[THREAD_NAME_BYTES];
 };
 
+/* A call that had not returned when the window ended, told when it is known when that was. */
+struct pending {
+    struct thread *thread;
+    uint64_t start_ticks;
+    uint32_t op;
+    int32_t object;
+    uint8_t why;
+};
+
 struct ttap__model {
     struct ttap__reader *reader;
     struct ttap__lanes_around around;
@@ -42,6 +51,8 @@ struct ttap__model {
     struct ttap__idmap threads_by_number, threads_by_tid, objects;
     struct thread **threads;
     size_t threads_count, threads_room;
+    struct pending *pending;
+    size_t pending_count, pending_room;
     uint32_t lanes_count, objects_count;
     int64_t latest_ns; /* of anything; the end of a capture that was cut */
     bool headed, ended;
@@ -418,7 +429,7 @@ static int32_t called_object(struct ttap__model *model, uint64_t pid, uint64_t o
 /* From before the window: since its start. */
 static void tell_call(struct ttap__model *model, const struct ttap__lane *lane, struct ttap__call_row *row, uint64_t start_ticks, int64_t end_ns)
 {
-    bool before = start_ticks < model->time.base_ticks;
+    bool before = !start_ticks || start_ticks < model->time.base_ticks; /* 0: while nobody recorded */
     row->start_ns = before ? 0 : ttap__ns(&model->time, start_ticks);
     if (row->start_ns > end_ns)
         row->start_ns = end_ns; /* clocks of two CPUs */
@@ -485,17 +496,30 @@ static int on_pending(void *arg, const struct ttap__pending_row *pending)
     struct thread *thread = thread_known(model, pending->thread);
     if (!thread)
         thread = thread_new(model, pending->thread);
-    struct ttap__lane *lane = thread ? lane_of_thread(model, thread, 0) : NULL;
-    if (!lane)
+    if (!thread || !lane_of_thread(model, thread, 0))
         return done(model);
-    struct ttap__call_row row = {.op = ttap__names_number(&model->names, pending->op),
-                                 .object =
-                                     called_object(model, thread->pid, pending->object, pending->kind == TTAP__LOCK_CALL, (struct ttap__text){0}),
-                                 .stack = -1,
-                                 .flags = TTAP__OPEN_END};
-    tell_call(model, lane, &row, pending->start_ticks, model->latest_ns);
-    explain(model, thread, &row, why_of_kind((unsigned)pending->kind));
+    if (!ttap__allowance_one_more(model->around.allowance, &model->pending, &model->pending_room, model->pending_count, sizeof *model->pending)) {
+        model->around.untold++;
+        return done(model);
+    }
+    model->pending[model->pending_count++] =
+        (struct pending){.thread = thread,
+                         .start_ticks = pending->start_ticks,
+                         .op = ttap__names_number(&model->names, pending->op),
+                         .object = called_object(model, thread->pid, pending->object, pending->kind == TTAP__LOCK_CALL, (struct ttap__text){0}),
+                         .why = why_of_kind((unsigned)pending->kind)};
     return done(model);
+}
+
+/* They last until the end of the window, however long before it the last event came. */
+static void pending_finish(struct ttap__model *model, int64_t end_ns)
+{
+    for (size_t i = 0; i < model->pending_count; i++) {
+        const struct pending *pending = &model->pending[i];
+        struct ttap__call_row row = {.op = pending->op, .object = pending->object, .stack = -1, .flags = TTAP__OPEN_END};
+        tell_call(model, pending->thread->lanes[0], &row, pending->start_ticks, end_ns);
+        explain(model, pending->thread, &row, pending->why);
+    }
 }
 
 /* Another thread of the collector's process, on whose lane it is a phase like others. One that nothing else tells of has no lane. */
@@ -892,6 +916,7 @@ int ttap__model_finish(struct ttap__model *model)
     int64_t end_ns = model->ended ? ttap__ns(&model->time, model->end_ticks) : model->latest_ns;
     if (end_ns < 0)
         end_ns = 0;
+    pending_finish(model, end_ns);
     for (size_t i = 0; i < model->threads_count; i++) {
         states_finish(model, model->threads[i], end_ns);
         for (int level = 0; level < 2; level++)
@@ -922,6 +947,7 @@ void ttap__model_free(struct ttap__model *model)
         ttap__allowance_free(allowance, model->threads[i], sizeof *model->threads[i]);
     }
     ttap__allowance_free(allowance, model->threads, model->threads_room * sizeof *model->threads);
+    ttap__allowance_free(allowance, model->pending, model->pending_room * sizeof *model->pending);
     ttap__idmap_free(&model->threads_by_number, allowance);
     ttap__idmap_free(&model->threads_by_tid, allowance);
     ttap__idmap_free(&model->objects, allowance);

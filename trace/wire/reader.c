@@ -478,7 +478,8 @@ static int module_row(struct ttap__reader *reader, struct cursor *cursor, bool d
 static int stack_row(struct ttap__reader *reader, struct cursor *cursor, bool deliver)
 {
     struct ttap__stack_row row = {.stack = varint(cursor)};
-    row.cut = byte(cursor) & 1;
+    row.flags = byte(cursor);
+    row.cut = row.flags & 1;
     row.frames = varint(cursor);
     row.at = cursor->at;
     for (uint64_t left = row.frames; left > 0 && !cursor->bad; left--) {

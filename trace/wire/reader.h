@@ -70,7 +70,8 @@ struct ttap__module_row {
 /** Frames are walked with ttap__frames_next(), innermost first, during the call. */
 struct ttap__stack_row {
     uint64_t stack;
-    bool cut; /* its outer end is missing */
+    uint8_t flags; /* as they stand there */
+    bool cut;      /* one of them: its outer end is missing */
     uint64_t frames;
     const uint8_t *at, *end;
 };

@@ -185,7 +185,7 @@ static int on_stack(void *arg, const struct ttap__stack_row *row)
     struct ttap__frame_walk walk;
     uint64_t module, offset;
     (void)arg;
-    SAY("stack", row->stack, row->cut, row->frames);
+    SAY("stack", row->stack, row->flags, row->frames);
     for (ttap__frames_start(row, &walk); ttap__frames_next(&walk, &module, &offset);)
         SAY("\n frame", module, offset);
     CU_ASSERT_FALSE(ttap__frames_next(&walk, &module, &offset));
@@ -400,7 +400,7 @@ static void every_row_is_delivered_with_all_its_fields(void)
         CU_ASSERT_STRING_EQUAL(problem, "");
         SAYS("pending 101 102 103 104 105\n");
         SAYS("module 121 122 123 124 '/usr/bin/it' '\x01\x02'\nmodule 125 126 127 128 '[vdso]' ''\n");
-        SAYS("stack 131 1 2\n frame 132 1330\n frame 134 1350\nstack 136 0 1\n frame 0 137\nstack 138 1 0\n");
+        SAYS("stack 131 1 2\n frame 132 1330\n frame 134 1350\nstack 136 2 1\n frame 0 137\nstack 138 3 0\n");
         CU_ASSERT_EQUAL(blocks_read, 12);
         CU_ASSERT_EQUAL(bytes_read, wire.len);
     }
