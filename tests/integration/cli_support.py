@@ -18,7 +18,7 @@ import sys
 import tempfile
 import urllib.request
 
-from service import PATIENCE_S, Skip, wait_until  # noqa: F401  for the tests
+from service import PATIENCE_S, Skip, children, wait_until  # noqa: F401  for the tests
 
 BIN = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else "."
 SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -182,6 +182,7 @@ def gzipped(data):
 
 
 def main():
+    children.end_with_us()
     test = getattr(sys.modules["__main__"], sys.argv[2])
     with tempfile.TemporaryDirectory(prefix="tracetap-cli-") as folder:
         os.chdir(folder)

@@ -6,6 +6,9 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import children  # noqa: E402
+
 
 def skip(why):
     print(why)
@@ -68,3 +71,9 @@ def timed_rows(chunk, *keys):
     for later, *values in rows(chunk, "dt", *keys):
         at += later
         yield (at, *values)
+
+
+def main():
+    """Run the test of the calling module whose name is the last argument."""
+    children.end_with_us()
+    getattr(sys.modules["__main__"], sys.argv[-1])()

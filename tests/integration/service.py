@@ -21,6 +21,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import children  # noqa: E402
 import reader  # noqa: E402  the second reader of the native format
 
 PROGRAM = sys.argv[1] if len(sys.argv) > 1 else None
@@ -248,6 +249,7 @@ def now_ns():
 
 def main(module_file):
     """Run one test of the calling module: argv is the program and the test's name."""
+    children.end_with_us()
     module = sys.modules["__main__"]
     test = getattr(module, sys.argv[2])
     options = getattr(test, "options", ())

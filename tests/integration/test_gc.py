@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections import defaultdict
 
-from recorded import document_of, skip_where_nothing_can_be_preloaded, strings_of, timed_rows, wait_until_whole
+from recorded import document_of, main, skip_where_nothing_can_be_preloaded, strings_of, timed_rows, wait_until_whole
 
 PROGRAMS, RECORDS_ITSELF, PLAIN = sys.argv[1:4]
 CYCLES = 40
@@ -122,4 +122,4 @@ def an_incremental_collector_has_pauses_without_a_collection_around_them():
 
 
 if __name__ == "__main__":
-    globals()[sys.argv[4]]()
+    main()

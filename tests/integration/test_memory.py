@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 
-from recorded import document_of, run_recorded, skip, strings_of, timed_rows
+from recorded import document_of, main, run_recorded, skip, strings_of, timed_rows
 
 PROGRAMS, MEMORY_WORK, ALLOC_WORK = sys.argv[1:4]
 MIB = 1 << 20
@@ -96,4 +96,4 @@ def allocation_is_counted_in_front_of_tcmalloc():
 
 
 if __name__ == "__main__":
-    globals()[sys.argv[4]]()
+    main()

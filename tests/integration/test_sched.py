@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 
-from recorded import convert, skip
+from recorded import convert, main, skip
 from sched_tables import Document, no_cpu_idle
 
 PROGRAMS, SANITIZED = sys.argv[1], os.environ.get("TTAP_SANITIZE", "")
@@ -254,4 +254,4 @@ def a_sleep_is_ended_by_an_interrupt_and_no_thread():
 
 
 if __name__ == "__main__":
-    globals()[sys.argv[3]]()
+    main()

@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 
-from recorded import document_of, rows, run_recorded, strings_of
+from recorded import document_of, main, rows, run_recorded, strings_of
 
 PROGRAMS, URING_WORK = sys.argv[1:3]
 WAIT_MS = 30
@@ -30,4 +30,4 @@ def waits_for_a_ring_are_calls_on_its_descriptor():
 
 
 if __name__ == "__main__":
-    globals()[sys.argv[3]]()
+    main()

@@ -11,6 +11,9 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "support"))
+sys.dont_write_bytecode = True
+import children  # noqa: E402
 
 HOLDS = {
     "engine": [
@@ -140,4 +143,5 @@ def main():
 
 
 if __name__ == "__main__":
+    children.end_with_us()
     sys.exit(main())

@@ -18,7 +18,7 @@ enum { WINDOWS = 1000 };
 #else
 enum { WINDOWS = 10000 };
 #endif
-enum { EMITTERS = 16, TOGGLERS = 8, BUSY_EMITTERS = 4, WINDOW_US = 5000, STOPS_MAX = 300, STOPS_MIN = 20, STOPS_S = 6 };
+enum { EMITTERS = 16, TOGGLERS = 8, BUSY_EMITTERS = 4, WINDOW_US = 5000, STOPS_MAX = 300, STOPS_MIN = 20, STOPS_S = 3 };
 
 static int stop;
 static uint64_t wanted;
