@@ -13,7 +13,7 @@ RUN cmake --install build/release --prefix /opt/tracetap \
 
 FROM debian:bookworm-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libmicrohttpd12 libjansson4 libcurl4 zlib1g \
+    && apt-get install -y --no-install-recommends libmicrohttpd12 libjansson4 libcurl4 libdw1 zlib1g \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --no-create-home tracetap
 COPY --from=build /opt/tracetap/bin /opt/tracetap/bin

@@ -15,12 +15,14 @@
 #include "document.h"
 #include "convert.h"
 #include "input.h"
+#include "lines.h"
 #include "output.h"
 #include "tally.h"
 #include "text.h"
 
 struct values {
     const char *format, *output;
+    struct cli_lines_wish lines;
 };
 
 static const struct cli_option options[] = {
@@ -28,6 +30,7 @@ static const struct cli_option options[] = {
     {"output", 'o', "OUT", CLI_TEXT, offsetof(struct values, output), 0, 0,
      "where to write; - for standard output (default: FILE with the format's\nextension; standard output if FILE is "
      "-)"},
+    CLI_LINES_OPTIONS(values),
     CLI_OPTIONS_END,
 };
 
@@ -100,28 +103,32 @@ static void warn_if_cut(const struct cli_input *input, struct cli_tally *tally)
         cli_error("warning: %s was cut; what came before is converted%s%s", input->name, result->problem[0] ? ": " : "", result->problem);
 }
 
-static int convert_all(struct cli_input *input, struct cli_output *output, const struct ttap__format *format)
+static int convert_all(struct cli_input *input, struct cli_output *output, const struct ttap__format *format, const struct cli_lines_wish *wish)
 {
     struct ttap__convert *convert = ttap__convert_new(format->name, write_out, output);
     struct cli_tally *tally = cli_tally_new();
+    struct cli_lines *lines = cli_lines_new(wish);
     if (convert)
         ttap__convert_may_hold(convert, CLI_CONVERT_BYTES_MAX);
+    if (convert && lines)
+        ttap__convert_lines(convert, cli_lines_find, lines);
     int result = convert && tally ? feed_all(input, convert, tally) : -ENOMEM;
 
     if (result == 0)
         warn_if_cut(input, tally);
     ttap__convert_free(convert);
     cli_tally_free(tally);
+    cli_lines_free(lines);
     return result;
 }
 
-static int convert_to(struct cli_input *input, const char *name, const struct ttap__format *format)
+static int convert_to(struct cli_input *input, const char *name, const struct ttap__format *format, const struct cli_lines_wish *wish)
 {
     struct cli_output output;
     int result = cli_output_open(&output, name);
 
     if (result == 0) {
-        result = convert_all(input, &output, format);
+        result = convert_all(input, &output, format, wish);
         if (result == 0)
             result = cli_output_commit(&output);
         else
@@ -133,13 +140,13 @@ static int convert_to(struct cli_input *input, const char *name, const struct tt
     return result == 0 ? CLI_OK : CLI_FAILED;
 }
 
-static int run_on(struct cli_input *input, const char *output_name, const struct ttap__format *format)
+static int run_on(struct cli_input *input, const char *output_name, const struct ttap__format *format, const struct cli_lines_wish *wish)
 {
     if (cli_input_kind(input) != CLI_INPUT_NATIVE)
         return cli_input_refuse(input, "a tracetap capture");
     if (is_same_file(input, output_name))
         return cli_usage_error(&cli_convert, "%s: is the file that is read; name another with -o", output_name);
-    return convert_to(input, output_name, format);
+    return convert_to(input, output_name, format, wish);
 }
 
 static int run(int argc, char **argv)
@@ -157,7 +164,7 @@ static int run(int argc, char **argv)
     if (cli_input_open(&input, name) < 0)
         return CLI_FAILED;
     char *output_name = values.output ? strdup(values.output) : strcmp(name, "-") == 0 ? strdup("-") : name_with_extension(name, format->extension);
-    result = output_name ? run_on(&input, output_name, format) : CLI_FAILED;
+    result = output_name ? run_on(&input, output_name, format, &values.lines) : CLI_FAILED;
     free(output_name);
     cli_input_close(&input);
     return result;

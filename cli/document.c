@@ -35,8 +35,10 @@ enum {
 
 struct maker {
     struct cli_document *document;
-    const char *name;              /* for messages */
+    const char *name; /* for messages */
+    const struct cli_lines_wish *wish;
     struct ttap__convert *convert; /* native input; else NULL and bytes are copied */
+    struct cli_lines *lines;
     bool decided;
     unsigned char head[sizeof TTAP__WIRE_MAGIC - 1]; /* kept until there are enough to decide by */
     size_t head_bytes;
@@ -87,6 +89,9 @@ static int decide(struct maker *maker)
         if (!maker->convert)
             return -ENOMEM;
         ttap__convert_may_hold(maker->convert, CLI_CONVERT_BYTES_MAX);
+        maker->lines = cli_lines_new(maker->wish);
+        if (maker->lines)
+            ttap__convert_lines(maker->convert, cli_lines_find, maker->lines);
     }
     return pass_on(maker, maker->head, maker->head_bytes);
 }
@@ -113,6 +118,7 @@ static int finish(struct maker *maker)
     if (result == 0 && maker->convert)
         result = ttap__convert_finish(maker->convert);
     ttap__convert_free(maker->convert);
+    cli_lines_free(maker->lines);
     return result;
 }
 
@@ -208,16 +214,16 @@ static bool describe(struct cli_document *document)
     return json_is_object(document->capture);
 }
 
-static int convert(struct cli_document *document, struct cli_input *input)
+static int convert(struct cli_document *document, struct cli_input *input, const struct cli_lines_wish *wish)
 {
-    struct maker maker = {.document = document, .name = input->name};
+    struct maker maker = {.document = document, .name = input->name, .wish = wish};
     int result = cli_input_kind(input) == CLI_INPUT_GZIP ? copy_inflated(input, &maker) : copy_plain(input, &maker);
     int finished = finish(&maker);
 
     return result ? result : finished;
 }
 
-int cli_document_make(struct cli_document *document, struct cli_input *input)
+int cli_document_make(struct cli_document *document, struct cli_input *input, const struct cli_lines_wish *wish)
 {
     enum cli_input_kind kind = cli_input_kind(input);
 
@@ -225,7 +231,7 @@ int cli_document_make(struct cli_document *document, struct cli_input *input)
     if (kind == CLI_INPUT_EMPTY || kind == CLI_INPUT_FOREIGN)
         return cli_input_refuse(input, "a tracetap capture or document");
     document->fd = make_file();
-    int result = document->fd < 0 ? document->fd : convert(document, input);
+    int result = document->fd < 0 ? document->fd : convert(document, input, wish);
     if (result == 0 && describe(document))
         return CLI_OK;
     if (result == 0)

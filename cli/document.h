@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "input.h"
+#include "lines.h"
 
 /** What a conversion may hold here: some ten thousand threads. In a service it is 4 MiB. */
 #define CLI_CONVERT_BYTES_MAX (64u << 20)
@@ -21,7 +22,7 @@ struct cli_document {
 
 /** cli_document_make() - from a native capture, a JSON document, or either of them compressed with gzip.
  *  0, or CLI_FAILED after having said on standard error what was wrong. */
-int cli_document_make(struct cli_document *document, struct cli_input *input);
+int cli_document_make(struct cli_document *document, struct cli_input *input, const struct cli_lines_wish *wish);
 void cli_document_free(struct cli_document *document);
 
 #endif

@@ -7,6 +7,7 @@
 #include <tracetap/tracetap.h>
 
 #include "cli.h"
+#include "lines.h"
 #include "text.h"
 
 static bool is_help(const char *argument)
@@ -42,7 +43,7 @@ int main(int argc, char **argv)
     if (is_help(argv[1]))
         return with_output_flushed(cli_help.run(0, argv));
     if (strcmp(argv[1], "--version") == 0) {
-        printf("tracetap %s\n", TTAP_VERSION_STRING);
+        printf("tracetap %s\nsource lines: %s\n", TTAP_VERSION_STRING, cli_lines_built_in ? "yes" : "no, built without libdw");
         return with_output_flushed(CLI_OK);
     }
     const struct cli_command *command = cli_command_find(argv[1]);

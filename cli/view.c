@@ -19,11 +19,13 @@
 struct values {
     uint64_t port;
     bool no_open;
+    struct cli_lines_wish lines;
 };
 
 static const struct cli_option options[] = {
     {"port", 'p', "N", CLI_COUNT, offsetof(struct values, port), 1, 65535, "listen there (default: any free port)"},
     {"no-open", 0, NULL, CLI_FLAG, offsetof(struct values, no_open), 0, 0, "only say the address, start no browser"},
+    CLI_LINES_OPTIONS(values),
     CLI_OPTIONS_END,
 };
 
@@ -142,7 +144,7 @@ static int run(int argc, char **argv)
     }
     if (cli_input_open(&input, name) < 0)
         return CLI_FAILED;
-    result = cli_document_make(&document, &input);
+    result = cli_document_make(&document, &input, &values.lines);
     cli_input_close(&input);
     if (result != CLI_OK)
         return result;

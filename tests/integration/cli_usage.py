@@ -96,7 +96,7 @@ def every_option_of_the_help_is_in_the_manual():
 def the_version_is_that_of_the_library():
     with open(cli.os.path.join(cli.SOURCES, "include", "tracetap", "tracetap.h"), encoding="utf-8") as file:
         version = re.search(r'TTAP_VERSION_STRING "([^"]+)"', file.read()).group(1)
-    assert cli.run("--version").expect(0).out.decode() == f"tracetap {version}\n"
+    assert cli.run("--version").expect(0).out.decode().splitlines()[0] == f"tracetap {version}"
 
 
 def a_hostile_argument_cannot_move_the_cursor():

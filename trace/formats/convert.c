@@ -21,7 +21,24 @@ struct ttap__convert {
     struct ttap__json *json;
     struct ttap__symbols *symbols;
     struct ttap__model *model; /* NULL: the identity */
+    ttap__lines_fn lines;      /* NULL: nobody knows them */
+    void *lines_arg;
 };
+
+/* Who knows lines knows the function in its source; the file's symbols have the name it is linked by, which all others show. */
+static unsigned name_address(void *arg, const struct ttap__symbol_module *module, uint64_t offset, struct ttap__symbol out[TTAP__SYMBOLS_AT_ADDRESS])
+{
+    struct ttap__convert *convert = arg;
+    struct ttap__symbol own;
+    unsigned count = convert->lines ? convert->lines(convert->lines_arg, module, offset, out) : 0;
+    if (!ttap__symbols_find(convert->symbols, module, offset, &own))
+        return count;
+    if (count == 0)
+        out[count++] = own;
+    memcpy(out[count - 1].function, own.function, sizeof own.function);
+    out[count - 1].start = own.start;
+    return count;
+}
 
 static struct ttap__convert *free_and_null(struct ttap__convert *convert)
 {
@@ -48,13 +65,19 @@ struct ttap__convert *ttap__convert_new(const char *format, ttap__out_fn out, vo
         convert->symbols = ttap__symbols_new(TTAP__SYMBOLS_BYTES);
     if (!convert->symbols)
         return free_and_null(convert);
-    ttap__model_symbols(convert->model, ttap__symbols_find, convert->symbols);
+    ttap__model_symbols(convert->model, name_address, convert);
     return convert;
 }
 
 void ttap__convert_may_hold(struct ttap__convert *convert, size_t bytes)
 {
     convert->allowance.limit = bytes;
+}
+
+void ttap__convert_lines(struct ttap__convert *convert, ttap__lines_fn lines, void *arg)
+{
+    convert->lines = lines;
+    convert->lines_arg = arg;
 }
 
 int ttap__convert_feed(struct ttap__convert *convert, const void *bytes, size_t len_bytes)

@@ -27,7 +27,8 @@ struct ttap__callstacks {
         uint8_t build_id_bytes;
     } * modules;
     size_t modules_count, modules_room;
-    struct ttap__idmap modules_by_id, stacks_by_id, frames_by_address, frames_by_function, nodes;
+    struct ttap__idmap modules_by_id, stacks_by_id, frames_by_address, frames_by_function, nodes, texts; /* texts: strings by their hash */
+    struct ttap__symbol at_address[TTAP__SYMBOLS_AT_ADDRESS];                                            /* the answer last given */
     uint32_t frames_count, nodes_count;
     uint64_t untold;
     int rc; /* what a call returned */

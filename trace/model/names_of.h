@@ -14,13 +14,17 @@ struct ttap__symbol_module {
 };
 
 struct ttap__symbol {
-    char function[256];
-    char file[256]; /* "": not known */
+    char function[256]; /* "": not known */
+    char file[256];     /* "": not known */
     uint32_t line;
     uint64_t start; /* of the function; two addresses of one function differ in nothing else but the line */
 };
 
-/* The function at an offset of the module's file. False: not known. */
-typedef bool (*ttap__symbol_fn)(void *arg, const struct ttap__symbol_module *module, uint64_t offset, struct ttap__symbol *out);
+/* Functions at one address: those that the compiler inlined there, and the one they are in. More than a few are rare. */
+#define TTAP__SYMBOLS_AT_ADDRESS 16u
+
+/* What is at an offset of the module's file, innermost first. Returns how many; 0: nothing is known. */
+typedef unsigned (*ttap__symbol_fn)(void *arg, const struct ttap__symbol_module *module, uint64_t offset,
+                                    struct ttap__symbol out[TTAP__SYMBOLS_AT_ADDRESS]);
 
 #endif

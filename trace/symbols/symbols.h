@@ -17,7 +17,7 @@
 struct ttap__symbols;
 /* NULL: no memory. */
 struct ttap__symbols *ttap__symbols_new(size_t max_bytes);
-/* As ttap__symbol_fn; @arg is the struct ttap__symbols. */
+/* The function at an offset of the module's file; @arg is the struct ttap__symbols. False: not known. */
 bool ttap__symbols_find(void *arg, const struct ttap__symbol_module *module, uint64_t offset, struct ttap__symbol *out);
 void ttap__symbols_free(struct ttap__symbols *symbols);
 
