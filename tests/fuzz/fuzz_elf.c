@@ -43,10 +43,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ttap__elf_bytes file = {size, read_input, &input};
     struct ttap__elf_functions functions;
     uint8_t build_id[TTAP__BUILD_ID_BYTES_MAX];
+    uint64_t offset_of;
     if (ttap__elf_build_id(&file, build_id) > sizeof build_id)
         abort();
     if (ttap__elf_functions_read(&file, 1u << 20, &functions) == 0)
         look_at(&file, &functions);
     ttap__elf_functions_free(&functions);
+    if (ttap__elf_variables_read(&file, 1u << 20, &functions) == 0)
+        look_at(&file, &functions);
+    ttap__elf_functions_free(&functions);
+    if (ttap__elf_segments_read(&file, &functions))
+        for (uint64_t offset = 0; offset < file.size; offset += 4096)
+            ttap__elf_address_loaded(&functions, &(struct ttap__elf_code){UINT64_C(0x7f0000000000) + offset, offset}, UINT64_C(0x7f0000001000),
+                                     &offset_of);
     return 0;
 }

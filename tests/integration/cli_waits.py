@@ -37,13 +37,17 @@ class Waits:
         document = json.load(open("work.json"))
         self.source = document["capture"]["notes"]["source.sched"]
         t0, strings, self.tids, waits, wakes = int(document["capture"]["t0_unix_ns"]), [], {-1: 0}, [], []
+        self.locks, self.waited_for = {}, set()
         for chunk in document["chunks"]:
             if chunk["t"] == "str":
                 strings += chunk["v"]
         for chunk in document["chunks"]:
             if chunk["t"] == "lane":
                 self.tids[chunk["id"]] = chunk.get("tid", 0)
+            elif chunk["t"] == "object" and chunk["kind"] == "lock":
+                self.locks[chunk["id"]] = chunk
             elif chunk["t"] == "call":
+                self.waited_for.update(object_ for _, object_, op in rows(chunk, "object", "op") if strings[op] == "pthread_mutex_lock")
                 waits += [(at + t0, dur, chunk["lane"], holder) for at, dur, op, holder in rows(chunk, "dur", "op", "result")
                           if strings[op] == "pthread_mutex_lock"]
             elif chunk["t"] == "wake":
@@ -100,6 +104,7 @@ def each_of_a_crowd_at_one_lock_is_woken_by_who_lets_go_of_it():
 
 def a_lock_held_for_5_ms_makes_its_one_waiter_wait_until_it_is_let_go():
     work = Waits("one")
+    assert [(lock["name"], lock["file"]) for lock in map(work.locks.get, work.waited_for)] == [("lock", "lock_work")], (work.waited_for, work.locks)
     holder = work.longest
     waits = [wait for wait in work.waits if wait[2] != holder]
     assert len(waits) >= 10, (len(waits), work.waits)  # where the machine let the waiter be late, there was nothing to wait for

@@ -28,7 +28,7 @@ MAX_PAYLOAD_BYTES = 1048576
 U64_MAX = (1 << 64) - 1
 
 HEADER, CLOCK, NAMES, THREADS, EVENTS, LOSS, TASKS, ACCOUNT, TRAILER, CALLS = range(1, 11)
-MODULES, STACKS = 12, 13
+MODULES, STACKS, MAPPED = 12, 13, 14
 LEVEL_SCHED = 2  # what the scheduler says of the thread
 LEVEL_PROCESS = 3  # what a source says of the whole process, on its main thread
 LEVEL_ALLOC = 4
@@ -299,6 +299,7 @@ class Capture:
         self.threads = {}
         self.modules = {}
         self.stacks = {}
+        self.mapped = []  # (pid, module)
         self.pending = []
         self.clock_pairs = []  # (ticks, mono_ns), those that rise
         self.items = []
@@ -380,6 +381,7 @@ class Capture:
             CALLS: self._calls,
             MODULES: self._modules,
             STACKS: self._stacks,
+            MAPPED: self._mapped,
         }.get(kind)
         if not decode:
             return
@@ -527,6 +529,17 @@ class Capture:
                 for module, _ in row.frames:
                     if module and module not in self.modules:
                         self.complain("module-unknown", f"stack {row.stack} names module {module} before it is told")
+
+        return apply
+
+    def _mapped(self, c):
+        rows = [(c.varint(), c.varint()) for _ in c.rows()]
+
+        def apply():
+            for pid, module in rows:
+                self.mapped.append((pid, module))
+                if module not in self.modules:
+                    self.complain("module-unknown", f"process {pid} has module {module} before it is told")
 
         return apply
 

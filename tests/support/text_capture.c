@@ -842,6 +842,13 @@ static void modules_line(struct parser *parser)
     no_other_words(parser);
 }
 
+static void mapped_line(struct parser *parser)
+{
+    rows_open(parser, 14);
+    numbers_write(parser, (const char *const[]){"pid", "module"}, (uint64_t[]){71, 1}, 2);
+    no_other_words(parser);
+}
+
 static void stacks_line(struct parser *parser)
 {
     rows_open(parser, 13);
@@ -1058,7 +1065,7 @@ static const struct {
     {"extra", extra_line},     {"cut", cut_line},
     {"patch", patch_line},     {"sampled_out", sampled_out_line},
     {"calls", calls_line},     {"modules", modules_line},
-    {"stacks", stacks_line},
+    {"stacks", stacks_line},   {"mapped", mapped_line},
 };
 
 static void line_read(struct parser *parser, char *line)

@@ -72,7 +72,7 @@ static void print_name(struct printer *printer, const char *key, uint64_t id)
 static bool has_rows(uint8_t type)
 {
     return type == TTAP__BLOCK_NAMES || type == TTAP__BLOCK_THREADS || type == TTAP__BLOCK_TASKS || type == TTAP__BLOCK_ACCOUNT ||
-           type == TTAP__BLOCK_CALLS || type == TTAP__BLOCK_MODULES || type == TTAP__BLOCK_STACKS;
+           type == TTAP__BLOCK_CALLS || type == TTAP__BLOCK_MODULES || type == TTAP__BLOCK_STACKS || type == TTAP__BLOCK_MAPPED;
 }
 
 static int on_block(void *arg, uint8_t type, uint64_t at_bytes, const uint8_t *payload, size_t len_bytes)
@@ -323,6 +323,13 @@ static int on_module(void *arg, const struct ttap__module_row *row)
     return 0;
 }
 
+static int on_mapped(void *arg, const struct ttap__mapped_row *row)
+{
+    struct printer *printer = arg;
+    fprintf(printer->out, "mapped pid=%llu module=%llu\n", llu(row->pid), llu(row->module));
+    return 0;
+}
+
 static int on_stack(void *arg, const struct ttap__stack_row *row)
 {
     struct printer *printer = arg;
@@ -352,6 +359,7 @@ static const struct ttap__read_calls calls = {
     .pending = on_pending,
     .module = on_module,
     .stack = on_stack,
+    .mapped = on_mapped,
 };
 
 bool text_capture_to_text(const void *bytes, size_t len, FILE *out)

@@ -23,7 +23,7 @@
 #include <string.h>
 
 enum { PREAMBLE_BYTES = 16, BLOCK_HEAD_BYTES = 8, MAX_PAYLOAD_BYTES = 1048576 };
-enum block { HEADER = 1, CLOCK, NAMES, THREADS, EVENTS, LOSS, TASKS, ACCOUNT, TRAILER, CALLS, MODULES = 12, STACKS };
+enum block { HEADER = 1, CLOCK, NAMES, THREADS, EVENTS, LOSS, TASKS, ACCOUNT, TRAILER, CALLS, MODULES = 12, STACKS, MAPPED };
 enum { LAST_LOSS_REASON = 5, LAST_END_REASON = 6, LEVEL_MAX = 7 };
 enum kind {
     REGION_BEGIN = 1,
@@ -465,6 +465,23 @@ static void read_modules(struct reading *r, struct cursor *c)
     }
 }
 
+/* A module is told before anything that names it. */
+static void need_module(struct reading *r, uint64_t module)
+{
+    if (!map_find(&r->modules, module))
+        complain(r, 1, "module-unknown", "module %llu is named before it is told", (unsigned long long)module);
+}
+
+static void read_mapped(struct reading *r, struct cursor *c)
+{
+    for (uint64_t rows = get_count(c); rows && !c->failed; rows--) {
+        get_varint(c);
+        uint64_t module = get_varint(c);
+        if (!c->failed)
+            need_module(r, module);
+    }
+}
+
 static void read_stacks(struct reading *r, struct cursor *c)
 {
     for (uint64_t rows = get_count(c); rows && !c->failed; rows--) {
@@ -472,8 +489,8 @@ static void read_stacks(struct reading *r, struct cursor *c)
         get_byte(c);
         for (uint64_t frames = get_count(c); frames && !c->failed; frames--) {
             uint64_t module = get_varint(c);
-            if (module && !map_find(&r->modules, module))
-                complain(r, 1, "module-unknown", "module %llu is named before it is told", (unsigned long long)module);
+            if (module)
+                need_module(r, module);
             get_varint(c);
         }
     }
@@ -825,6 +842,8 @@ static void read_payload(struct reading *r, uint8_t type, struct cursor *c)
         return read_modules(r, c);
     case STACKS:
         return read_stacks(r, c);
+    case MAPPED:
+        return read_mapped(r, c);
     default:
         c->at = c->end; /* an unknown block is skipped */
     }

@@ -77,7 +77,7 @@ struct ttap__sub {
     uint32_t names_skipped;
     uint32_t name_skipped[TTAP__NAMES_SKIPPED_MAX]; /* reserved, not filled in when their turn came */
     bool names_full_sent;
-    uint32_t modules_sent, stacks_sent; /* all up to this one */
+    uint32_t modules_sent, mapped_sent, stacks_sent; /* all up to this one */
     uint64_t blocks;
     struct ttap__accounts accounts;                             /* [slot * 2 + level] */
     struct ttap__accounts source_accounts[TTAP__SOURCE_LEVELS]; /* of each level [index in the source's table] */

@@ -36,6 +36,8 @@ static struct {
     uint32_t *bucket;            /* number of the first; BUCKETS of them */
     struct ttap__module *module; /* [number - 1] */
     uint32_t modules, modules_room;
+    struct ttap__mapped *mapped; /* [number - 1] */
+    uint32_t mappings, mapped_room;
     struct process *process;
     uint32_t processes, processes_room, last;
     uint64_t untold, taken; /* taken: bytes of the budget */
@@ -128,12 +130,24 @@ static bool parse_line(char *line, struct range *range, const char **path)
     return true;
 }
 
-static void add_range(struct process *process, struct range *range, const char *path)
+/* Each once. Those of a process that is looked at for the first time are all new. */
+static void note_mapped(uint32_t pid, uint32_t module, bool first)
+{
+    for (uint32_t i = first ? table.mappings : 0; i < table.mappings; i++)
+        if (table.mapped[i].module == module && table.mapped[i].pid == pid)
+            return;
+    if (one_more((void **)&table.mapped, &table.mapped_room, table.mappings, 1, TTAP__MAPPED_MAX, sizeof(*table.mapped)))
+        table.mapped[table.mappings++] = (struct ttap__mapped){pid, module};
+}
+
+static void add_range(struct process *process, struct range *range, const char *path, bool first)
 {
     if (!one_more((void **)&process->range, &process->room, process->count, 1, RANGES_MAX, sizeof(*process->range)))
         return;
     range->module = path[0] ? module_number(range, path, process->pid) : 0;
     process->range[process->count++] = *range;
+    if (range->module)
+        note_mapped((uint32_t)process->pid, range->module, first);
 }
 
 static void read_maps(struct process *process, uint64_t now_ns)
@@ -144,13 +158,14 @@ static void read_maps(struct process *process, uint64_t now_ns)
     struct range range = {0};
     snprintf(path, sizeof(path), "/proc/%d/maps", process->pid);
     FILE *maps = fopen(path, "re");
+    bool first = !process->read_ns;
     process->read_ns = now_ns;
     if (!maps)
         return; /* it is gone: what was known still tells about its last stacks */
     process->count = 0;
     while (getline(&line, &room, maps) > 0)
         if (parse_line(line, &range, &mapped))
-            add_range(process, &range, mapped);
+            add_range(process, &range, mapped, first);
     free(line);
     fclose(maps);
 }
@@ -275,6 +290,24 @@ const struct ttap__module *ttap__module_at(uint32_t number)
     return &table.module[number - 1];
 }
 
+void ttap__modules_look(int pid, bool again)
+{
+    struct process *process = process_of(pid);
+    uint64_t now_ns = ttap__mono_ns();
+    if (process && (again || now_ns - process->read_ns >= READ_ANYWAY_NS))
+        read_maps(process, now_ns);
+}
+
+uint32_t ttap__mapped_made(void)
+{
+    return table.mappings;
+}
+
+struct ttap__mapped ttap__mapped_at(uint32_t number)
+{
+    return table.mapped[number - 1];
+}
+
 uint64_t ttap__stacks_untold(void)
 {
     return table.untold;
@@ -288,6 +321,7 @@ void ttap__stacks_forget(void)
         free(table.module[i].path);
     free(table.process);
     free(table.module);
+    free(table.mapped);
     free(table.stack);
     free(table.frame);
     free(table.bucket);

@@ -17,6 +17,7 @@
 #define TTAP__STACKS_MAX 16384u
 #define TTAP__STACK_FRAMES_TOTAL_MAX (512u << 10) /* 4 MiB */
 #define TTAP__MODULES_MAX 4096u
+#define TTAP__MAPPED_MAX 16384u
 
 #define TTAP__FRAME_MODULE(frame) ((uint32_t)((frame) >> 48))
 #define TTAP__FRAME_OFFSET(frame) ((frame) & ((UINT64_C(1) << 48) - 1))
@@ -34,12 +35,21 @@ struct ttap__stack_entry {
     bool cut;
 };
 
+/* A process has a module mapped. */
+struct ttap__mapped {
+    uint32_t pid, module;
+};
+
 /* The number of a stack; from 1 on, in order. @pc: addresses, innermost first. */
 uint32_t ttap__stack_number(int pid, const uint64_t *pc, unsigned count, bool cut);
 uint32_t ttap__stacks_made(void);
 const struct ttap__stack_entry *ttap__stack_at(uint32_t number, const uint64_t **frames);
 uint32_t ttap__modules_made(void);
 const struct ttap__module *ttap__module_at(uint32_t number);
+/* Look what a process has mapped, if that was not done lately. @again: in any case, it may be another program by now. */
+void ttap__modules_look(int pid, bool again);
+uint32_t ttap__mapped_made(void);
+struct ttap__mapped ttap__mapped_at(uint32_t number);
 /* Samples whose stack had no room. */
 uint64_t ttap__stacks_untold(void);
 /* The session is over. */

@@ -192,6 +192,13 @@ static void put_module_row(struct ttap__out *out, uint32_t number)
     ttap__out_string(out, (const char *)module->build_id, module->build_id_bytes);
 }
 
+static void put_mapped_row(struct ttap__out *out, uint32_t number)
+{
+    struct ttap__mapped mapped = ttap__mapped_at(number);
+    ttap__out_varint(out, mapped.pid);
+    ttap__out_varint(out, mapped.module);
+}
+
 static void put_stack_row(struct ttap__out *out, uint32_t number)
 {
     const uint64_t *frame;
@@ -225,13 +232,19 @@ static bool send_row_block(struct ttap__sub *sub, enum ttap__block type, void (*
     return true;
 }
 
+/* Modules are there if somebody asked for stacks or locks: frames and static locks lie in them. */
 static bool send_stacks(struct ttap__sub *sub)
 {
-    if (!(sub->opts.groups & TTAP_GROUP_SAMPLE))
+    if (!(sub->opts.groups & (TTAP_GROUP_SAMPLE | TTAP_GROUP_LOCK)))
         return true;
     while (sub->modules_sent < ttap__modules_made())
         if (!send_row_block(sub, TTAP__BLOCK_MODULES, put_module_row, &sub->modules_sent, ttap__modules_made()))
             return false;
+    while (sub->mapped_sent < ttap__mapped_made())
+        if (!send_row_block(sub, TTAP__BLOCK_MAPPED, put_mapped_row, &sub->mapped_sent, ttap__mapped_made()))
+            return false;
+    if (!(sub->opts.groups & TTAP_GROUP_SAMPLE))
+        return true;
     while (sub->stacks_sent < ttap__stacks_made())
         if (!send_row_block(sub, TTAP__BLOCK_STACKS, put_stack_row, &sub->stacks_sent, ttap__stacks_made()))
             return false;
@@ -337,6 +350,8 @@ static bool send_thread(struct ttap__sub *sub, struct ttap__stream_id id, struct
         return account->name_version != 0;
     if (!put_thread(sub, number_of(id), pid, tid, name, len))
         return false;
+    if (sub->opts.groups & TTAP_GROUP_LOCK && ttap__hooks_present())
+        ttap__modules_look(pid, tid == pid && !account->name_version);
     account->name_version = version;
     return true;
 }

@@ -66,6 +66,7 @@ struct ttap__convert *ttap__convert_new(const char *format, ttap__out_fn out, vo
     if (!convert->symbols)
         return free_and_null(convert);
     ttap__model_symbols(convert->model, name_address, convert);
+    ttap__model_variables(convert->model, ttap__symbols_variable, convert->symbols);
     return convert;
 }
 

@@ -931,6 +931,12 @@ static int on_object(void *arg, const struct ttap__object_row *row)
     put_text(json, row->kind);
     put_text(json, "\",\"name\":");
     put_literal(json, row->name.bytes, row->name.len);
+    if (row->address.len) {
+        put_text(json, ",\"address\":");
+        put_literal(json, row->address.bytes, row->address.len);
+        put_text(json, ",\"file\":");
+        put_literal(json, row->file.bytes, row->file.len);
+    }
     put(json, "}", 1);
     return json->rc;
 }

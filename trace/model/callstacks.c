@@ -31,6 +31,8 @@ void ttap__callstacks_module(struct ttap__callstacks *stacks, const struct ttap_
         stacks->untold++;
         return;
     }
+    module.start = row->start;
+    module.offset = row->offset;
     memcpy(module.path, row->path.bytes, len);
     module.path[len] = 0;
     if (row->build_id.len <= sizeof module.build_id) {

@@ -23,6 +23,7 @@ struct ttap__callstacks {
     struct ttap__callstack_module {
         char *path;
         size_t path_room;
+        uint64_t start, offset; /* its code is mapped there, from there in the file on */
         uint8_t build_id[32];
         uint8_t build_id_bytes;
     } * modules;

@@ -14,6 +14,7 @@
 #include "requests.h"
 #include "states.h"
 #include "stops.h"
+#include "variables.h"
 
 #define THREAD_NAME_BYTES 63 /* as long as ttap_thread_name() takes; longer ones are cut */
 /* Beside the conversion's own allowance: about 8,000 streams, more than the default budget has chunks for. */
@@ -46,6 +47,7 @@ struct ttap__model {
     struct ttap__account account;
     struct ttap__names names;
     struct ttap__callstacks stacks;
+    struct ttap__variables variables;
     struct ttap__tasks tasks;
     struct ttap__timebase time;
     struct ttap__idmap threads_by_number, threads_by_tid, objects;
@@ -307,7 +309,7 @@ static uint32_t object_of(struct ttap__model *model, uint64_t queue, uint64_t na
         model->around.untold++;
         return TTAP__IDMAP_NONE;
     }
-    struct ttap__object_row row = {model->objects_count, "queue", ttap__names_text(&model->names, name)};
+    struct ttap__object_row row = {.number = model->objects_count, .kind = "queue", .name = ttap__names_text(&model->names, name)};
     if (model->around.rows->object && model->around.rc == 0)
         model->around.rc = model->around.rows->object(model->around.arg, &row);
     return model->objects_count++;
@@ -404,6 +406,29 @@ static uint8_t why_of_kind(unsigned kind)
     return kind == TTAP__LOCK_CALL ? 1 : kind == TTAP__NET_CALL ? 2 : kind == TTAP__FILE_CALL ? 3 : 4;
 }
 
+/* By its variable's name, if that is known; else by its address. */
+static void lock_tell(struct ttap__model *model, uint64_t pid, uint64_t address)
+{
+    char number[24], name[TTAP__VARIABLE_TEXT_BYTES];
+    const char *file;
+    struct ttap__object_row row = {.number = model->objects_count, .kind = "lock"};
+    row.name = (struct ttap__text){number, (size_t)snprintf(number, sizeof number, "0x%" PRIx64, address)};
+    if (ttap__variables_name(&model->variables, pid, address, name, &file)) {
+        row.address = row.name;
+        row.name = (struct ttap__text){name, strlen(name)};
+        row.file = (struct ttap__text){file, strlen(file)};
+    }
+    TELL(model, object, &row);
+}
+
+static void descriptor_tell(struct ttap__model *model, uint64_t object, struct ttap__text name)
+{
+    char number[24];
+    if (!name.len)
+        name = (struct ttap__text){number, (size_t)snprintf(number, sizeof number, "fd %" PRIu64, object & 0xffff)};
+    TELL(model, object, (&(struct ttap__object_row){.number = model->objects_count, .kind = "descriptor", .name = name}));
+}
+
 /* Locks and descriptors of different processes are different objects. @name: {0}, and it goes by its number until a name comes. */
 static int32_t called_object(struct ttap__model *model, uint64_t pid, uint64_t object, bool is_lock, struct ttap__text name)
 {
@@ -417,12 +442,10 @@ static int32_t called_object(struct ttap__model *model, uint64_t pid, uint64_t o
         model->around.untold++;
         return -1;
     }
-    char number_text[40];
-    int len = is_lock ? snprintf(number_text, sizeof number_text, "0x%" PRIx64, object)
-                      : snprintf(number_text, sizeof number_text, "fd %" PRIu64, object & 0xffff);
-    if (!name.len)
-        name = (struct ttap__text){number_text, (size_t)len};
-    TELL(model, object, (&(struct ttap__object_row){model->objects_count, is_lock ? "lock" : "descriptor", name}));
+    if (is_lock)
+        lock_tell(model, pid, object);
+    else
+        descriptor_tell(model, object, name);
     return (int32_t)model->objects_count++;
 }
 
@@ -469,7 +492,7 @@ static void on_object_text(struct ttap__model *model, uint64_t pid, const struct
     struct ttap__text name = ttap__event_text(event, 1);
     int32_t object = called_object(model, pid, event->a[0], false, name);
     if (object >= 0 && (uint32_t)object < known)
-        TELL(model, object, (&(struct ttap__object_row){(uint32_t)object, "descriptor", name}));
+        TELL(model, object, (&(struct ttap__object_row){.number = (uint32_t)object, .kind = "descriptor", .name = name}));
     if (object >= 0 && event->row->known == TTAP__NET_OBJECT)
         ttap__requests_named(&model->requests, (uint32_t)object, name);
 }
@@ -753,6 +776,13 @@ static int on_module(void *arg, const struct ttap__module_row *row)
     return done(model);
 }
 
+static int on_mapped(void *arg, const struct ttap__mapped_row *row)
+{
+    struct ttap__model *model = arg;
+    ttap__variables_mapped(&model->variables, row);
+    return done(model);
+}
+
 static int on_stack(void *arg, const struct ttap__stack_row *row)
 {
     struct ttap__model *model = arg;
@@ -850,6 +880,7 @@ static const struct ttap__read_calls calls = {
     .pending = on_pending,
     .module = on_module,
     .stack = on_stack,
+    .mapped = on_mapped,
 };
 
 struct ttap__model *ttap__model_new(const struct ttap__rows *rows, void *arg, struct ttap__allowance *allowance)
@@ -867,6 +898,7 @@ struct ttap__model *ttap__model_new(const struct ttap__rows *rows, void *arg, st
     ttap__account_start(&model->account, &model->account_allowance);
     ttap__names_start(&model->names, rows, arg, allowance);
     ttap__callstacks_start(&model->stacks, rows, arg, allowance, &model->names);
+    ttap__variables_start(&model->variables, &model->stacks, allowance);
     ttap__tasks_start(&model->tasks, rows, arg, allowance);
     ttap__requests_start(&model->requests, &model->around);
     return model;
@@ -876,6 +908,12 @@ void ttap__model_symbols(struct ttap__model *model, ttap__symbol_fn symbol, void
 {
     model->stacks.symbol = symbol;
     model->stacks.symbol_arg = arg;
+}
+
+void ttap__model_variables(struct ttap__model *model, ttap__variable_fn find, void *arg)
+{
+    model->variables.find = find;
+    model->variables.find_arg = arg;
 }
 
 int ttap__model_feed(struct ttap__model *model, const void *bytes, size_t len_bytes)
@@ -953,6 +991,7 @@ void ttap__model_free(struct ttap__model *model)
     ttap__idmap_free(&model->objects, allowance);
     ttap__account_free(&model->account);
     ttap__requests_free(&model->requests);
+    ttap__variables_free(&model->variables);
     ttap__callstacks_free(&model->stacks);
     ttap__names_free(&model->names);
     ttap__tasks_free(&model->tasks);

@@ -26,6 +26,8 @@ struct ttap__model;
 struct ttap__model *ttap__model_new(const struct ttap__rows *rows, void *arg, struct ttap__allowance *allowance);
 /** Who knows the names of addresses. Before the first bytes. */
 void ttap__model_symbols(struct ttap__model *model, ttap__symbol_fn symbol, void *arg);
+/** Likewise of variables. */
+void ttap__model_variables(struct ttap__model *model, ttap__variable_fn find, void *arg);
 /** Any piece sizes. 0; -EBADMSG once the capture proves damaged (feed no more, call finish); -ENOMEM; or what a row's call returned. */
 int ttap__model_feed(struct ttap__model *model, const void *bytes, size_t len_bytes);
 /** No more bytes come: closes what is open and tells the end. 0; -EBADMSG when there was not even a header, so that there are no

@@ -27,4 +27,15 @@ struct ttap__symbol {
 typedef unsigned (*ttap__symbol_fn)(void *arg, const struct ttap__symbol_module *module, uint64_t offset,
                                     struct ttap__symbol out[TTAP__SYMBOLS_AT_ADDRESS]);
 
+struct ttap__variable {
+    char name[256];
+    uint64_t inside; /* how far behind its start */
+};
+
+enum ttap__variable_found { TTAP__VARIABLE_ELSEWHERE, TTAP__VARIABLE_UNNAMED, TTAP__VARIABLE_NAMED };
+
+/* What lies at an address of a process that has the module's file mapped, from @offset on at @start. ELSEWHERE: nothing of the module's. */
+typedef enum ttap__variable_found (*ttap__variable_fn)(void *arg, const struct ttap__symbol_module *module, uint64_t start, uint64_t offset,
+                                                       uint64_t loaded, struct ttap__variable *out);
+
 #endif

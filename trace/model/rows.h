@@ -120,6 +120,7 @@ struct ttap__object_row {
     uint32_t number;
     const char *kind;
     struct ttap__text name;
+    struct ttap__text address, file; /* of a lock that goes by its variable's name: the address, and the file that has it; else empty */
 };
 
 struct ttap__counter_row {

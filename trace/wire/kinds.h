@@ -22,7 +22,8 @@ enum ttap__block {
     TTAP__BLOCK_TRAILER = 9,
     TTAP__BLOCK_CALLS = 10,
     TTAP__BLOCK_MODULES = 12,
-    TTAP__BLOCK_STACKS = 13
+    TTAP__BLOCK_STACKS = 13,
+    TTAP__BLOCK_MAPPED = 14
 };
 
 /* Streams of a thread: 0 its own, 1 its signal handlers', from 2 on those that sources write about it. */

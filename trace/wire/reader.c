@@ -475,6 +475,13 @@ static int module_row(struct ttap__reader *reader, struct cursor *cursor, bool d
     return deliver && reader->calls->module ? reader->calls->module(reader->arg, &row) : 0;
 }
 
+static int mapped_row(struct ttap__reader *reader, struct cursor *cursor, bool deliver)
+{
+    struct ttap__mapped_row row = {.pid = varint(cursor)};
+    row.module = varint(cursor);
+    return deliver && reader->calls->mapped ? reader->calls->mapped(reader->arg, &row) : 0;
+}
+
 static int stack_row(struct ttap__reader *reader, struct cursor *cursor, bool deliver)
 {
     struct ttap__stack_row row = {.stack = varint(cursor)};
@@ -563,7 +570,7 @@ static const struct row_block row_blocks[] = {
     [TTAP__BLOCK_CLOCK] = {clock_row, false},     [TTAP__BLOCK_NAMES] = {name_row, true},    [TTAP__BLOCK_THREADS] = {thread_row, true},
     [TTAP__BLOCK_LOSS] = {loss_row, false},       [TTAP__BLOCK_TASKS] = {task_row, true},    [TTAP__BLOCK_ACCOUNT] = {account_row, true},
     [TTAP__BLOCK_TRAILER] = {trailer_row, false}, [TTAP__BLOCK_CALLS] = {pending_row, true}, [TTAP__BLOCK_MODULES] = {module_row, true},
-    [TTAP__BLOCK_STACKS] = {stack_row, true},
+    [TTAP__BLOCK_STACKS] = {stack_row, true},     [TTAP__BLOCK_MAPPED] = {mapped_row, true},
 };
 
 static int rows_walk(struct ttap__reader *reader, const struct row_block *block, struct cursor *cursor, bool deliver)

@@ -67,6 +67,11 @@ struct ttap__module_row {
     struct ttap__text path, build_id; /* build_id: bytes, not text */
 };
 
+/** A process has a module mapped. */
+struct ttap__mapped_row {
+    uint64_t pid, module;
+};
+
 /** Frames are walked with ttap__frames_next(), innermost first, during the call. */
 struct ttap__stack_row {
     uint64_t stack;
@@ -174,6 +179,7 @@ struct ttap__read_calls {
     int (*pending)(void *arg, const struct ttap__pending_row *row);
     int (*module)(void *arg, const struct ttap__module_row *row);
     int (*stack)(void *arg, const struct ttap__stack_row *row);
+    int (*mapped)(void *arg, const struct ttap__mapped_row *row);
 };
 
 struct ttap__reader;

@@ -10,6 +10,11 @@
 
 __attribute__((noinline)) int function_to_find(int value);
 
+static struct {
+    int before, inside;
+} variable_to_find = {1, 2};           /* in .data */
+static long variable_without_bytes[9]; /* in .bss, which the file has not */
+
 int function_to_find(int value)
 {
     return value * 2 + 1;
@@ -57,6 +62,11 @@ static int look_up(struct image *image, char name[TTAP__ELF_NAME_BYTES], uint64_
             ttap__elf_name(&bytes, &functions, function, name);
     }
     ttap__elf_functions_free(&functions);
+    if (ttap__elf_variables_read(&bytes, 8u << 20, &functions) == 0 &&
+        ttap__elf_address_loaded(&functions, &(struct ttap__elf_code){wanted_offset & ~UINT64_C(4095), wanted_offset & ~UINT64_C(4095)},
+                                 wanted_offset, &address))
+        ttap__elf_function_at(&functions, address);
+    ttap__elf_functions_free(&functions);
     return error;
 }
 
@@ -65,6 +75,7 @@ static int look_up(struct image *image, char name[TTAP__ELF_NAME_BYTES], uint64_
 static uint8_t *whole;
 static size_t whole_size;
 static uint64_t offset_of_function;
+static struct ttap__elf_code code; /* where this program's is */
 
 static bool load(void)
 {
@@ -76,7 +87,7 @@ static bool load(void)
     fclose(self);
     while (fgets(line, sizeof line, maps))
         if (sscanf(line, "%lx-%lx %*s %lx", &start, &end, &offset) == 3 && here >= start && here < end)
-            offset_of_function = here - start + offset;
+            offset_of_function = here - start + offset, code = (struct ttap__elf_code){start, offset};
     fclose(maps);
     return whole_size && offset_of_function;
 }
@@ -132,6 +143,48 @@ static void a_damaged_table_leads_nowhere_else(void)
     munmap(image.pages, image.room);
 }
 
+static const char *variable_named(const struct ttap__elf_bytes *bytes, const struct ttap__elf_functions *variables, const void *at, uint64_t *inside)
+{
+    static char name[TTAP__ELF_NAME_BYTES];
+    uint64_t address;
+    if (!ttap__elf_address_loaded(variables, &code, (uintptr_t)at, &address))
+        return "(elsewhere)";
+    const struct ttap__elf_function *variable = ttap__elf_function_at(variables, address);
+    if (!variable)
+        return "(none)";
+    *inside = address - variable->start;
+    ttap__elf_name(bytes, variables, variable, name);
+    return name;
+}
+
+static void a_variable_is_found_by_its_place_in_memory(void)
+{
+    struct image image = image_of(whole, whole_size);
+    struct ttap__elf_bytes bytes = {image.size, read_image, &image};
+    struct ttap__elf_functions variables;
+    uint64_t inside = 0;
+    void *elsewhere = malloc(1);
+    CU_ASSERT_EQUAL_FATAL(ttap__elf_variables_read(&bytes, 8u << 20, &variables), 0);
+    CU_ASSERT_STRING_EQUAL(variable_named(&bytes, &variables, &variable_to_find, &inside), "variable_to_find");
+    CU_ASSERT_EQUAL(inside, 0);
+    CU_ASSERT_STRING_EQUAL(variable_named(&bytes, &variables, &variable_to_find.inside, &inside), "variable_to_find");
+    CU_ASSERT_EQUAL(inside, sizeof(int));
+    CU_ASSERT_STRING_EQUAL(variable_named(&bytes, &variables, &variable_without_bytes[8], &inside), "variable_without_bytes");
+    CU_ASSERT_EQUAL(inside, 8 * sizeof(long));
+    CU_ASSERT_STRING_EQUAL(variable_named(&bytes, &variables, elsewhere, &inside), "(elsewhere)");
+    CU_ASSERT_STRING_EQUAL(variable_named(&bytes, &variables, &elsewhere, &inside), "(elsewhere)");
+    CU_ASSERT_STRING_EQUAL(variable_named(&bytes, &variables, (void *)(uintptr_t)function_to_find, &inside), "(none)");
+    uint64_t offset = code.offset;
+    code.offset = UINT64_MAX;
+    CU_ASSERT_STRING_EQUAL(variable_named(&bytes, &variables, &variable_to_find, &inside), "(elsewhere)");
+    code.offset = offset;
+    ttap__elf_functions_free(&variables);
+    CU_ASSERT_TRUE(ttap__elf_segments_read(&bytes, &variables));
+    CU_ASSERT_STRING_EQUAL(variable_named(&bytes, &variables, &variable_to_find, &inside), "(none)");
+    munmap(image.pages, image.room);
+    free(elsewhere);
+}
+
 static void more_functions_than_there_is_room_for_are_none(void)
 {
     struct image image = image_of(whole, whole_size);
@@ -163,6 +216,7 @@ int main(void)
         {"a function is found by its place in the file", a_function_is_found_by_its_place_in_the_file},
         {"a file that is cut has what it has", a_file_that_is_cut_has_what_it_has},
         {"a damaged table leads nowhere else", a_damaged_table_leads_nowhere_else},
+        {"a variable is found by its place in memory", a_variable_is_found_by_its_place_in_memory},
         {"more functions than there is room for are none", more_functions_than_there_is_room_for_are_none},
         {"only regular files are opened", only_regular_files_are_opened},
         CU_TEST_INFO_NULL,

@@ -192,8 +192,15 @@ static int on_stack(void *arg, const struct ttap__stack_row *row)
     return answer("stack");
 }
 
-static const struct ttap__read_calls all_calls = {on_block, on_header, on_note,    on_clock,   on_name,    on_thread, on_events,
-                                                  on_loss,  on_task,   on_account, on_trailer, on_pending, on_module, on_stack};
+static int on_mapped(void *arg, const struct ttap__mapped_row *row)
+{
+    (void)arg;
+    SAY("mapped", row->pid, row->module);
+    return answer("mapped");
+}
+
+static const struct ttap__read_calls all_calls = {on_block, on_header,  on_note,    on_clock,   on_name,   on_thread, on_events, on_loss,
+                                                  on_task,  on_account, on_trailer, on_pending, on_module, on_stack,  on_mapped};
 
 /* ---- Captures, written by hand ---- */
 
@@ -382,6 +389,9 @@ static void every_row_is_delivered_with_all_its_fields(void)
     NUMBERS(U(1), U(0), U(137));
     NUMBERS(U(138), U(3), U(0)); /* without a frame */
     wire_block_close(&wire);
+    wire_block_open(&wire, 14);
+    NUMBERS(U(2), U(141), U(121), U(142), U(125));
+    wire_block_close(&wire);
     wire_block_open(&wire, 200); /* of a later version */
     wire_bytes(&wire, "whatever", 8);
     wire_block_close(&wire);
@@ -401,7 +411,8 @@ static void every_row_is_delivered_with_all_its_fields(void)
         SAYS("pending 101 102 103 104 105\n");
         SAYS("module 121 122 123 124 '/usr/bin/it' '\x01\x02'\nmodule 125 126 127 128 '[vdso]' ''\n");
         SAYS("stack 131 1 2\n frame 132 1330\n frame 134 1350\nstack 136 2 1\n frame 0 137\nstack 138 3 0\n");
-        CU_ASSERT_EQUAL(blocks_read, 12);
+        SAYS("mapped 141 121\nmapped 142 125\n");
+        CU_ASSERT_EQUAL(blocks_read, 13);
         CU_ASSERT_EQUAL(bytes_read, wire.len);
     }
 }
@@ -939,6 +950,9 @@ static void whole_capture(void)
     wire_block_open(&wire, 13);
     NUMBERS(U(2), U(131), U(0), U(1), U(132), U(133), U(134), U(1), U(0));
     wire_block_close(&wire);
+    wire_block_open(&wire, 14);
+    NUMBERS(U(2), U(141), U(121), U(142), U(125));
+    wire_block_close(&wire);
     wire_block_open(&wire, 9);
     for (int i = 0; i < 17; i++)
         wire_varint(&wire, 0);
@@ -966,7 +980,7 @@ static void nobody_needs_to_listen(void)
     for (size_t piece = 1; piece <= wire.len; piece += wire.len - 1) {
         CU_ASSERT_EQUAL(read_with(&none, piece), 0);
         CU_ASSERT_STRING_EQUAL(problem, "");
-        CU_ASSERT_EQUAL(blocks_read, 12);
+        CU_ASSERT_EQUAL(blocks_read, 13);
     }
     ttap__reader_free(NULL);
 }
@@ -974,8 +988,8 @@ static void nobody_needs_to_listen(void)
 static void whoever_refuses_hears_nothing_more(void)
 {
     static const char *const calls[] = {"block", "header",  "clock",   "name",   "thread", "events", "loss",
-                                        "task",  "account", "pending", "module", "stack",  "trailer"};
-    static const uint64_t blocks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+                                        "task",  "account", "pending", "module", "stack",  "mapped", "trailer"};
+    static const uint64_t blocks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13};
     whole_capture();
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         for (int with = -EBADMSG; with <= 42; with += 42 + EBADMSG) {
