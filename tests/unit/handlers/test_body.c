@@ -1,5 +1,6 @@
 /* test_body.c - JSON bodies: taken whole, refused when cut anywhere, and never read beyond their end. */
 #include <CUnit/Basic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -97,6 +98,36 @@ static void a_number_may_stand_for_a_rule(void)
     json_decref(body);
 }
 
+/* @number: a JSON value. NULL: taken; else a part of what is said of it. */
+static void long_wait_is(const char *number, uint32_t taken_us, const char *complaint)
+{
+    char text[64];
+    struct ttap__wish wish;
+    struct ttap__request req;
+    snprintf(text, sizeof text, "{\"samples\":99,\"long_wait_us\":%s}", number);
+    CU_ASSERT_EQUAL(take(text, strlen(text), &wish, &req), !complaint);
+    CU_ASSERT_TRUE(complaint ? strstr(req.message, complaint) != NULL : wish.sub.long_wait_us == taken_us);
+}
+
+static void how_long_a_long_wait_is_is_a_whole_number_of_microseconds(void)
+{
+    static const char bounds[] = "long_wait_us: a whole number from 1 to 1000000 is expected";
+    struct ttap__wish wish;
+    struct ttap__request req;
+    long_wait_is("1", 1, NULL);
+    long_wait_is("100", 100, NULL);
+    long_wait_is("1000000", 1000000, NULL);
+    long_wait_is("0", 0, bounds);
+    long_wait_is("-1", 0, bounds);
+    long_wait_is("1000001", 0, bounds);
+    long_wait_is("4294967297", 0, bounds); /* 1 in 32 bits */
+    static const char *const others[] = {"1.5", "\"100\"", "true", "[100]", "null"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        long_wait_is(others[i], 0, bounds);
+    CU_ASSERT_TRUE(take("{\"samples\":99}", 14, &wish, &req));
+    CU_ASSERT_EQUAL(wish.sub.long_wait_us, 0); /* the usual */
+}
+
 int main(void)
 {
     CU_initialize_registry();
@@ -106,6 +137,7 @@ int main(void)
     CU_ADD_TEST(suite, an_escape_at_the_very_end_is_not_followed);
     CU_ADD_TEST(suite, brackets_inside_of_strings_are_no_depth);
     CU_ADD_TEST(suite, a_number_may_stand_for_a_rule);
+    CU_ADD_TEST(suite, how_long_a_long_wait_is_is_a_whole_number_of_microseconds);
     CU_basic_set_mode(CU_BRM_VERBOSE);
     CU_basic_run_tests();
     return CU_get_number_of_failures() != 0 || CU_get_error() != CUE_SUCCESS;

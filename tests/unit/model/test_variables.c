@@ -32,7 +32,8 @@ static enum ttap__variable_found find(void *arg, const struct ttap__symbol_modul
 static void module_is(uint64_t id, uint64_t start, const char *path)
 {
     ttap__callstacks_module(
-        &stacks, &(struct ttap__module_row){.module = id, .start = start, .end = start + 0x1000, .offset = start + 1, .path = {path, strlen(path)}});
+        &stacks, &(struct ttap__module_row){
+                     .module = id, .start = start, .end = start + 0x1000, .offset = start + 1, .path = {path, strlen(path)}, .build_id = {"", 0}});
 }
 
 static void mapped(uint64_t pid, uint64_t module)
