@@ -577,8 +577,8 @@ void ttap__source_lost(const struct ttap__source *source, uint32_t index, uint64
                        uint64_t from_ticks, uint64_t to_ticks)
 {
     struct ttap__stream_id id = {index, source->level, number};
-    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
-        if ((sub->opts.groups & source->groups) && (int64_t)(to_ticks - sub->start.ticks) > 0)
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next) /* also where it has the event before the loss, which comes late */
+        if ((sub->opts.groups & source->groups) && ((int64_t)(to_ticks - sub->start.ticks) > 0 || ttap__sub_knows(sub, id)))
             ttap__sub_lost(sub, id, TTAP__LOSS_FULL, first_seq, lost_events, from_ticks, to_ticks);
     ttap__store(&engine.lost, engine.lost + lost_events);
 }

@@ -100,6 +100,8 @@ bool ttap__sub_begin(struct ttap__sub *sub, uint64_t drainer_cpu_ns);
 void ttap__sub_events(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t first_seq, const struct ttap__run *run);
 void ttap__sub_lost(struct ttap__sub *sub, struct ttap__stream_id id, enum ttap__loss why, uint64_t first_seq, uint64_t lost, uint64_t from_ticks,
                     uint64_t to_ticks);
+/* It has been told something of this stream. */
+bool ttap__sub_knows(struct ttap__sub *sub, struct ttap__stream_id id);
 void ttap__sub_sampled_out(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t next_seq, uint64_t events);
 void ttap__sub_stream_over(struct ttap__sub *sub, struct ttap__stream_id id);
 void ttap__sub_clock(struct ttap__sub *sub, uint64_t now_ns);

@@ -522,12 +522,16 @@ void ttap__sub_lost(struct ttap__sub *sub, struct ttap__stream_id id, enum ttap_
     lose_to_queue(a, first_seq, lost, 0, from_ticks, to_ticks); /* not even the record of the loss fits */
 }
 
-void ttap__sub_sampled_out(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t next_seq, uint64_t events)
+bool ttap__sub_knows(struct ttap__sub *sub, struct ttap__stream_id id)
 {
     struct ttap__accounts *accounts;
     uint32_t at = account_place(sub, id, &accounts);
-    bool known = at < accounts->room && accounts->row[at].uid == id.uid;
-    if (!sub->begun || (sub->full && !known)) /* but just after the byte limit: these are told after the events that they fell between */
+    return at < accounts->room && accounts->row[at].uid == id.uid;
+}
+
+void ttap__sub_sampled_out(struct ttap__sub *sub, struct ttap__stream_id id, uint64_t next_seq, uint64_t events)
+{
+    if (!sub->begun || (sub->full && !ttap__sub_knows(sub, id))) /* but just after the byte limit: told after the events they fell between */
         return;
     struct ttap__account *a = account_of(sub, id, next_seq);
     (a ? a : &sub->merged)->sampled_out += events;
