@@ -2,7 +2,7 @@
 
 import { eachSlice, sliceAt } from '../data/model.js';
 import { RUNNABLE, STATES, unpackPlace } from '../data/states.js';
-import { addPath, flameNode } from './flame.js';
+import { addPath, addStack, flameNode } from './flame.js';
 import { Numbers, summarize } from './stats.js';
 
 /** @typedef {import('../data/model.js').Model} Model */
@@ -57,10 +57,10 @@ function whatOf(model, calls, seg, i) {
 export function* blockingFlame(model, kind, by, scope) {
     const root = flameNode(BLOCKING[kind].title);
     yield* eachWait(model, kind, scope, (w) => {
+        if (by === 'stack' && w.stack >= 0) return addStack(root, model.frames(w.stack), w.ns);
         const thread = model.laneName(model.lane(w.lane));
         const object = w.object >= 0 ? model.objectName(w.object) : w.what;
-        const stack = by === 'stack' && w.stack >= 0 ? model.frames(w.stack).map((f) => f.func).reverse() : null;
-        addPath(root, stack ?? (by === 'thread' ? [thread, object] : [object, thread]), w.ns);
+        addPath(root, by === 'thread' ? [thread, object] : [object, thread], w.ns);
     });
     return root;
 }
@@ -79,7 +79,7 @@ export function cpuFlame(model, scope) {
         sum.n++;
         sum.weight += timed ? cpu[i] : 1;
     }
-    for (const [id, { n, weight }] of sums) addPath(root, id < 0 ? ['(stack not known)'] : model.frames(id).map((f) => f.func).reverse(), weight, n);
+    for (const [id, { n, weight }] of sums) id < 0 ? addPath(root, ['(stack not known)'], weight, n) : addStack(root, model.frames(id), weight, n);
     return root;
 }
 

@@ -16,6 +16,7 @@ import { CPU_LANE } from './states.js';
 /** @typedef {import('./types.js').Slice} Slice */
 /** @typedef {import('./types.js').Series} Series */
 /** @typedef {import('./types.js').Task} Task */
+/** @typedef {{func: string, file: string, place: string}} Frame  place: "file.c:12", as far as it is known */
 
 export const OPEN_START = 1;
 export const OPEN_END = 2;
@@ -204,14 +205,15 @@ export class Model {
         return this.memo('samples', () => sortByTime({ t: joined(Float64Array, this.sampleChunks.map((c) => c.t)), lane: all('lane'), stack: all('stack'), task: all('task'), cpu: joined(Float64Array, this.sampleChunks.map((c) => c.cpu)) }));
     }
 
-    /** The functions of a stack, innermost first. @param {number} stack @returns {{func: string, file: string, line: number}[]} */
+    /** The functions of a stack, innermost first. @param {number} stack @returns {Frame[]} */
     frames(stack) {
         const s = this.memo('stacks', () => ({ frame: joined(Int32Array, this.stackChunks.map((c) => c.frame)), parent: joined(Int32Array, this.stackChunks.map((c) => c.parent)) }));
         const f = this.memo('frames', () => ({ func: joined(Int32Array, this.frameChunks.map((c) => c.func)), file: joined(Int32Array, this.frameChunks.map((c) => c.file)), line: joined(Int32Array, this.frameChunks.map((c) => c.line)) }));
         const out = [];
         for (let at = stack; at >= 0 && at < s.frame.length; at = s.parent[at]) {
             const k = s.frame[at];
-            out.push({ func: k >= 0 && k < f.func.length ? this.string(f.func[k]) : `frame ${k}`, file: this.string(f.file[k] ?? -1), line: f.line[k] ?? 0 });
+            const file = this.string(f.file[k] ?? -1);
+            out.push({ func: k >= 0 && k < f.func.length ? this.string(f.func[k]) : `frame ${k}`, file, place: file.slice(file.lastIndexOf('/') + 1) + (file && f.line[k] > 0 ? `:${f.line[k]}` : '') });
         }
         return out;
     }

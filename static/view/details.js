@@ -130,7 +130,7 @@ function wakeFacts(model, slice, jump) {
 
 /** @param {Model} model @param {number} stack innermost function first */
 export function stackList(model, stack) {
-    return [h('h3', null, 'Stack'), h('ol', { class: 'loglist mono' }, model.frames(stack).slice(0, FRAMES_MAX).map((f) => h('li', null, foreign(f.func, 200), f.file ? h('span', { class: 'muted' }, ' ', foreign(f.file, 120), f.line ? `:${f.line}` : '') : null)))];
+    return [h('h3', null, 'Stack'), h('ol', { class: 'loglist mono' }, model.frames(stack).slice(0, FRAMES_MAX).map((f) => h('li', null, foreign(f.func, 200), f.place ? h('span', { class: 'muted', title: visible(f.file) }, ' ', foreign(f.place, 120)) : null)))];
 }
 
 /** @param {Model} model @param {number} id */

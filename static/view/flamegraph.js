@@ -1,6 +1,6 @@
 // flamegraph.js - a tree of weights as boxes one below the other; click or Enter zooms in, Escape out, arrows go from box to box.
 
-import { flameBoxes, flameTable } from '../calc/flame.js';
+import { flameBoxes, flameTable, lineOf } from '../calc/flame.js';
 import { fill, h } from '../dom.js';
 import { count, percent, visible } from '../fmt.js';
 import { hueOfText } from '../data/hues.js';
@@ -24,7 +24,7 @@ export function flameGraph(label, root, show, unit) {
     const draw = (/** @type {FlameNode|null} */ focus) => {
         const boxes = flameBoxes(zoom, LEAST).filter((b) => b.depth < DEPTH_MAX);
         const css = palette().css;
-        const words = (/** @type {FlameNode} */ n) => `${visible(n.name, 200)}: ${show(n.total)} (${percent(n.total, root.total)}), self ${show(n.self)}, ${count(n.n)} ${unit}`;
+        const words = (/** @type {FlameNode} */ n) => `${visible(n.name, 200)}: ${show(n.total)} (${percent(n.total, root.total)}), self ${show(n.self)}, ${count(n.n)} ${unit}${n.lines.size ? `, ${visible(lineOf(n), 120)}` : ''}`;
         area.style.height = `${ROW_PX * (1 + boxes.reduce((m, b) => Math.max(m, b.depth), 0))}px`;
         const nodes = boxes.map((b) => h('button', { type: 'button', role: 'treeitem', 'aria-level': b.depth + 1, tabindex: b.node === (focus ?? zoom[zoom.length - 1]) ? 0 : -1, 'aria-label': words(b.node), title: words(b.node),
             style: { left: `${b.x * 100}%`, width: `${b.w * 100}%`, top: `${b.depth * ROW_PX}px`, background: b.depth === 0 ? 'var(--sunken)' : css[hueOfText(b.node.name)] },
@@ -82,5 +82,6 @@ function flameTwin(label, root, show, unit) {
     return new Table(`${label}, as a table`, [
         { title: 'Name', name: true, sort: (a, b) => (a.name < b.name ? -1 : 1), cell: (r) => foreign(r.name, 200) },
         num('Self', (r) => r.self, show), { title: '', bar: true, cell: (r) => shareBar(r.self, root.total) }, num('Total', (r) => r.total, show), num('Share', (r) => r.total / Math.max(1, root.total), (v) => percent(v, 1)), num(unit, (r) => r.n, count),
+        ...(rows.some((r) => r.lines.size) ? [{ title: 'Line', cell: (/** @type {Row} */ r) => (r.lines.size ? foreign(lineOf(r), 120) : '') }] : []),
     ], rows, { sorted: 1, csv: 'profile' }).node;
 }

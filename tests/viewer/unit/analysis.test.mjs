@@ -2,7 +2,7 @@
 
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { addPath, flameBoxes, flameNode, flameTable } from '../../../static/calc/flame.js';
+import { addPath, addStack, flameBoxes, flameNode, flameTable, lineOf } from '../../../static/calc/flame.js';
 import { blockingFlame, cpuFlame, lockStats, placeOf, starvedNs } from '../../../static/calc/blocking.js';
 import { findings } from '../../../static/calc/findings.js';
 import { mmu, mmuCurve } from '../../../static/calc/mmu.js';
@@ -52,6 +52,17 @@ test('samples are counted by function, for a thread, a task and a range', () => 
     assert.deepEqual([total({}), total({ lane: 1 }), total({ task: 1 }), total({ t0: 10 * MS, t1: 50 * MS }), total({ lane: 3 })], [40, 20, 20, 2, 0]);
     const main = flameTable(cpuFlame(m, ALL)).find((x) => x.name === 'main');
     assert.deepEqual([main.total, main.self], [40, 0]);
+});
+
+test('a function in a flame graph tells the line that weighs most', () => {
+    const root = flameNode('all');
+    const stack = (...places) => places.map((place, i) => ({ func: 'abc'[i], file: '', place }));
+    addStack(root, stack('a.c:1', '', 'c.c:9'), 2);
+    addStack(root, stack('a.c:2', '', 'c.c:9'), 3);
+    addStack(root, stack('a.c:1', '', 'c.c:9'), 2);
+    assert.deepEqual(flameTable(root).map((row) => [row.name, row.total, lineOf(row)]).sort(), [['a', 7, 'most at a.c:1'], ['b', 7, ''], ['c', 7, 'at c.c:9']]);
+    const m = read(statesCapture().text());
+    assert.deepEqual(m.frames(m.samples().stack.find((s) => s >= 0)).at(-1), { func: 'main', file: 'db.c', place: 'db.c:10' });
 });
 
 test('a lock knows its waits, who waited and who let go', () => {
