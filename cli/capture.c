@@ -31,7 +31,7 @@ enum {
 struct values {
     struct cli_seconds seconds;
     const char *output, *format, *events, *sample, *token_file, *unix_path;
-    uint64_t bytes, samples, long_wait_us;
+    uint64_t bytes, samples, long_wait_us, alloc_samples;
 };
 
 static const struct cli_option options[] = {
@@ -48,6 +48,8 @@ static const struct cli_option options[] = {
      "stacks of running threads, 1 to 1000 in a second of CPU time, and of long waits"},
     {"long-wait", 0, "US", CLI_COUNT, offsetof(struct values, long_wait_us), 1, 1000000,
      "with --samples: which waits are long, in microseconds (default 1000)"},
+    {"alloc-samples", 0, "BYTES", CLI_BYTES, offsetof(struct values, alloc_samples), 1024, 1 << 30,
+     "stacks of allocations, one in so many bytes of a thread: 1K to 1G; 512K is usual"},
     {"bytes", 0, "N", CLI_BYTES, offsetof(struct values, bytes), 4096, UINT64_C(1) << 40,
      "end the window early after this many bytes; K, M or G may follow"},
     {"token-file", 0, "FILE", CLI_TEXT, offsetof(struct values, token_file), 0, 0, "send the token in this file"},
@@ -240,7 +242,7 @@ static int transfer(const struct values *values, const char *url, const char *to
 
 static char *make_url(const struct values *values, const char *address)
 {
-    char error[CLI_TRANSFER_TEXT_SIZE], bytes[24], samples[24], long_wait_us[24];
+    char error[CLI_TRANSFER_TEXT_SIZE], bytes[24], samples[24], long_wait_us[24], alloc_samples[24];
     char *url;
     const struct cli_param params[] = {
         {"seconds", values->seconds.text},
@@ -249,6 +251,7 @@ static char *make_url(const struct values *values, const char *address)
         {"sample", values->sample},
         {"samples", values->samples ? samples : NULL},
         {"long_wait_us", values->long_wait_us ? long_wait_us : NULL},
+        {"alloc_samples", values->alloc_samples ? alloc_samples : NULL},
         {"bytes", values->bytes ? bytes : NULL},
         {NULL, NULL},
     };
@@ -256,6 +259,7 @@ static char *make_url(const struct values *values, const char *address)
     snprintf(bytes, sizeof bytes, "%llu", (unsigned long long)values->bytes);
     snprintf(samples, sizeof samples, "%llu", (unsigned long long)values->samples);
     snprintf(long_wait_us, sizeof long_wait_us, "%llu", (unsigned long long)values->long_wait_us);
+    snprintf(alloc_samples, sizeof alloc_samples, "%llu", (unsigned long long)values->alloc_samples);
     if (cli_address_url(address, params, &url, error, sizeof error))
         return url;
     cli_usage_error(&cli_capture, "%s", error);

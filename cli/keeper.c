@@ -85,6 +85,7 @@ static int begin_recording(struct keeper *keeper)
     opts.sample = keeper->opts->sample;
     opts.samples_hz = keeper->opts->samples_hz;
     opts.long_wait_us = keeper->opts->long_wait_us;
+    opts.alloc_sample_bytes = keeper->opts->alloc_sample_bytes;
     return ttap_capture_start(&opts, write_file, (void *)(uintptr_t)&keeper->opts->output_fd, &keeper->recording);
 }
 

@@ -10,14 +10,15 @@ struct cli_keeper_opts {
     const char *address; /* NULL: no endpoint */
     uint16_t port;
     const char *unix_path, *token_file;
-    int output_fd;         /* record into it from the start; -1: do not */
-    double after_s;        /* begin that recording so long after the start */
-    double seconds;        /* 0: until the program ends */
-    const char *sample;    /* for that recording; may be NULL */
-    uint32_t samples_hz;   /* likewise; 0: none */
-    uint32_t long_wait_us; /* with it; 0: the default */
-    uint64_t groups;       /* the same */
-    double linger_s;       /* answer so long after the last process has ended */
+    int output_fd;               /* record into it from the start; -1: do not */
+    double after_s;              /* begin that recording so long after the start */
+    double seconds;              /* 0: until the program ends */
+    const char *sample;          /* for that recording; may be NULL */
+    uint32_t samples_hz;         /* likewise; 0: none */
+    uint32_t long_wait_us;       /* with it; 0: the default */
+    uint32_t alloc_sample_bytes; /* as samples_hz */
+    uint64_t groups;             /* the same */
+    double linger_s;             /* answer so long after the last process has ended */
 };
 
 /** cli_keeper_start() - start the keeper for the calling process, which will exec the program.

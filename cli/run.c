@@ -25,7 +25,7 @@ enum { PATH_BYTES = 4096, SECONDS_MAX = 86400 };
 struct values {
     const char *listen, *output, *unix_path, *token_file, *sample;
     struct cli_seconds seconds, after, linger;
-    uint64_t samples, long_wait_us;
+    uint64_t samples, long_wait_us, alloc_samples;
     bool quiet;
 };
 
@@ -40,6 +40,8 @@ static const struct cli_option options[] = {
      "with -o: stacks of running threads, so often in a second of CPU time, and of long waits"},
     {"long-wait", 0, "US", CLI_COUNT, offsetof(struct values, long_wait_us), 1, 1000000,
      "with --samples: which waits are long, in microseconds (default 1000)"},
+    {"alloc-samples", 0, "BYTES", CLI_BYTES, offsetof(struct values, alloc_samples), 1024, 1 << 30,
+     "with -o: stacks of allocations, one in so many bytes of a thread: 1K to 1G; 512K is usual"},
     {"unix", 0, "SOCKET", CLI_TEXT, offsetof(struct values, unix_path), 0, 0, "answer on this unix socket too"},
     {"token-file", 0, "FILE", CLI_TEXT, offsetof(struct values, token_file), 0, 0,
      "ask for the token in this file; needed where --listen is not loopback"},
@@ -188,6 +190,7 @@ static int start(const struct values *values, char **command)
         .sample = values->sample,
         .samples_hz = (uint32_t)values->samples,
         .long_wait_us = (uint32_t)values->long_wait_us,
+        .alloc_sample_bytes = (uint32_t)values->alloc_samples,
         .groups = TTAP_GROUPS_ALL,
         .linger_s = values->linger.value,
     };
@@ -220,8 +223,8 @@ static int run(int argc, char **argv)
         command++;
     if (!*command)
         return cli_usage_error(&cli_run, "which program? tracetap run [OPTIONS] -- PROGRAM [ARGUMENTS]");
-    if (!values.output && (values.seconds.text || values.after.text || values.sample || values.samples))
-        return cli_usage_error(&cli_run, "--seconds, --after, --sample and --samples say what goes into a file: give one with -o");
+    if (!values.output && (values.seconds.text || values.after.text || values.sample || values.samples || values.alloc_samples))
+        return cli_usage_error(&cli_run, "--seconds, --after, --sample, --samples and --alloc-samples say what goes into a file: give one with -o");
     return start(&values, command);
 }
 

@@ -195,9 +195,18 @@ static bool read_u32(struct ttap__request *req, const json_t *body, const char *
     return false;
 }
 
+/* 0: none. */
+static bool read_alloc_samples(struct ttap__request *req, const json_t *body, uint32_t *out)
+{
+    const json_t *value = json_object_get(body, "alloc_samples");
+    return (json_is_integer(value) && json_integer_value(value) == 0) ||
+           read_u32(req, body, "alloc_samples", TTAP__ALLOC_SAMPLE_BYTES_MIN, TTAP__ALLOC_SAMPLE_BYTES_MAX, "for example \"alloc_samples\":524288",
+                    out);
+}
+
 bool ttap__wish_from_body(struct ttap__request *req, const struct ttap_http *http, const json_t *body, struct ttap__wish *wish, char rule[24])
 {
-    static const char *const members[] = {"seconds", "events", "sample", "samples", "long_wait_us", "bytes", NULL};
+    static const char *const members[] = {"seconds", "events", "sample", "samples", "long_wait_us", "alloc_samples", "bytes", NULL};
     *wish = (struct ttap__wish){.sub = TTAP__SUB_OPTS_INIT};
     wish->sub.duration_ns = TTAP__NS_PER_S;
     wish->sub.keep = true;
@@ -206,5 +215,5 @@ bool ttap__wish_from_body(struct ttap__request *req, const struct ttap_http *htt
            read_sample(req, json_object_get(body, "sample"), &wish->sub.sample, rule) &&
            read_u32(req, body, "samples", 0, TTAP__SAMPLES_HZ_MAX, "for example \"samples\":99", &wish->sub.samples_hz) &&
            read_u32(req, body, "long_wait_us", 1, TTAP__LONG_WAIT_US_MAX, "for example \"long_wait_us\":100", &wish->sub.long_wait_us) &&
-           read_bytes(req, json_object_get(body, "bytes"), &wish->sub.max_bytes);
+           read_alloc_samples(req, body, &wish->sub.alloc_sample_bytes) && read_bytes(req, json_object_get(body, "bytes"), &wish->sub.max_bytes);
 }

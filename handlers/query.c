@@ -2,6 +2,8 @@
  *
  * Invariant: after false a 400 has been sent, and nothing was begun.
  */
+#include <string.h>
+
 #include "convert.h"
 #include "handlers.h"
 
@@ -53,6 +55,18 @@ static bool events_from_query(struct ttap__request *req, uint64_t *groups)
     return true;
 }
 
+/* As samples; but what is between none and the least is refused. */
+static bool alloc_samples_from_query(struct ttap__request *req, struct ttap__sub_opts *sub)
+{
+    const char *text = ttap__request_param(req, "alloc_samples");
+    uint64_t bytes = 0;
+    bool none = text && strcmp(text, "0") == 0;
+    if (!none && !ttap__param_u64(req, "alloc_samples", TTAP__ALLOC_SAMPLE_BYTES_MIN, TTAP__ALLOC_SAMPLE_BYTES_MAX, &bytes))
+        return false;
+    sub->alloc_sample_bytes = (uint32_t)bytes;
+    return true;
+}
+
 /* 0: none, as if it had not been given. */
 static bool samples_from_query(struct ttap__request *req, struct ttap__sub_opts *sub)
 {
@@ -71,7 +85,7 @@ bool ttap__wish_from_query(struct ttap__request *req, const struct ttap_http *ht
     wish->sub.duration_ns = TTAP__NS_PER_S; /* as Go's endpoint */
     if (!seconds_from_query(req, http->seconds_max, &wish->sub.duration_ns) || !ttap__format_from_query(req, &wish->format) ||
         !events_from_query(req, &wish->sub.groups) || !sample_from_query(req, &wish->sub.sample) || !samples_from_query(req, &wish->sub) ||
-        !ttap__param_u64(req, "bytes", TTAP__BYTES_MIN, TTAP__BYTES_MAX, &wish->sub.max_bytes))
+        !alloc_samples_from_query(req, &wish->sub) || !ttap__param_u64(req, "bytes", TTAP__BYTES_MIN, TTAP__BYTES_MAX, &wish->sub.max_bytes))
         return false;
     if (wish->format < 0)
         wish->format = 0;

@@ -3,7 +3,7 @@
 
 #include "handlers.h"
 
-static const char *const params[] = {"seconds", "format", "events", "sample", "samples", "long_wait_us", "bytes", NULL};
+static const char *const params[] = {"seconds", "format", "events", "sample", "samples", "long_wait_us", "alloc_samples", "bytes", NULL};
 
 static void handle(struct ttap__request *req, void *arg)
 {

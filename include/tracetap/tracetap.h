@@ -52,13 +52,14 @@ extern "C" {
 #define TTAP_GROUP_COUNTER (UINT64_C(1) << 3)
 #define TTAP_GROUP_QUEUE (UINT64_C(1) << 4)
 #define TTAP_GROUP_GC (UINT64_C(1) << 5)
-#define TTAP_GROUP_SCHED (UINT64_C(1) << 7)   /* when threads ran, could have run, and waited; nothing in your program records it */
-#define TTAP_GROUP_LOCK (UINT64_C(1) << 8)    /* hooks: waits for locks, conditions, semaphores, barriers, joins; who ended them */
-#define TTAP_GROUP_NET (UINT64_C(1) << 9)     /* hooks: calls on sockets, and waits for descriptors */
-#define TTAP_GROUP_FILE (UINT64_C(1) << 10)   /* hooks: calls on files, pipes and other descriptors */
-#define TTAP_GROUP_SLEEP (UINT64_C(1) << 11)  /* hooks: sleeps, waits for signals and for children */
-#define TTAP_GROUP_SAMPLE (UINT64_C(1) << 12) /* stacks: where threads spend their CPU time, and where they wait long; on request only */
-#define TTAP_GROUP_ALLOC (UINT64_C(1) << 13)  /* memory: how large the process is; hooks: what each thread allocates */
+#define TTAP_GROUP_SCHED (UINT64_C(1) << 7)         /* when threads ran, could have run, and waited; nothing in your program records it */
+#define TTAP_GROUP_LOCK (UINT64_C(1) << 8)          /* hooks: waits for locks, conditions, semaphores, barriers, joins; who ended them */
+#define TTAP_GROUP_NET (UINT64_C(1) << 9)           /* hooks: calls on sockets, and waits for descriptors */
+#define TTAP_GROUP_FILE (UINT64_C(1) << 10)         /* hooks: calls on files, pipes and other descriptors */
+#define TTAP_GROUP_SLEEP (UINT64_C(1) << 11)        /* hooks: sleeps, waits for signals and for children */
+#define TTAP_GROUP_SAMPLE (UINT64_C(1) << 12)       /* stacks: where threads spend their CPU time, and where they wait long; on request only */
+#define TTAP_GROUP_ALLOC (UINT64_C(1) << 13)        /* memory: how large the process is; hooks: what each thread allocates */
+#define TTAP_GROUP_ALLOC_SAMPLE (UINT64_C(1) << 14) /* hooks: stacks of allocations; on request only */
 #define TTAP_GROUPS_ALL UINT64_C(0xffffffff)
 
 /* The gate. Low half: the groups somebody listens to. High half: an epoch, for the library's own use.
@@ -506,17 +507,18 @@ extern "C" {
 
 /** What to capture. Set with TTAP_CAPTURE_OPTS_INIT, then change fields; fields are only ever appended. */
 struct ttap_capture_opts {
-    size_t size;           /* sizeof(struct ttap_capture_opts), set by the initialiser */
-    uint64_t duration_ns;  /* window on the monotonic clock, 1 us to 10 min; 0: until ttap_capture_stop(). Default 1 s */
-    uint64_t groups;       /* TTAP_GROUP_*; default all */
-    uint64_t max_bytes;    /* end the window early once this many bytes were taken for delivery; 0 (default): no such limit */
-    const char *sample;    /* which tasks to keep, as in ttap_sampling_set() without limits; NULL (default): the process-wide setting */
-    uint32_t samples_hz;   /* stacks of running threads, 1 to 1000 in a second of CPU time, and of long waits; 0 (default): none */
-    uint32_t long_wait_us; /* with samples_hz: hooked calls that take as long are told with their stack, 1 to 1,000,000; 0 (default): 1,000 */
+    size_t size;                 /* sizeof(struct ttap_capture_opts), set by the initialiser */
+    uint64_t duration_ns;        /* window on the monotonic clock, 1 us to 10 min; 0: until ttap_capture_stop(). Default 1 s */
+    uint64_t groups;             /* TTAP_GROUP_*; default all */
+    uint64_t max_bytes;          /* end the window early once this many bytes were taken for delivery; 0 (default): no such limit */
+    const char *sample;          /* which tasks to keep, as in ttap_sampling_set() without limits; NULL (default): the process-wide setting */
+    uint32_t samples_hz;         /* stacks of running threads, 1 to 1000 in a second of CPU time, and of long waits; 0 (default): none */
+    uint32_t long_wait_us;       /* with samples_hz: hooked calls that take as long are told with their stack, 1 to 1,000,000; 0 (default): 1,000 */
+    uint32_t alloc_sample_bytes; /* stacks of allocations, one in so many bytes of each thread, 1,024 to 2^30; 0 (default): none. By hooks alone */
 };
 #define TTAP_CAPTURE_OPTS_INIT                                                                                                                       \
     {                                                                                                                                                \
-        sizeof(struct ttap_capture_opts), UINT64_C(1000000000), TTAP_GROUPS_ALL, 0, NULL, 0, 0                                                       \
+        sizeof(struct ttap_capture_opts), UINT64_C(1000000000), TTAP_GROUPS_ALL, 0, NULL, 0, 0, 0                                                    \
     }
 
 /** ttap_capture_fd() - record for opts->duration_ns and write the native format (docs/format.md) to @fd.

@@ -286,7 +286,7 @@ static struct window *ask(struct ttap__sub_opts *opts)
                                            TTAP_GROUP_QUEUE};
     struct window *w = truth_window();
     uint64_t groups = some_groups[world_below(6)];
-    w->groups = groups == TTAP_GROUPS_ALL ? groups & ~TTAP_GROUP_SAMPLE : groups; /* samples only on request */
+    w->groups = groups == TTAP_GROUPS_ALL ? groups & ~(TTAP_GROUP_SAMPLE | TTAP_GROUP_ALLOC_SAMPLE) : groups; /* samples only on request */
     w->duration_ns = world_log_between(1000, day.window_max_ns);
     w->max_bytes = world_below(4) ? 0 : world_log_between(1, 200000);
     *opts = (struct ttap__sub_opts)TTAP__SUB_OPTS_INIT;

@@ -61,7 +61,7 @@ ACCOUNT_COLUMNS = ["delivered", "filtered", *LOST_COLUMNS, "sampled_out"]
     GC_BEGIN,
     GC_END,
 ) = range(1, 22)
-SAMPLE, CALL_STACK, GC_STOPPED, GC_RESUMED, ALLOC = 32, 33, 40, 41, 42
+SAMPLE, CALL_STACK, ALLOC_SAMPLE, GC_STOPPED, GC_RESUMED, ALLOC = 32, 33, 34, 40, 41, 42
 
 # The kinds of version 1.0. One of that number with another name, or without one of these fields, means nothing to us
 # and is skipped by its fields.
@@ -89,6 +89,7 @@ gc_begin phase:n
 gc_end phase:n""".split("\n")), 1))
 KINDS_1_0 |= {GC_STOPPED: ("gc_stopped", "tid:u"), GC_RESUMED: ("gc_resumed", "tid:u")}
 KINDS_1_0 |= {SAMPLE: ("sample", "cpu_ns:u stack:u"), CALL_STACK: ("call_stack", "start:t stack:u")}
+KINDS_1_0[ALLOC_SAMPLE] = ("alloc_sample", "bytes:u weight:u stack:u")
 KINDS_1_0[ALLOC] = ("alloc", "calls:u bytes:u frees:u")
 
 
@@ -634,7 +635,7 @@ class Capture:
             self.complain("span", f"{where}: the last event is at {run.events[-1].ticks}, not {end_ticks}")
         self._check_entered_tasks(run, where)
         for event in run.events:
-            stack = event.values.get("stack", 0) if event.means in (SAMPLE, CALL_STACK) else 0
+            stack = event.values.get("stack", 0) if event.means in (SAMPLE, CALL_STACK, ALLOC_SAMPLE) else 0
             if stack and stack not in self.stacks:
                 self.complain("stack-unknown", f"{where}: stack {stack} is named before it is told")
 

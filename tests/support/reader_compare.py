@@ -75,10 +75,10 @@ class Document:
         self._check_lines(raw.decode())
         self.strings, self.lanes, self.lane_names, self.objects = [], {}, {}, {}
         self.frames, self.stacks = [], []
-        self.rows = {name: [] for name in [*self.TABLES, "task", "attr", "sample"]}
+        self.rows = {name: [] for name in [*self.TABLES, "task", "attr", "sample", "alloc_sample"]}
         for chunk in self.document["chunks"]:
             self._chunk(chunk)
-        for row in self.rows["sample"]:  # frames and stacks may come later
+        for row in self.rows["sample"] + self.rows["alloc_sample"]:  # frames and stacks may come later
             row["stack"] = self._stack(row["stack"])
 
     def _check_lines(self, document):
@@ -113,8 +113,8 @@ class Document:
             self.frames += [self._string(func) for func in self._column(chunk, "func")]
         elif table == "stack":
             self.stacks += zip(self._column(chunk, "frame"), self._column(chunk, "up"))
-        elif table == "sample":
-            self._sample_chunk(chunk)
+        elif table in ("sample", "alloc_sample"):
+            self._sample_chunk(table, chunk)
         elif table in self.TABLES:
             self._timed_chunk(table, chunk)
 
@@ -149,11 +149,11 @@ class Document:
             raise Malformed(f"lane {lane} is used before its chunk")
         return None if lane == -1 else self.lanes[lane]
 
-    def _sample_chunk(self, chunk):
-        columns = ("lane", "cpu_ns", "stack", "task")
-        for at, lane, cpu_ns, stack, task in zip(self._times(chunk), *(self._column(chunk, name) for name in columns)):
-            row = {"lane": self._lane_key(lane), "at": at, "cpu_ns": cpu_ns, "stack": stack, "task": None if task == -1 else task}
-            self.rows["sample"].append(row)
+    def _sample_chunk(self, table, chunk):
+        weights = ("cpu_ns",) if table == "sample" else ("bytes", "weight")
+        for at, lane, stack, task, *values in zip(self._times(chunk), *(self._column(chunk, name) for name in ("lane", "stack", "task", *weights))):
+            row = {"lane": self._lane_key(lane), "at": at, "stack": stack, "task": None if task == -1 else task}
+            self.rows[table].append(row | dict(zip(weights, values)))
 
     def _stack(self, number):
         """Innermost first; `up` rows before is the one that called it."""

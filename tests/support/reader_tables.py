@@ -18,7 +18,7 @@ OPEN_START, OPEN_END = 1, 2
 WAIT_WHY = {1: "full", 2: "empty"}
 TIMED = {"region", "work", "wait", "gc", "lost"}  # tables with start and dur, clipped to the window
 JSON_EXACT = 1 << 53  # beyond this a viewer's numbers are not exact, so no pid or tid of a document is
-POINTS = {"log", "instant", "counter", "depth", "alloc", "sample"}  # tables with a time only
+POINTS = {"log", "instant", "counter", "depth", "alloc", "sample", "alloc_sample"}  # tables with a time only
 
 
 class Clock:
@@ -94,7 +94,7 @@ class Tables:
         self.clock = Clock(capture)
         self.latest = self.base
         self.rows = {
-            name: [] for name in ["region", "work", "attr", "log", "instant", "counter", "depth", "alloc", "wait", "gc", "lost", "sample"]
+            name: [] for name in ["region", "work", "attr", "log", "instant", "counter", "depth", "alloc", "wait", "gc", "lost", "sample", "alloc_sample"]
         }
         self.tasks = {}
         self.lanes = {}  # (thread, level) -> lane key
@@ -190,10 +190,10 @@ class Tables:
                 for event in run.events:
                     self._see(event.ticks)
             return
-        if run.level == 1 and all(event.means == r.SAMPLE for event in run.events):
+        if run.level == 1 and all(event.means in (r.SAMPLE, r.ALLOC_SAMPLE) for event in run.events):
             for event in run.events:  # about the thread all the same: no lane of handlers for those alone
                 self._see(event.ticks)
-                self._sample(self._stream(run.thread, 0), event.ticks, event.values)
+                self.ACTIONS[event.means](self, self._stream(run.thread, 0), event.ticks, event.values)
             return
         stream = self._stream(run.thread, run.level)
         first, gap = stream.next_seq is None, stream.next_seq != run.first_seq
@@ -394,6 +394,11 @@ class Tables:
         stack = self._stack_of(v["stack"])
         self._add("sample", lane=own.lane, at=ticks, cpu_ns=min(v["cpu_ns"], JSON_EXACT), stack=stack, task=own.task)
 
+    def _alloc_sample(self, stream, ticks, v):
+        own = self._stream(stream.thread, 0) if (stream.thread, 0) in self.lanes else stream
+        size, weight = (min(v[name], JSON_EXACT) for name in ("bytes", "weight"))
+        self._add("alloc_sample", lane=own.lane, at=ticks, bytes=size, weight=weight, stack=self._stack_of(v["stack"]), task=own.task)
+
     def _stack_of(self, number):
         """Names of frames, innermost first; no capture here has files with symbols."""
         stack = self.capture.stacks.get(number)
@@ -431,6 +436,7 @@ class Tables:
         r.GC_STOPPED: _gc_stopped,
         r.GC_RESUMED: _gc_resumed,
         r.SAMPLE: _sample,
+        r.ALLOC_SAMPLE: _alloc_sample,
     }
 
     # The end of the window
@@ -461,7 +467,7 @@ class Tables:
             row["start"], row["dur"] = start, end - start
         elif table in POINTS:
             row["at"] = self.clock.ns(row["at"])
-            row["at"] = max(0, row["at"]) if table == "sample" else row["at"]
+            row["at"] = max(0, row["at"]) if table in ("sample", "alloc_sample") else row["at"]
         return row
 
     def _task_row(self, task):

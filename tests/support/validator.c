@@ -36,7 +36,8 @@ enum kind {
     TASK_ENTER,
     TASK_ENTER_FULL,
     SAMPLE = 32,
-    CALL_STACK
+    CALL_STACK,
+    ALLOC_SAMPLE
 };
 enum label { LABEL_NAME, LABEL_VALUE, LABEL_TASK, LABEL_DEPTH, LABEL_LEVEL, LABEL_STACK, LABELS };
 
@@ -63,6 +64,7 @@ static const struct kind_1_0 kinds_1_0[] = {
     [TASK_ENTER_FULL] = {"task_enter_full", "task:k parent:k kind:n start:t"},
     [SAMPLE] = {"sample", "cpu_ns:u stack:u"},
     [CALL_STACK] = {"call_stack", "start:t stack:u"},
+    [ALLOC_SAMPLE] = {"alloc_sample", "bytes:u weight:u stack:u"},
 };
 
 /* Piles and maps */
@@ -741,7 +743,7 @@ static void read_event(struct reading *r, struct cursor *c, struct piece *run, u
         replay_region(r, run, index, kind->means, values, ticks);
     else if (kind->means == COUNTER)
         take_counter(r, run, index, values);
-    else if (kind->means == SAMPLE || kind->means == CALL_STACK)
+    else if (kind->means >= SAMPLE && kind->means <= ALLOC_SAMPLE)
         need_stack(r, run, values[LABEL_STACK]);
     else
         replay_task(r, run, kind->means, values[LABEL_TASK]);

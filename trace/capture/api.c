@@ -15,9 +15,9 @@
 
 int ttap__sub_open(const struct ttap__sub_opts *opts, struct ttap__sub **out)
 {
-    uint64_t groups = opts->samples_hz ? TTAP_GROUP_SAMPLE : opts->groups & ~TTAP_GROUP_SAMPLE & TTAP__GATE_GROUPS;
-    if (opts->duration_ns > TTAP__DURATION_MAX_NS * 6 || !groups || opts->samples_hz > TTAP__SAMPLES_HZ_MAX ||
-        opts->long_wait_us > TTAP__LONG_WAIT_US_MAX)
+    if (opts->duration_ns > TTAP__DURATION_MAX_NS * 6 || !ttap__sub_groups(opts) || opts->samples_hz > TTAP__SAMPLES_HZ_MAX ||
+        opts->long_wait_us > TTAP__LONG_WAIT_US_MAX || opts->alloc_sample_bytes > TTAP__ALLOC_SAMPLE_BYTES_MAX ||
+        (opts->alloc_sample_bytes && opts->alloc_sample_bytes < TTAP__ALLOC_SAMPLE_BYTES_MIN))
         return -EINVAL; /* an hour at most; the public calls and the endpoint have lower limits of their own */
     if (ttap__share_role == TTAP__SHARE_MEMBER)
         return -EALREADY; /* the keeper captures, for all members */
@@ -72,6 +72,7 @@ static int check_opts(const struct ttap_capture_opts *given, struct ttap__sub_op
     out->sample = opts.sample;
     out->samples_hz = opts.samples_hz;
     out->long_wait_us = opts.long_wait_us;
+    out->alloc_sample_bytes = opts.alloc_sample_bytes;
     return 0;
 }
 

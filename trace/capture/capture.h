@@ -41,14 +41,18 @@ struct ttap__sub_opts {
         void *
             arg); /* called on the drainer thread, no lock held, when a reader that saw 0 has something to read, or at the end. May be NULL. Must not call back into this file except sub_stop */
     void *arg;
-    uint32_t samples_hz;   /* stacks of running threads, so often in a second of CPU time, and of long waits; 0: none, whatever groups says */
-    uint32_t long_wait_us; /* which waits those are: from so long on; 0: from TTAP__LONG_WAIT_US */
+    uint32_t samples_hz;         /* stacks of running threads, so often in a second of CPU time, and of long waits; 0: none, whatever groups says */
+    uint32_t long_wait_us;       /* which waits those are: from so long on; 0: from TTAP__LONG_WAIT_US */
+    uint32_t alloc_sample_bytes; /* stacks of allocations, one in so many bytes in the mean; 0: none, whatever groups says */
 };
 #define TTAP__SAMPLES_HZ_MAX 1000u /* a kernel's tick takes at most as many */
 #define TTAP__LONG_WAIT_US_MAX 1000000u
+/* At least: below that a stack of 10 us for every few allocations is all that a thread would do. At most: no thread may ever come to more. */
+#define TTAP__ALLOC_SAMPLE_BYTES_MIN (1u << 10)
+#define TTAP__ALLOC_SAMPLE_BYTES_MAX (1u << 30)
 #define TTAP__SUB_OPTS_INIT                                                                                                                          \
     {                                                                                                                                                \
-        0, TTAP_GROUPS_ALL, 0, NULL, false, NULL, NULL, 0, 0                                                                                         \
+        0, TTAP_GROUPS_ALL, 0, NULL, false, NULL, NULL, 0, 0, 0                                                                                      \
     }
 
 /** Open a window. Starts the drainer if nobody listened. On return the window is open: events emitted after the call are in it.

@@ -149,16 +149,18 @@ static bool keeps_all(const struct ttap__keep *keep)
     return !keep->rules && keep->otherwise >= TTAP__KEEP_ALL;
 }
 
-/* Of windows that want different rates the highest counts: each sample says what time it stands for. Of what is a long wait, the shortest. */
+/* Of windows that want different rates the highest counts: each sample says what it stands for. Of what is a long wait, the shortest. */
 static void set_sample_period(void)
 {
-    uint32_t hz = 0, long_wait_us = TTAP__LONG_WAIT_US_MAX;
+    uint32_t hz = 0, long_wait_us = TTAP__LONG_WAIT_US_MAX, alloc_bytes = 0;
     for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next) {
         uint32_t us = sub->opts.long_wait_us ? sub->opts.long_wait_us : TTAP__LONG_WAIT_US;
         hz = sub->opts.samples_hz > hz ? sub->opts.samples_hz : hz;
+        alloc_bytes = sub->opts.alloc_sample_bytes - 1 < alloc_bytes - 1 ? sub->opts.alloc_sample_bytes : alloc_bytes; /* 0 is most */
         long_wait_us = sub->opts.samples_hz && us < long_wait_us ? us : long_wait_us;
     }
     ttap__store(&ttap__arena_here()->sample_period_ns, hz ? 1000000000u / hz : 0);
+    ttap__store(&ttap__arena_here()->alloc_sample_bytes, alloc_bytes);
     ttap__store(&ttap__arena_here()->ms_ticks, ttap__clock_ticks_per_second() / 1000u);
     ttap__store(&ttap__arena_here()->long_wait_ticks, ttap__clock_ticks_per_second() / 1000000u * long_wait_us);
 }

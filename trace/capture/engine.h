@@ -93,6 +93,8 @@ struct ttap__stream_id {
     uint64_t uid;
 };
 
+/* The groups that a window with these options has. */
+uint64_t ttap__sub_groups(const struct ttap__sub_opts *opts);
 int ttap__sub_new(const struct ttap__sub_opts *opts, struct ttap__pool *pool, struct ttap__sub **out);
 void ttap__sub_free(struct ttap__sub *sub);
 /* False: no memory for the header. */

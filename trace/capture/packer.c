@@ -10,6 +10,7 @@
  *   *_call          arg << 32 | op, start, object            lock_wake: - << 32 | op, object, -
  *   *_object        length << 32, object, -, text...
  *   sample          CPU time, process << 32 | cut << 16 | addresses, addresses...     call_stack: the same with the start of the call
+ *   alloc_sample    bytes asked for, as sample but one more, weight, addresses...
  *   task_begin, _end, _enter     id, parent, draw << 32 | kind, status << 32 | root_kind, start
  *   task_attr_int, task_trace    id, draw << 32 | root_kind, 3 words
  *   task_attr_str, task_fail     id, draw << 32 | root_kind, length << 32 | key, code, -, text...
@@ -373,13 +374,16 @@ static void pack_fact(struct packer *p, uint64_t ticks, unsigned kind, const uin
 
 static void pack_stack(struct packer *p, uint64_t ticks, unsigned kind, const uint64_t *w)
 {
-    if (!(p->view->groups & TTAP_GROUP_SAMPLE)) {
+    bool has_weight = kind == TTAP__ALLOC_SAMPLE;
+    if (!(p->view->groups & kind_groups[kind])) {
         p->run->filtered++;
         return;
     }
     put_head(p, kind, ticks);
-    put(p, kind == TTAP__SAMPLE ? w[1] : ttap__zigzag((int64_t)(ticks - w[1])));
-    put(p, ttap__stack_number((int)(w[2] >> 32), w + 3, (uint16_t)w[2], (w[2] & TTAP__STACK_CUT) != 0));
+    put(p, kind == TTAP__CALL_STACK ? ttap__zigzag((int64_t)(ticks - w[1])) : w[1]);
+    if (has_weight)
+        put(p, w[3]);
+    put(p, ttap__stack_number((int)(w[2] >> 32), w + 3 + has_weight, (uint16_t)w[2] - has_weight, (w[2] & TTAP__STACK_CUT) != 0));
 }
 
 /* ---- The loop ---- */
@@ -441,7 +445,8 @@ static unsigned event_cells(const struct packer *p, const uint64_t *w, unsigned 
         break;
     case TTAP__SAMPLE:
     case TTAP__CALL_STACK:
-        if (left < 2 || (uint16_t)w[2] > TTAP__STACK_FRAMES_MAX)
+    case TTAP__ALLOC_SAMPLE:
+        if (left < 2 || (uint16_t)w[2] > TTAP__STACK_FRAMES_MAX || (uint16_t)w[2] < ((w[0] & 0xff) == TTAP__ALLOC_SAMPLE))
             return 0;
         shape.cells = (3 + (unsigned)(uint16_t)w[2] + 1) / 2;
         break;
@@ -550,6 +555,7 @@ static bool pack_event(struct packer *p, uint64_t ticks, const uint64_t *w)
         return true;
     case TTAP__SAMPLE:
     case TTAP__CALL_STACK:
+    case TTAP__ALLOC_SAMPLE:
         pack_stack(p, ticks, kind, w);
         return true;
     default:

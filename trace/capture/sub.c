@@ -232,10 +232,12 @@ static bool send_row_block(struct ttap__sub *sub, enum ttap__block type, void (*
     return true;
 }
 
+#define STACK_GROUPS (TTAP_GROUP_SAMPLE | TTAP_GROUP_ALLOC_SAMPLE)
+
 /* Modules are there if somebody asked for stacks or locks: frames and static locks lie in them. */
 static bool send_stacks(struct ttap__sub *sub)
 {
-    if (!(sub->opts.groups & (TTAP_GROUP_SAMPLE | TTAP_GROUP_LOCK)))
+    if (!(sub->opts.groups & (STACK_GROUPS | TTAP_GROUP_LOCK)))
         return true;
     while (sub->modules_sent < ttap__modules_made())
         if (!send_row_block(sub, TTAP__BLOCK_MODULES, put_module_row, &sub->modules_sent, ttap__modules_made()))
@@ -243,7 +245,7 @@ static bool send_stacks(struct ttap__sub *sub)
     while (sub->mapped_sent < ttap__mapped_made())
         if (!send_row_block(sub, TTAP__BLOCK_MAPPED, put_mapped_row, &sub->mapped_sent, ttap__mapped_made()))
             return false;
-    if (!(sub->opts.groups & TTAP_GROUP_SAMPLE))
+    if (!(sub->opts.groups & STACK_GROUPS))
         return true;
     while (sub->stacks_sent < ttap__stacks_made())
         if (!send_row_block(sub, TTAP__BLOCK_STACKS, put_stack_row, &sub->stacks_sent, ttap__stacks_made()))
@@ -958,13 +960,20 @@ void ttap__sub_notify(struct ttap__sub *sub)
 
 /* ---- The reader's side ---- */
 
+/* What is on request only is not in "all". */
+uint64_t ttap__sub_groups(const struct ttap__sub_opts *opts)
+{
+    uint64_t on_request = (opts->samples_hz ? TTAP_GROUP_SAMPLE : 0) | (opts->alloc_sample_bytes ? TTAP_GROUP_ALLOC_SAMPLE : 0);
+    return (opts->groups & TTAP__GATE_GROUPS & ~STACK_GROUPS) | on_request;
+}
+
 int ttap__sub_new(const struct ttap__sub_opts *opts, struct ttap__pool *pool, struct ttap__sub **out)
 {
     struct ttap__sub *sub = calloc(1, sizeof(*sub));
     if (!sub)
         return -ENOMEM;
     sub->opts = *opts;
-    sub->opts.groups = opts->samples_hz ? opts->groups | TTAP_GROUP_SAMPLE : opts->groups & ~TTAP_GROUP_SAMPLE;
+    sub->opts.groups = ttap__sub_groups(opts);
     sub->opts.sample = NULL; /* parsed now; the caller's string need not live */
     int error = 0;
     if (opts->sample)

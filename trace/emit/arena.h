@@ -115,7 +115,9 @@ struct ttap__slot {
     uint64_t call_object, call_frame;               /* on what; and on which stack frame the note was made */
     uint64_t call_start;                            /* ticks; 0 if nobody recorded when it was made */
     uint64_t alloc_calls, alloc_bytes, alloc_frees; /* by the owner's hooks, while somebody wants to know */
-    uint64_t task[TTAP__TASK_WORDS];                /* struct ttap_task of the current task. Word 0, its id, is 0 while the others change */
+    int64_t alloc_left;               /* bytes until the next sample of an allocation; that and the two below are trace/hooks/alloc.c's */
+    uint64_t alloc_every, alloc_seed; /* for which mean alloc_left was drawn, 0: not yet; the state of what draws */
+    uint64_t task[TTAP__TASK_WORDS];  /* struct ttap_task of the current task. Word 0, its id, is 0 while the others change */
     char name[TTAP__THREAD_NAME_BYTES];
     char comm[16]; /* members only: the kernel's name when it attached, for after it is gone */
     /* By level: published, of full chunks of which their owner cannot know whether they are listed, see mend() in emit.c. 0: free. */
@@ -238,20 +240,21 @@ struct ttap__name_entry {
 
 /* ---- The arena ---- */
 struct ttap__arena {
-    uint32_t session;          /* rises by one when the first listener comes */
-    uint32_t clean_epoch;      /* epoch since when the region group was never off */
-    uint64_t free_chunks;      /* tag << 32 | index + 1 */
-    uint64_t full_chunks;      /* same */
-    uint32_t chunks_made;      /* chunks [0, chunks_made) have been handed out at least once */
-    uint32_t chunks_limit;     /* from the budget */
-    uint64_t drainer_ticks;    /* when the drainer last ticked */
-    uint64_t lease_ticks;      /* how old that may be */
-    uint64_t lease_expired;    /* how often it was older */
-    uint64_t lease_over_ticks; /* when an emitter found it so last; told before the gate is closed, and so perhaps a bit too early */
-    uint64_t sample_period_ns; /* of CPU time; 0: nobody wants samples */
-    uint64_t long_wait_ticks;  /* a hooked call that takes as long is told with its stack, while somebody wants samples */
-    uint64_t ms_ticks;         /* in a millisecond, for processes that have not measured the clock */
-    uint64_t free_slots;       /* tag << 32 | index + 1 */
+    uint32_t session;            /* rises by one when the first listener comes */
+    uint32_t clean_epoch;        /* epoch since when the region group was never off */
+    uint64_t free_chunks;        /* tag << 32 | index + 1 */
+    uint64_t full_chunks;        /* same */
+    uint32_t chunks_made;        /* chunks [0, chunks_made) have been handed out at least once */
+    uint32_t chunks_limit;       /* from the budget */
+    uint64_t drainer_ticks;      /* when the drainer last ticked */
+    uint64_t lease_ticks;        /* how old that may be */
+    uint64_t lease_expired;      /* how often it was older */
+    uint64_t lease_over_ticks;   /* when an emitter found it so last; told before the gate is closed, and so perhaps a bit too early */
+    uint64_t sample_period_ns;   /* of CPU time; 0: nobody wants samples */
+    uint64_t long_wait_ticks;    /* a hooked call that takes as long is told with its stack, while somebody wants samples */
+    uint64_t alloc_sample_bytes; /* of what threads allocate, the bytes from one sample to the next in the mean; 0: nobody wants any */
+    uint64_t ms_ticks;           /* in a millisecond, for processes that have not measured the clock */
+    uint64_t free_slots;         /* tag << 32 | index + 1 */
     uint64_t ended_slots;
     uint32_t slots_made;
     uint32_t next_queue_id;

@@ -144,7 +144,9 @@ static void slot_init(struct ttap__slot *slot, uint64_t uid)
     ttap__store(&slot->alloc_calls, 0);
     ttap__store(&slot->alloc_bytes, 0);
     ttap__store(&slot->alloc_frees, 0);
+    ttap__store(&slot->alloc_every, 0);
     ttap__store(&slot->call_frame, 0);
+    ttap__store(&slot->call_start, 0);                                           /* wherever `call` is */
     ttap__store(&slot->name_version, (ttap__load(&slot->name_version) | 1) + 1); /* odd: its last owner was cancelled while writing */
     for (size_t i = 0; i < TTAP__TASK_WORDS; i++)
         ttap__store(&slot->task[i], 0);

@@ -58,6 +58,7 @@ enum table {
     FRAME,
     STACK,
     SAMPLE,
+    ALLOC_SAMPLE,
     ALLOC,
     TABLES
 };
@@ -153,6 +154,10 @@ struct PACKED sample {
     int64_t at, cpu_ns;
     int32_t lane, stack, task;
 };
+struct PACKED alloc_sample {
+    int64_t at, bytes, weight;
+    int32_t lane, stack, task;
+};
 struct PACKED str {
     uint32_t v;
 };
@@ -218,6 +223,12 @@ static const struct {
                 sizeof(struct sample),
                 false,
                 {T(sample), C(sample, cpu_ns, I64), C(sample, lane, I32), C(sample, stack, I32), C(sample, task, I32)}},
+    [ALLOC_SAMPLE] = {"alloc_sample",
+                      NULL,
+                      sizeof(struct alloc_sample),
+                      false,
+                      {T(alloc_sample), C(alloc_sample, bytes, I64), C(alloc_sample, weight, I64), C(alloc_sample, lane, I32),
+                       C(alloc_sample, stack, I32), C(alloc_sample, task, I32)}},
     [REQUEST] = {"request",
                  NULL,
                  sizeof(struct request),
@@ -1013,6 +1024,11 @@ static int on_sample(void *arg, const struct ttap__sample_row *row)
     return add(arg, SAMPLE, 0, 0, &(struct sample){row->at_ns, row->cpu_ns, (int32_t)row->lane, row->stack, row->task});
 }
 
+static int on_alloc_sample(void *arg, const struct ttap__alloc_sample_row *row)
+{
+    return add(arg, ALLOC_SAMPLE, 0, 0, &(struct alloc_sample){row->at_ns, row->bytes, row->weight, (int32_t)row->lane, row->stack, row->task});
+}
+
 static int on_request(void *arg, const struct ttap__request_row *row)
 {
     return add(arg, REQUEST, 0, 0,
@@ -1161,6 +1177,7 @@ const struct ttap__rows ttap__json_rows = {
     .frame = on_frame,
     .stack = on_stack,
     .sample = on_sample,
+    .alloc_sample = on_alloc_sample,
     .end = on_end,
 };
 

@@ -1,11 +1,14 @@
-/* alloc.c - what each thread allocates: calls and bytes asked for, counted in its slot while a window wants that. Nothing is recorded call by call;
- * the drainer reads the counts (sources/alloc.c).
+/* alloc.c - what each thread allocates: calls and bytes asked for, counted in its slot while a window wants that; the drainer reads the counts
+ * (sources/alloc.c). Nothing is recorded call by call, but on request one allocation in so many bytes, with its stack:
+ *
+ *      slot.alloc_left: drawn anew ----- less what is asked for -----> below 0: event, drawn anew      what is freed is not looked at
  *
  * The loader itself calls these, also while it looks up the real ones for us: what is asked for then comes out of a buffer, which free() knows.
  * In here nothing allocates, locks or fails; the real function, whoever's it is, does all else. Allocators that a program is linked with behave as if
  * called directly: what they define is what comes next after us. glibc's reallocarray() calls realloc(), ours, and so is counted there.
  */
 #include "hooks.h"
+#include "stacks.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -73,7 +76,7 @@ static inline __attribute__((always_inline)) void *known(struct ttap__real *real
 
 /* ---- Counting ---- */
 
-#define WANTED TTAP_ENABLED(TTAP_GROUP_ALLOC)
+#define WANTED TTAP_ENABLED(TTAP_GROUP_ALLOC | TTAP_GROUP_ALLOC_SAMPLE)
 
 /* One instruction, where a handler of this thread may count as well. */
 static inline void add(uint64_t *count, uint64_t value)
@@ -91,13 +94,84 @@ static struct ttap__slot *slot_here(void)
     return ttap__likely(slot != NULL) ? slot : ttap__call_slot();
 }
 
-static __attribute__((noinline)) void *counted(void *p, size_t bytes)
+/* ---- Samples ----
+ * Points lie on the bytes that a thread asks for, each byte as likely as any other to have one: so the bytes up to the next are exponentially
+ * distributed, whatever happened before (Poisson's process), and no pattern of the program can stay between them. An allocation with a point in
+ * it is told once. Of the bytes behind its first point `over`, over / every points more are expected: so it stands for every + over bytes, and the
+ * mean of what is told is what was allocated, for each caller and size. (Points on whole bytes would stand for half a byte less.) The variance is
+ * at most bytes x every. */
+
+/* While a sample is taken: what a handler allocates meanwhile takes no other. */
+#define FAR (INT64_MAX / 2)
+#define FRACTION_BITS 20
+#define LN_2 726817u /* in 2^-20 */
+
+/* -ln(random / 2^64), in 2^-20. Bit by bit, by squaring, which needs no libm; it is done once a stack, which takes a hundred times as long. */
+static uint64_t exponential(uint64_t random)
+{
+    unsigned zeros = (unsigned)__builtin_clzll(random | 1);
+    uint64_t mantissa = random << zeros >> 32, bits = 0; /* from 1 to 2, in 2^-31 */
+    for (int i = 0; i < FRACTION_BITS; i++) {
+        mantissa = mantissa * mantissa >> 31;
+        unsigned two = (unsigned)(mantissa >> 32);
+        mantissa >>= two;
+        bits = bits << 1 | two;
+    }
+    return ((((uint64_t)zeros + 1) << FRACTION_BITS) - bits) * LN_2 >> FRACTION_BITS;
+}
+
+/* xorshift64*, of its own in each thread, from where and when it began. */
+static int64_t draw(struct ttap__slot *slot, uint64_t every)
+{
+    uint64_t x = ttap__load(&slot->alloc_seed);
+    if (!ttap__load(&slot->alloc_every))
+        x = (ttap__load(&slot->uid) << 32 ^ ttap__ticks()) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    ttap__store(&slot->alloc_seed, x);
+    return (int64_t)(exponential(x * UINT64_C(0x2545f4914f6cdd1d)) * every >> FRACTION_BITS);
+}
+
+/* A handler may come anywhere in between, and allocate; what it takes from alloc_left is kept. */
+static __attribute__((noinline, cold)) void sample(struct ttap__slot *slot, size_t bytes, const void *caller, uint64_t every)
+{
+    int64_t left = __atomic_exchange_n(&slot->alloc_left, FAR, __ATOMIC_RELAXED);
+    if (left < 0) {
+        int saved_errno = errno;
+        ttap__stack_of_alloc(bytes, every + (uint64_t)-left, caller);
+        errno = saved_errno;
+        left = draw(slot, every);
+    } /* else a handler has told of it */
+    add((uint64_t *)&slot->alloc_left, (uint64_t)left - FAR);
+}
+
+static __attribute__((noinline)) void count_down(struct ttap__slot *slot, size_t bytes, const void *caller)
+{
+    uint64_t every = ttap__load(&ttap__arena_here()->alloc_sample_bytes);
+    if (!every)
+        return;
+    if (ttap__unlikely(ttap__load(&slot->alloc_every) != every)) {
+        ttap__store(&slot->alloc_left, draw(slot, every));
+        ttap__store(&slot->alloc_every, every);
+    }
+    uint64_t counted = bytes < FAR / 2 ? bytes : FAR / 2; /* what an allocator cannot have given */
+    add((uint64_t *)&slot->alloc_left, -counted);
+    if (ttap__unlikely(ttap__load(&slot->alloc_left) < 0))
+        sample(slot, bytes, caller, every);
+}
+
+/* ---- Both ---- */
+
+static __attribute__((noinline)) void *counted(void *p, size_t bytes, const void *caller)
 {
     struct ttap__slot *slot = p && WANTED ? slot_here() : NULL;
     if (!slot)
         return p;
     add(&slot->alloc_calls, 1);
     add(&slot->alloc_bytes, bytes);
+    if (TTAP_ENABLED(TTAP_GROUP_ALLOC_SAMPLE))
+        count_down(slot, bytes, caller);
     return p;
 }
 
@@ -115,29 +189,32 @@ static __attribute__((noinline)) void count_free(void)
 #define USUAL_CALL(name) ((name##_function)ttap__load(&name##_entry.function))
 #define RARE static __attribute__((noinline))
 
-RARE void *malloc_rare(size_t bytes)
+/* Only where somebody wants to know, so that the usual way does not have it. */
+#define CALLER __builtin_return_address(0)
+
+RARE void *malloc_rare(size_t bytes, const void *caller)
 {
     malloc_function real = KNOWN(malloc);
-    return real ? counted(real(bytes), bytes) : boot_alloc(bytes);
+    return real ? counted(real(bytes), bytes, caller) : boot_alloc(bytes);
 }
 
 HOOK void *malloc(size_t bytes)
 {
-    return USUAL(malloc) ? USUAL_CALL(malloc)(bytes) : malloc_rare(bytes);
+    return USUAL(malloc) ? USUAL_CALL(malloc)(bytes) : malloc_rare(bytes, CALLER);
 }
 
-RARE void *calloc_rare(size_t count, size_t each)
+RARE void *calloc_rare(size_t count, size_t each, const void *caller)
 {
     calloc_function real = KNOWN(calloc);
     size_t bytes;
     if (!real)
         return __builtin_mul_overflow(count, each, &bytes) ? NULL : boot_alloc(bytes);
-    return counted(real(count, each), count * each);
+    return counted(real(count, each), count * each, caller);
 }
 
 HOOK void *calloc(size_t count, size_t each)
 {
-    return USUAL(calloc) ? USUAL_CALL(calloc)(count, each) : calloc_rare(count, each);
+    return USUAL(calloc) ? USUAL_CALL(calloc)(count, each) : calloc_rare(count, each, CALLER);
 }
 
 /* Memory out of the buffer stays there; what it held goes along. */
@@ -150,19 +227,19 @@ static void *leave_boot(const char *p, size_t bytes)
     return moved;
 }
 
-RARE void *realloc_rare(void *p, size_t bytes)
+RARE void *realloc_rare(void *p, size_t bytes, const void *caller)
 {
     if (is_boot(p))
         return leave_boot(p, bytes);
     realloc_function real = KNOWN(realloc);
     if (!real)
         return p ? NULL : boot_alloc(bytes);
-    return counted(real(p, bytes), bytes);
+    return counted(real(p, bytes), bytes, caller);
 }
 
 HOOK void *realloc(void *p, size_t bytes)
 {
-    return USUAL(realloc) && !is_boot(p) ? USUAL_CALL(realloc)(p, bytes) : realloc_rare(p, bytes);
+    return USUAL(realloc) && !is_boot(p) ? USUAL_CALL(realloc)(p, bytes) : realloc_rare(p, bytes, CALLER);
 }
 
 RARE void free_rare(void *p)
@@ -190,7 +267,7 @@ HOOK int posix_memalign(void **out, size_t alignment, size_t bytes)
         return ENOMEM;
     int error = real(out, alignment, bytes);
     if (!error && WANTED)
-        counted(*out, bytes);
+        counted(*out, bytes, CALLER);
     return error;
 }
 
@@ -203,7 +280,7 @@ HOOK int posix_memalign(void **out, size_t alignment, size_t bytes)
             return NULL;                                                                                                                             \
         if (!WANTED)                                                                                                                                 \
             return real arguments;                                                                                                                   \
-        return counted(real arguments, bytes);                                                                                                       \
+        return counted(real arguments, bytes, CALLER);                                                                                               \
     }
 
 HOOKED_ALLOC(aligned_alloc, (size_t alignment, size_t bytes), (alignment, bytes))

@@ -23,8 +23,7 @@ static void join(const char *path)
 __attribute__((constructor(101))) static void join_arena(void)
 {
     const char *path = secure_getenv("TRACETAP_ARENA");
-    if (path && *path) {
+    if (path && *path)
         join(path);
-        ttap__stacks_warm_up(); /* nothing else in here runs outside the program's own calls */
-    }
+    ttap__stacks_warm_up(); /* nothing else in here runs outside the program's own calls */
 }

@@ -571,15 +571,35 @@ static void on_queue(struct ttap__model *model, struct ttap__lane *lane, const s
         TELL(model, depth, (&(struct ttap__depth_row){lane->number, object, ns, event->a[2]}));
 }
 
+static int64_t told_exactly(uint64_t value)
+{
+    return (int64_t)(value < (UINT64_C(1) << 53) ? value : UINT64_C(1) << 53);
+}
+
+static void on_alloc_sample(struct ttap__model *model, const struct ttap__lane *lane, const struct ttap__event *event, int64_t ns)
+{
+    TELL(model, alloc_sample,
+         (&(struct ttap__alloc_sample_row){.lane = lane->number,
+                                           .stack = ttap__callstacks_number(&model->stacks, event->a[2]),
+                                           .task = lane->task,
+                                           .at_ns = ns > 0 ? ns : 0,
+                                           .bytes = told_exactly(event->a[0]),
+                                           .weight = told_exactly(event->a[1])}));
+}
+
 /* Of the thread, also where the handler interrupted it in the middle of another event. */
 static void on_sample(struct ttap__model *model, const struct ttap__lane *lane, const struct ttap__event *event, int64_t ns)
 {
+    if (event->row->known == TTAP__ALLOC_SAMPLE) {
+        on_alloc_sample(model, lane, event, ns);
+        return;
+    }
     TELL(model, sample,
          (&(struct ttap__sample_row){.lane = lane->number,
                                      .stack = ttap__callstacks_number(&model->stacks, event->a[1]),
                                      .task = lane->task,
                                      .at_ns = ns > 0 ? ns : 0,
-                                     .cpu_ns = (int64_t)(event->a[0] < (UINT64_C(1) << 53) ? event->a[0] : UINT64_C(1) << 53)}));
+                                     .cpu_ns = told_exactly(event->a[0])}));
 }
 
 static void on_event(struct ttap__model *model, struct ttap__lane *lane, struct thread *thread, const struct ttap__event *event)
@@ -641,6 +661,7 @@ static void on_event(struct ttap__model *model, struct ttap__lane *lane, struct 
         on_hook(model, lane, thread, event, ns);
         break;
     case TTAP__SAMPLE:
+    case TTAP__ALLOC_SAMPLE:
         on_sample(model, lane->level == TTAP__LEVEL_OWN || !thread->lanes[0] ? lane : thread->lanes[0], event, ns);
         break;
     case TTAP__CALL_STACK:
@@ -797,7 +818,7 @@ static bool has_only_samples(const struct ttap__events *block)
     struct ttap__event event;
     ttap__events_start(block, &walk);
     while (ttap__events_next(&walk, &event))
-        if (event.row->known != TTAP__SAMPLE)
+        if (event.row->known != TTAP__SAMPLE && event.row->known != TTAP__ALLOC_SAMPLE)
             return false;
     return true;
 }

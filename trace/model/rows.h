@@ -88,6 +88,13 @@ struct ttap__sample_row {
     int64_t at_ns, cpu_ns;
 };
 
+/** The lane's thread asked for so many bytes there, of which there are others; weight: for how many bytes in all this one stands. */
+struct ttap__alloc_sample_row {
+    uint32_t lane;
+    int32_t stack, task; /* stack: -1: not known */
+    int64_t at_ns, bytes, weight;
+};
+
 /** A hooked call. Those of a lane come in order of their returns; in handlers they may lie within one another. */
 struct ttap__call_row {
     uint32_t lane, op; /* op: a string */
@@ -208,6 +215,7 @@ struct ttap__rows {
     int (*frame)(void *arg, const struct ttap__frame_row *row);
     int (*stack)(void *arg, const struct ttap__stack_node_row *row);
     int (*sample)(void *arg, const struct ttap__sample_row *row);
+    int (*alloc_sample)(void *arg, const struct ttap__alloc_sample_row *row);
     int (*end)(void *arg, const struct ttap__end_row *row);
 };
 

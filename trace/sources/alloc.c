@@ -155,7 +155,9 @@ static void status(bool *on, char *why, char *enable, size_t size)
 {
     *enable = 0;
     *on = ttap__hooks_present();
-    snprintf(why, size, "%s", *on ? "calls and bytes of each thread, 20 times a second" : "libtracetap-preload is not loaded");
+    snprintf(why, size, "%s",
+             *on ? "calls and bytes of each thread, 20 times a second; stacks when asked for with alloc_samples=BYTES"
+                 : "libtracetap-preload is not loaded");
     if (!*on)
         snprintf(enable, size, "tracetap run -- PROGRAM, or LD_PRELOAD=libtracetap-preload.so");
 }

@@ -26,7 +26,7 @@ struct taking {
     unsigned count;
     bool cut;
     bool begun;
-    uint64_t from_pc; /* of a sample: where it was interrupted. 0: a call */
+    uint64_t from_pc; /* of a sample: where it was interrupted; of an allocation, where it returns to. 0: a call */
     uintptr_t above;  /* of a call: frames up to this one are left out */
 };
 
@@ -91,31 +91,36 @@ bool ttap__stacks_unwind(void)
 }
 
 /* Of no task: a stack is recorded whether or not its task is kept. */
-static void emit_stack(unsigned kind, uint64_t arg, const struct taking *taking)
+static void emit_words(unsigned kind, uint64_t arg, const uint64_t *words, unsigned count, bool cut)
 {
     struct ttap__emission e;
-    unsigned cells = (3 + taking->count + 1) / 2;
-    if (!ttap__emission_stream(&e) || !ttap__emission_start(&e, TTAP_GROUP_SAMPLE))
+    unsigned cells = (3 + count + 1) / 2;
+    if (!ttap__emission_stream(&e) || !ttap__emission_start(&e, kind == TTAP__ALLOC_SAMPLE ? TTAP_GROUP_ALLOC_SAMPLE : TTAP_GROUP_SAMPLE))
         return;
     uint64_t *cell = ttap__emission_reserve(&e, cells);
     if (!cell)
         return;
     ttap__emission_write_head(cell, kind, arg);
-    ttap__store(&cell[2], (uint64_t)(uint32_t)ttap__getpid() << 32 | (taking->cut ? TTAP__STACK_CUT : 0) | taking->count);
-    for (unsigned i = 0; i < taking->count; i++)
-        ttap__store(&cell[3 + i], taking->pc[i]);
-    if (taking->count % 2 == 0)
-        ttap__store(&cell[3 + taking->count], 0);
+    ttap__store(&cell[2], (uint64_t)(uint32_t)ttap__getpid() << 32 | (cut ? TTAP__STACK_CUT : 0) | count);
+    for (unsigned i = 0; i < count; i++)
+        ttap__store(&cell[3 + i], words[i]);
+    if (count % 2 == 0)
+        ttap__store(&cell[3 + count], 0);
     ttap__emission_publish(&e, cells);
 }
 
-/* On an alternate stack too small for an unwinder beside what it is there for. */
-static bool is_cramped(const ucontext_t *context)
+static void emit_stack(unsigned kind, uint64_t arg, const struct taking *taking)
 {
-    uintptr_t here = (uintptr_t)ttap__stack_here(), start = (uintptr_t)context->uc_stack.ss_sp;
-    if (context->uc_stack.ss_flags & SS_DISABLE || here - start >= context->uc_stack.ss_size)
+    emit_words(kind, arg, taking->pc, taking->count, taking->cut);
+}
+
+/* On an alternate stack too small for an unwinder beside what it is there for. */
+static bool is_cramped(const stack_t *alternate)
+{
+    uintptr_t here = (uintptr_t)ttap__stack_here(), start = (uintptr_t)alternate->ss_sp;
+    if (alternate->ss_flags & SS_DISABLE || here - start >= alternate->ss_size)
         return false;
-    return here - start < ALTERNATE_STACK_MIN_BYTES / 2 || context->uc_stack.ss_size < ALTERNATE_STACK_MIN_BYTES;
+    return here - start < ALTERNATE_STACK_MIN_BYTES / 2 || alternate->ss_size < ALTERNATE_STACK_MIN_BYTES;
 }
 
 void ttap__stack_sample(const void *context, uint64_t cpu_ns)
@@ -124,7 +129,7 @@ void ttap__stack_sample(const void *context, uint64_t cpu_ns)
     taking.count = 0;
     taking.cut = taking.begun = false;
     taking.from_pc = interrupted_pc(context);
-    if (!is_cramped(context))
+    if (!is_cramped(&((const ucontext_t *)context)->uc_stack))
         unwind(&taking);
     if (!taking.count)
         take_pc(&taking, taking.from_pc);
@@ -141,4 +146,29 @@ void ttap__stack_of_call(uint64_t start_ticks, const void *frame)
     unwind(&taking);
     if (taking.count)
         emit_stack(TTAP__CALL_STACK, start_ticks, &taking);
+}
+
+/* What it needs of the stack only where there is room for it. */
+static __attribute__((noinline)) void stack_of_alloc(uint64_t bytes, uint64_t weight, uint64_t return_pc)
+{
+    struct taking taking;
+    taking.pc[0] = weight;
+    taking.count = 1;
+    taking.cut = taking.begun = false;
+    taking.from_pc = return_pc;
+    unwind(&taking);
+    if (taking.count == 1)
+        take_pc(&taking, return_pc - 1);
+    emit_stack(TTAP__ALLOC_SAMPLE, bytes, &taking);
+}
+
+void ttap__stack_of_alloc(uint64_t bytes, uint64_t weight, const void *caller)
+{
+    stack_t alternate = {.ss_flags = SS_DISABLE};
+    uint64_t return_pc = (uintptr_t)caller, words[2] = {weight, return_pc - 1};
+    ttap__syscall6(SYS_sigaltstack, 0, (long)&alternate, 0, 0, 0, 0);
+    if (is_cramped(&alternate))
+        emit_words(TTAP__ALLOC_SAMPLE, bytes, words, 2, false);
+    else
+        stack_of_alloc(bytes, weight, return_pc);
 }
