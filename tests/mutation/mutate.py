@@ -41,6 +41,7 @@ EMIT = [
     "time_survives_the_wrap_of_56_bits_and_steps_back",
     "a_tree_that_is_sampled_out_records_nothing_anywhere", "every_call_keeps_errno_and_the_signal_mask",
     "idle_calls_record_nothing_and_allocate_nothing", "when_the_names_are_full_the_rest_share_one_and_are_counted",
+    "processes_share_one_arena_and_leave_alone_what_is_none", "a_thread_key_that_would_need_memory_is_not_used",
     "the_clock_is_the_best_that_the_machine_has", "a_thread_that_stops_inside_an_event_harms_nobody", "events_before_main_and_after_it_are_kept",
     "children_stay_silent_and_can_capture_by_themselves", "a_handler_inside_an_event_loses_nothing",
     "threads_come_and_go_without_a_trace_lost",
@@ -65,6 +66,7 @@ QUERY = ["a_capture_is_asked_for_by_parameters_within_their_limits"]
 FILES = collections.OrderedDict([
     ("trace/emit/emit.h", EMIT), ("trace/emit/emit.c", EMIT), ("trace/emit/tasks.c", EMIT), ("trace/emit/names.c", EMIT),
     ("trace/emit/chunks.c", EMIT), ("trace/emit/threads.c", EMIT), ("trace/emit/clock.c", EMIT), ("trace/emit/init.c", EMIT),
+    ("trace/emit/share.c", ["processes_share_one_arena_and_leave_alone_what_is_none"]),
     ("trace/capture/packer.c", PACKER), ("trace/wire/reader.c", READER), ("trace/formats/json_text.c", ESCAPER),
     ("server/params.c", PARAMS), ("server/text.c", PARAMS), ("handlers/query.c", QUERY), ("server/head.c", PARAMS),
 ])

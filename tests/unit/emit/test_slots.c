@@ -110,6 +110,7 @@ static void *finds_nothing_of_the_last_owner(void *is_member)
     CU_ASSERT_EQUAL(slot->name[0], 0);
     CU_ASSERT_EQUAL(slot->call, 0);
     CU_ASSERT_EQUAL(slot->call_frame, 0);
+    CU_ASSERT(slot->alloc_calls == 0 && slot->alloc_bytes == 0 && slot->alloc_frees == 0);
     CU_ASSERT(slot->name_version > 5 && slot->name_version % 2 == 0);
     for (size_t i = 0; i < TTAP__TASK_WORDS; i++)
         CU_ASSERT_EQUAL(slot->task[i], 0);
@@ -120,6 +121,8 @@ static void *finds_nothing_of_the_last_owner(void *is_member)
         CU_ASSERT_EQUAL(rec->stream[level].level, level);
         CU_ASSERT_EQUAL(rec->stream[level].marks, level);
         CU_ASSERT_EQUAL(rec->stream[level].epoch, UINT64_MAX);
+        CU_ASSERT_EQUAL(rec->stream[level].low_depth, TTAP__LOW_DEPTH_NONE);
+        CU_ASSERT_EQUAL(rec->stream[level].told_depth, UINT32_MAX);
         CU_ASSERT_EQUAL(rec->stream[level].nested_marked, 30 + level); /* the slot's counts go on: what is told begins here */
         CU_ASSERT_PTR_EQUAL(rec->stream[level].shared, &slot->stream[level]);
     }
@@ -138,6 +141,7 @@ static void a_slots_next_owner_finds_nothing_of_the_last(void)
         memcpy(used_before->name, "last", 5);
         used_before->pid = used_before->tid = 1;
         used_before->call = used_before->call_frame = 5;
+        used_before->alloc_calls = used_before->alloc_bytes = used_before->alloc_frees = 5;
         used_before->name_version = 5; /* its owner was cancelled while writing */
         used_before->stream[0].lost_nested = 30;
         used_before->stream[1].lost_nested = 31;
@@ -148,6 +152,40 @@ static void a_slots_next_owner_finds_nothing_of_the_last(void)
         ttap__share_role = TTAP__SHARE_NONE;
         arena->free_slots = kept;
     }
+}
+
+/* As a raw clone's child finds its record. */
+static void *finds_its_record_wiped(void *arg)
+{
+    struct ttap__record wiped = {0};
+    uint64_t made = arena->slots_made, free = arena->free_slots;
+    ttap__tls = &wiped;
+    CU_ASSERT_FALSE(ttap__attach());
+    ttap__tls = &ttap__no_record;
+    CU_ASSERT_FALSE(ttap__attach());
+    CU_ASSERT(arena->slots_made == made && arena->free_slots == free);
+    return arg;
+}
+
+static void a_thread_whose_record_was_wiped_gets_no_other(void)
+{
+    in_a_thread(finds_its_record_wiped);
+}
+
+static void what_was_told_of_regions_that_were_not_followed_is_forgotten(void)
+{
+    afresh(2, false);
+    say_instant();
+    struct ttap__stream *s = &ttap__tls->stream[0];
+    s->depth = s->low_depth = s->told_depth = 3;
+    arena->clean_epoch = epoch + 1;
+    open_gate(TTAP_GROUPS_ALL);
+    say_instant();
+    CU_ASSERT_EQUAL(s->depth, 0);
+    CU_ASSERT_EQUAL(s->low_depth, TTAP__LOW_DEPTH_NONE);
+    CU_ASSERT_EQUAL(s->told_depth, UINT32_MAX);
+    arena->clean_epoch = 0;
+    close_gate();
 }
 
 static void records_and_the_arena_are_apart(void)
@@ -416,6 +454,8 @@ static CU_TestInfo statements[] = {
     {"slots come back newest first, and no two heads are alike", slots_come_back_newest_first_and_no_two_heads_are_alike},
     {"slots that ended are taken all at once, newest first", slots_that_ended_are_taken_all_at_once_newest_first},
     {"a slot's next owner finds nothing of the last", a_slots_next_owner_finds_nothing_of_the_last},
+    {"a thread whose record was wiped gets no other", a_thread_whose_record_was_wiped_gets_no_other},
+    {"what was told of regions that were not followed is forgotten", what_was_told_of_regions_that_were_not_followed_is_forgotten},
     {"what is left of the last session is gone before anything is recorded", what_is_left_of_the_last_session_is_gone_before_anything_is_recorded},
     {"a task from before the session is in the chunk's head and not told again",
      a_task_from_before_the_session_is_in_the_chunks_head_and_not_told_again},
