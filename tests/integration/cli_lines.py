@@ -13,6 +13,7 @@ import subprocess
 import cli_run
 import cli_samples
 import cli_support as cli
+import cli_view
 
 PROGRAMS = os.path.join(cli.BIN, "..", "tests")
 SOURCE = os.path.join(cli.SOURCES, "tests", "support", "lines_work.c")
@@ -135,6 +136,17 @@ def functions_that_were_inlined_are_frames_with_the_lines_of_their_calls():
     assert has_lines(samples) and said == "", said
     samples, _, _ = stacks_of("lines.ttap", "--no-lines")
     assert has_none(samples) and {name for name, _, _ in places(samples)} == {"hot"}, places(samples)
+
+
+def the_viewer_of_a_file_is_given_lines_and_a_service_tells_none():
+    capture = capture_of(program(), "hot")
+    samples, _, _ = stacks_of(capture)
+    with cli_view.View(capture) as view:
+        assert has_lines(samples) and cli.get(view.base + "debug/trace/captures/1?format=json")[2] == cli.read("lines.json")
+    with cli_view.View(capture, "--no-lines") as view:
+        assert b"lines_work.c" not in cli.get(view.base + "debug/trace/captures/1?format=json")[2]
+    subprocess.run([os.environ["TTAP_TEXT"], "to-json", capture, "service.json"], check=True, timeout=cli.TIMEOUT_S) # as services convert
+    assert b"lines_work.c" not in cli.read("service.json") and b'"hot' in cli.read("service.json")
 
 
 def a_stripped_program_has_no_lines_and_that_is_no_error():
