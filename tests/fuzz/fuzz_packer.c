@@ -163,10 +163,11 @@ static void check_task(void)
     require(task == (shown ? follow.task : 0));
 }
 
-/* An end that is left out but closes regions that were shown ends its run: the next head tells. */
+/* An end that is left out but closes regions that were shown ends its run, as does a note of how many are open: the next head tells. */
 static bool ends_with_an_end(const uint64_t *cell)
 {
-    return run.cells && (cell[WORDS * (run.cells - 1)] & 0xff) == TTAP__REGION_END;
+    unsigned kind = run.cells ? cell[WORDS * (run.cells - 1)] & 0xff : 0;
+    return kind == TTAP__REGION_END || kind == TTAP__CELL_DEPTH;
 }
 
 /* A chunk's note of its task is for the next head as well. */
