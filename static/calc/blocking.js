@@ -65,10 +65,10 @@ export function* blockingFlame(model, kind, by, scope) {
     return root;
 }
 
-/** @param {Model} model @param {Scope} scope @returns {import('./flame.js').FlameNode} CPU samples by function; the weight is CPU time, or the number of samples where the capture does not say for what time they stand */
-export function cpuFlame(model, scope) {
+/** @param {Model} model @param {Scope} scope @param {boolean} [alloc] @returns {import('./flame.js').FlameNode} CPU samples by function, or those of allocations by bytes; the weight is CPU time, or the number of samples where the capture does not say for what time they stand */
+export function cpuFlame(model, scope, alloc) {
     const root = flameNode('all samples');
-    const { t, lane, stack, task, cpu } = model.samples();
+    const { t, lane, stack, task, cpu } = model.samples(alloc);
     const timed = cpu.some((ns) => ns > 0);
     /** @type {Map<number, {n: number, weight: number}>} */
     const sums = new Map();

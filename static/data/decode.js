@@ -36,7 +36,7 @@ export class DecodeError extends Error {
 
 /** @returns {Batch} */
 function emptyBatch() {
-    return { strings: [], lanes: [], objects: [], segs: [], marks: [], points: [], tasks: [], attrs: [], wakes: [], samples: [], requests: [], frames: [], stacks: [], allocs: [], skipped: {} };
+    return { strings: [], lanes: [], objects: [], segs: [], marks: [], points: [], tasks: [], attrs: [], wakes: [], samples: [], allocSamples: [], requests: [], frames: [], stacks: [], allocs: [], skipped: {} };
 }
 
 /** @param {Chunk} chunk @param {string} message @returns {never} */
@@ -250,7 +250,7 @@ export class Decoder {
             case 'call': return this.rowsChunk(c, 'call', 0, 'op', 'object', 'result');
             case 'release': return; /* who let go of what: the wakes tell it too */
             case 'wake': return this.wakeChunk(c);
-            case 'sample': return this.sampleChunk(c);
+            case 'sample': return this.sampleChunk(c, this.batch.samples, 'cpu_ns');
             case 'request': return this.requestChunk(c);
             case 'frame': return this.frameChunk(c);
             case 'stack': return this.stackChunk(c);
@@ -260,6 +260,7 @@ export class Decoder {
             case 'instant': return this.marksChunk(c, 'name', false);
             case 'counter': return this.pointsChunk(c, 'counter', 'name');
             case 'depth': return this.pointsChunk(c, 'depth', 'object');
+            case 'alloc_sample': return this.sampleChunk(c, this.batch.allocSamples, 'weight');
             case 'alloc': return this.allocChunk(c);
             case 'task': return this.taskChunk(c);
             case 'attr': return this.attrChunk(c);
@@ -368,10 +369,10 @@ export class Decoder {
         this.rows += n;
     }
 
-    /** @param {Chunk} c */
-    sampleChunk(c) {
+    /** @param {Chunk} c @param {import('./types.js').SampleChunk[]} to @param {string} weight */
+    sampleChunk(c, to, weight) {
         const n = rowCount(c);
-        this.batch.samples.push({ t: times(c, n), lane: column(c, 'lane', n, Int32Array), stack: column(c, 'stack', n, Int32Array), task: column(c, 'task', n, Int32Array, -1), cpu: column(c, 'cpu_ns', n, Float64Array, 0) });
+        to.push({ t: times(c, n), lane: column(c, 'lane', n, Int32Array), stack: column(c, 'stack', n, Int32Array), task: column(c, 'task', n, Int32Array, -1), cpu: column(c, weight, n, Float64Array, 0) });
         this.rows += n;
     }
 

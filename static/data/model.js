@@ -60,6 +60,8 @@ export class Model {
         this.wakeChunks = [];
         /** @type {import('./types.js').SampleChunk[]} */
         this.sampleChunks = [];
+        /** @type {import('./types.js').SampleChunk[]} */
+        this.allocSampleChunks = [];
         /** @type {import('./types.js').RequestChunk[]} */
         this.requestChunks = [];
         /** @type {import('./types.js').FrameChunk[]} */
@@ -93,6 +95,7 @@ export class Model {
         this.attrChunks.push(...batch.attrs);
         this.wakeChunks.push(...batch.wakes);
         this.sampleChunks.push(...batch.samples);
+        this.allocSampleChunks.push(...batch.allocSamples);
         this.requestChunks.push(...batch.requests);
         this.frameChunks.push(...batch.frames);
         this.stackChunks.push(...batch.stacks);
@@ -199,10 +202,11 @@ export class Model {
         return this.memo('wakes', () => sortByTime({ t: joined(Float64Array, this.wakeChunks.map((c) => c.t)), from: joined(Int32Array, this.wakeChunks.map((c) => c.from)), to: joined(Int32Array, this.wakeChunks.map((c) => c.to)) }));
     }
 
-    /** CPU samples, in order of time. @returns {import('./types.js').SampleChunk} */
-    samples() {
-        const all = (/** @type {'lane'|'stack'|'task'} */ k) => joined(Int32Array, this.sampleChunks.map((c) => c[k]));
-        return this.memo('samples', () => sortByTime({ t: joined(Float64Array, this.sampleChunks.map((c) => c.t)), lane: all('lane'), stack: all('stack'), task: all('task'), cpu: joined(Float64Array, this.sampleChunks.map((c) => c.cpu)) }));
+    /** CPU samples, or those of allocations, in order of time. @param {boolean} [alloc] @returns {import('./types.js').SampleChunk} */
+    samples(alloc) {
+        const chunks = alloc ? this.allocSampleChunks : this.sampleChunks;
+        const all = (/** @type {'lane'|'stack'|'task'} */ k) => joined(Int32Array, chunks.map((c) => c[k]));
+        return this.memo(`samples${alloc}`, () => sortByTime({ t: joined(Float64Array, chunks.map((c) => c.t)), lane: all('lane'), stack: all('stack'), task: all('task'), cpu: joined(Float64Array, chunks.map((c) => c.cpu)) }));
     }
 
     /** The functions of a stack, innermost first. @param {number} stack @returns {Frame[]} */

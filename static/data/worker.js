@@ -69,7 +69,7 @@ function postBatch(batch) {
     for (const p of batch.points) move.push(p.t.buffer, p.v.buffer);
     for (const w of batch.wakes) move.push(w.t.buffer, w.from.buffer, w.to.buffer);
     for (const r of batch.requests) move.push(r.t.buffer, r.dur.buffer, r.object.buffer, r.side.buffer, r.end.buffer, r.flags.buffer);
-    for (const s of batch.samples) move.push(s.t.buffer, s.lane.buffer, s.stack.buffer, s.task.buffer, s.cpu.buffer);
+    for (const s of [...batch.samples, ...batch.allocSamples]) move.push(s.t.buffer, s.lane.buffer, s.stack.buffer, s.task.buffer, s.cpu.buffer);
     post({ type: 'batch', batch }, /** @type {ArrayBuffer[]} */ (move));
 }
 

@@ -6,6 +6,7 @@ import { eachSlice, sliceAt } from '../data/model.js';
 import { isBlocked } from '../data/states.js';
 import { facts, fill, h, s } from '../dom.js';
 import { count, duration, instant, percent, value } from '../fmt.js';
+import { formatHash } from '../url.js';
 import { foreign } from '../view/details.js';
 import { Table, byNumber } from '../view/table.js';
 import { timeLink } from './scope.js';
@@ -23,7 +24,7 @@ export function gcPage(app) {
     const draw = () => {
         const model = app.needModel();
         const phases = phasesOf(model);
-        fill(node, h('h1', null, 'Collector and memory'), phases.length ? cycles(app, phases) : h('p', { class: 'muted' }, 'This capture has no collector\'s phases. Boehm\'s collector is found where a program has it; others tell of theirs with ttap_gc_begin() and ttap_gc_end().'), ...allocation(model), ...heaps(model));
+        fill(node, h('h1', null, 'Collector and memory'), phases.length ? cycles(app, phases) : h('p', { class: 'muted' }, 'This capture has no collector\'s phases. Boehm\'s collector is found where a program has it; others tell of theirs with ttap_gc_begin() and ttap_gc_end().'), ...allocation(app), ...heaps(model));
     };
     draw();
     return { node, title: 'GC', grown: () => { if (!app.needModel().loading) draw(); } };
@@ -95,8 +96,9 @@ function mmuChart(curve) {
         s('polyline', { points: curve.map((c) => `${x(c.window).toFixed(1)},${y(c.utilisation).toFixed(1)}`).join(' ') }));
 }
 
-/** What each thread allocated in the window. @param {import('../data/model.js').Model} model */
-function allocation(model) {
+/** What each thread allocated in the window. @param {import('../app.js').App} app */
+function allocation(app) {
+    const model = app.needModel();
     const rows = [...model.allocated.values()];
     if (rows.length === 0) return [];
     return [new Table('Allocation by thread', [
@@ -104,7 +106,7 @@ function allocation(model) {
         { title: 'Allocations', num: true, down: true, sort: byNumber((a) => a.calls), cell: (a) => count(a.calls) },
         { title: 'Bytes asked for', num: true, down: true, sort: byNumber((a) => a.bytes), cell: (a) => count(a.bytes) },
         { title: 'Frees', num: true, down: true, sort: byNumber((a) => a.frees), cell: (a) => count(a.frees) },
-    ], rows, { sorted: 2, csv: 'allocation' }).node];
+    ], rows, { sorted: 2, csv: 'allocation' }).node, h('a', { href: formatHash('cpu', { ...app.link(), of: 'alloc' }) }, 'Where: stacks')];
 }
 
 /** Counters that speak of memory. @param {import('../data/model.js').Model} model */

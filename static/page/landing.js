@@ -101,34 +101,36 @@ class Landing {
         const seconds = h('input', { type: 'number', id: 'seconds', min: '0.001', max: status.limits.seconds_max, step: 'any', value: '5', required: true });
         const rate = h('input', { type: 'text', id: 'sample', size: 14, placeholder: rule(status), 'aria-describedby': 'sample-help', spellcheck: 'false' });
         const samples = h('input', { type: 'number', id: 'samples', min: '0', max: '1000', step: '1', placeholder: 'none', 'aria-describedby': 'sample-help' });
+        const alloc = h('input', { type: 'number', id: 'alloc', min: '1024', max: '1073741824', placeholder: 'none', 'aria-describedby': 'sample-help' });
         const groups = status.groups.known.map((g) => ({ g, box: h('input', { type: 'checkbox', checked: true, value: g }) }));
         this.start = h('button', { class: 'primary' }, 'Start capture');
         const line = h('div');
         const chosen = () => groups.filter((x) => x.box.checked).map((x) => x.g);
         const draw = () => {
             const all = chosen().length === groups.length;
-            const query = [`seconds=${seconds.value || 5}`, all || chosen().length === 0 ? '' : `events=${chosen().join(',')}`, rate.value.trim() ? `sample=${rate.value.trim()}` : '', Number(samples.value) > 0 ? `samples=${samples.value}` : '', 'format=json'].filter(Boolean).join('&');
+            const query = [`seconds=${seconds.value || 5}`, all || chosen().length === 0 ? '' : `events=${chosen().join(',')}`, rate.value.trim() ? `sample=${rate.value.trim()}` : '', Number(samples.value) > 0 ? `samples=${samples.value}` : '', Number(alloc.value) > 0 ? `alloc_samples=${alloc.value}` : '', 'format=json'].filter(Boolean).join('&');
             fill(line, copyLine(`curl -OJ '${this.app.api.url('../trace')}?${query}'`, 'curl command'));
         };
         const form = h('form', { class: 'card', style: { padding: '0', border: '0' }, oninput: draw, onsubmit: (/** @type {Event} */ e) => {
             e.preventDefault();
-            this.startCapture(Number(seconds.value), chosen(), groups.length, rate.value.trim(), Number(samples.value));
+            this.startCapture(Number(seconds.value), chosen(), groups.length, rate.value.trim(), Number(samples.value), Number(alloc.value));
         } },
-        h('div', { class: 'row' }, h('label', { class: 'field', for: 'seconds' }, 'Seconds', seconds), h('label', { class: 'field', for: 'sample' }, 'Keep tasks', rate), h('label', { class: 'field', for: 'samples' }, 'Samples a second', samples), h('span', { class: 'grow' }), this.start),
+        h('div', { class: 'row' }, h('label', { class: 'field', for: 'seconds' }, 'Seconds', seconds), h('label', { class: 'field', for: 'sample' }, 'Keep tasks', rate), h('label', { class: 'field', for: 'samples' }, 'Samples a second', samples), h('label', { class: 'field', for: 'alloc' }, 'Bytes a sample', alloc), h('span', { class: 'grow' }), this.start),
         h('fieldset', { class: 'groups' }, h('legend', null, 'Events'), h('div', { class: 'row' }, groups.map(({ g, box }) => h('label', { class: 'check' }, box, visible(g, 40))))),
-        h('p', { class: 'muted', id: 'sample-help' }, 'Keep tasks: a rate such as 0.01, or by kind: 0.01,checkout=1. Empty: the service\'s own setting. Samples: stacks of running threads, and of waits over 1 ms, for the page CPU; 99 costs little.'));
+        h('p', { class: 'muted', id: 'sample-help' }, 'Keep tasks: a rate such as 0.01, or by kind: 0.01,checkout=1. Empty: the service\'s own setting. Samples: stacks of running threads, and of waits over 1 ms, for the page CPU; 99 costs little. Bytes a sample: stacks of allocations there; 524288 is usual.'));
         fill(this.form, h('h2', null, 'Capture'), form, this.progress, h('h3', null, 'The same without a browser'), line);
         draw();
     }
 
-    /** @param {number} seconds @param {string[]} events @param {number} known @param {string} sample @param {number} samples */
-    async startCapture(seconds, events, known, sample, samples) {
+    /** @param {number} seconds @param {string[]} events @param {number} known @param {string} sample @param {number} samples @param {number} alloc */
+    async startCapture(seconds, events, known, sample, samples, alloc) {
         try {
-            /** @type {{seconds: number, events?: string[], sample?: string, samples?: number}} */
+            /** @type {{seconds: number, events?: string[], sample?: string, samples?: number, alloc_samples?: number}} */
             const body = { seconds };
             if (events.length < known) body.events = events;
             if (sample) body.sample = sample;
             if (samples > 0) body.samples = samples;
+            if (alloc > 0) body.alloc_samples = alloc;
             this.running = await this.app.api.start(body);
             this.watched = this.running.id;
             fill(this.message);

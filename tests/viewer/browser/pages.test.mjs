@@ -766,6 +766,8 @@ test('threads, blocking, contention, CPU and GC tell what the states say', async
     await page.getByRole('region', { name: 'Stack of the longest wait' }).getByText('db.query').waitFor();
     await toPage('CPU');
     await page.getByRole('tree', { name: 'CPU samples' }).getByRole('treeitem', { name: /^db\.query: 27 \(68 %\)/ }).waitFor();
+    await page.getByRole('navigation', { name: 'Of' }).getByRole('link', { name: 'Allocated bytes' }).click();
+    await page.getByRole('tree', { name: 'Allocated bytes' }).getByRole('treeitem', { name: /^main: .*\(89 %\)/ }).waitFor();
     await toPage('GC');
     assert.match(await page.getByRole('table', { name: 'Phases' }).innerText(), /pause[^]*50\.00 ms[^]*collector[^]*2/);
     await page.getByText('As a table').click();

@@ -138,6 +138,7 @@ export function statesCapture(head = {}) {
     w.table('work', { lane: 2 }, [{ start: 10 * MS, dur: 600 * MS, task: 1, flags: 0 }]);
     w.table('gc', { lane: 3 }, [{ start: 850 * MS, dur: 50 * MS, phase: sweep, flags: 0 }]);
     w.table('counter', { lane: 3, name: heap }, [0, 200, 400, 600, 800, 900].map((t, i) => ({ start: t * MS, v: i === 5 ? 1000 : i * 1500 })));
+    w.chunk('alloc_sample', {}, [3000, 1000, 500].map((weight, i) => ({ start: i * MS, bytes: 10, weight, lane: 1 + (i % 2), stack: [3, 2, -1][i], task: i - 1 })));
     w.chunk('sample', {}, Array.from({ length: 40 }, (_, i) => ({ start: (10 + i * 20) * MS, lane: 1 + (i % 2), stack: [3, 2, 1][i % 3], task: i % 2 })));
     w.table('task', {}, [
         { id: 0, parent: -1, kind: get, start: 50 * MS, dur: 800 * MS, status: 0, lane: 1, end_lane: 1, code: 0, text: -1, trace: '', flags: 0 },

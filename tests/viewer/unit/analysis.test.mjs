@@ -54,6 +54,15 @@ test('samples are counted by function, for a thread, a task and a range', () => 
     assert.deepEqual([main.total, main.self], [40, 0]);
 });
 
+test('allocated bytes are told by function, for a thread, a task and a range', () => {
+    const m = read(statesCapture().text());
+    const total = (scope) => cpuFlame(m, { ...ALL, ...scope }, true).total;
+    assert.deepEqual([total({}), total({ lane: 1 }), total({ task: 0 }), total({ t0: 2 * MS }), total({ lane: 3 })], [4500, 3500, 1000, 500, 0]);
+    const table = flameTable(cpuFlame(m, ALL, true));
+    assert.deepEqual(['main', '(stack not known)'].map((name) => table.find((x) => x.name === name).total), [4000, 500]);
+    assert.equal(cpuFlame(m, ALL).total, 40); /* and CPU samples are none of them */
+});
+
 test('a function in a flame graph tells the line that weighs most', () => {
     const root = flameNode('all');
     const stack = (...places) => places.map((place, i) => ({ func: 'abc'[i], file: '', place }));
