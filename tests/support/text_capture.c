@@ -81,7 +81,7 @@ struct parser {
     size_t names_count;
     struct wire new_names; /* rows not yet written */
     uint64_t new_names_count;
-    struct stream streams[STREAMS_MAX];
+    struct stream *streams[STREAMS_MAX]; /* each 6 KB, and mostly two or three */
     size_t streams_count;
     struct task tasks[TASKS_MAX]; /* the last ones described, so that a bare task_enter can be */
     size_t tasks_count;
@@ -448,11 +448,14 @@ static void header_line(struct parser *parser)
 static struct stream *stream_of(struct parser *parser, uint64_t thread, uint64_t level)
 {
     for (size_t i = 0; i < parser->streams_count; i++)
-        if (parser->streams[i].thread == thread && parser->streams[i].level == level)
-            return &parser->streams[i];
+        if (parser->streams[i]->thread == thread && parser->streams[i]->level == level)
+            return parser->streams[i];
     if (parser->streams_count == STREAMS_MAX)
         fail(parser, "more than %d streams", STREAMS_MAX);
-    struct stream *stream = &parser->streams[parser->streams_count++];
+    struct stream *stream = calloc(1, sizeof *stream);
+    if (!stream)
+        abort();
+    parser->streams[parser->streams_count++] = stream;
     stream->thread = thread;
     stream->level = level;
     return stream;
@@ -887,10 +890,10 @@ static void account_line(struct parser *parser)
     close_all(parser);
     no_other_words(parser);
     for (size_t i = 0; i < parser->streams_count; i++) {
-        if (!parser->streams[i].started && !parser->streams[i].sampled_out)
+        if (!parser->streams[i]->started && !parser->streams[i]->sampled_out)
             continue;
         rows_open(parser, 8);
-        account_row(parser, &parser->streams[i]);
+        account_row(parser, parser->streams[i]);
     }
 }
 
@@ -1089,6 +1092,8 @@ static void parser_free(struct parser *parser)
         wire_free(wires[i]);
     for (size_t i = 0; i < parser->names_count; i++)
         free(parser->names[i].text);
+    for (size_t i = 0; i < parser->streams_count; i++)
+        free(parser->streams[i]);
     free(parser->words_store);
     free(parser);
 }
