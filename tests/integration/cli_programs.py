@@ -268,6 +268,7 @@ def redis_was_asked_on_each_connection_what_its_clients_asked():
     document = json.load(open("run.json"))
     if any(document["end"]["account"][reason] for reason in ("lost_full", "lost_queue", "lost_late")):
         raise cli.Skip(f"this machine was too busy to record all: {figures}")
+    cli.same_rows("run.ttap", "run.json")
     found = requests_of(document)
     peer = f"tcp 127.0.0.1:{port} 127.0.0.1:".__add__
     for name, rows in found.items():

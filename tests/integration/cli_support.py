@@ -151,6 +151,13 @@ end reason=window at=10000
 """
 
 
+def same_rows(native, document):
+    """The second reader, which knows docs/format.md alone, makes the same rows of a capture as the document has."""
+    reader_py = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support", "reader.py")
+    done = subprocess.run([sys.executable, reader_py, "--compare-json", document, native], capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def capture_file(name="two.trace", text=TWO_WORKERS):
     """A small native capture, made of its text form."""
     subprocess.run([os.environ["TTAP_TEXT"], "to-wire", "-", name], input=text, check=True, timeout=TIMEOUT_S)

@@ -61,7 +61,9 @@ ACCOUNT_COLUMNS = ["delivered", "filtered", *LOST_COLUMNS, "sampled_out"]
     GC_BEGIN,
     GC_END,
 ) = range(1, 22)
+SCHED_RUN, SCHED_PREEMPT, SCHED_BLOCK, SCHED_WAKE, SCHED_LOOK, SCHED_BEGIN, SCHED_END = range(22, 29)
 SAMPLE, CALL_STACK, ALLOC_SAMPLE, GC_STOPPED, GC_RESUMED, ALLOC = 32, 33, 34, 40, 41, 42
+LOCK_CALL, NET_CALL, FILE_CALL, SLEEP_CALL, LOCK_WAKE, NET_OBJECT, FILE_OBJECT = range(64, 71)
 
 # The kinds of version 1.0. One of that number with another name, or without one of these fields, means nothing to us
 # and is skipped by its fields.
@@ -91,6 +93,22 @@ KINDS_1_0 |= {GC_STOPPED: ("gc_stopped", "tid:u"), GC_RESUMED: ("gc_resumed", "t
 KINDS_1_0 |= {SAMPLE: ("sample", "cpu_ns:u stack:u"), CALL_STACK: ("call_stack", "start:t stack:u")}
 KINDS_1_0[ALLOC_SAMPLE] = ("alloc_sample", "bytes:u weight:u stack:u")
 KINDS_1_0[ALLOC] = ("alloc", "calls:u bytes:u frees:u")
+KINDS_1_0 |= dict(enumerate((line.partition(" ")[::2] for line in """\
+sched_run cpu:u
+sched_preempt
+sched_block
+sched_wake by:u cause:u
+sched_look state:u cpu:u run_ns:u wait_ns:u slices:u call:i why:u how:u
+sched_begin by:u how:u
+sched_end how:u""".split("\n")), SCHED_RUN))
+KINDS_1_0 |= dict(enumerate((line.partition(" ")[::2] for line in """\
+lock_call op:n start:t object:u holder:u
+net_call op:n start:t object:u result:i
+file_call op:n start:t object:u result:i
+sleep_call op:n start:t object:u result:i
+lock_wake op:n object:u
+net_object object:u text:s
+file_object object:u text:s""".split("\n")), LOCK_CALL))
 
 
 class NotACapture(Exception):
@@ -509,6 +527,7 @@ class Capture:
             for row in rows:
                 self._need_name(row.op)
                 self.pending.append(row)
+                self.items.append(row)
 
         return apply
 

@@ -17,6 +17,7 @@ import json
 import re
 
 import reader as r
+import reader_states
 import reader_tables
 
 MAX_ROWS = 16384
@@ -43,6 +44,11 @@ class Document:
         "wait": ["dur", "object", "why", "task", "flags"],
         "gc": ["dur", "phase", "flags"],
         "lost": ["dur", "count", "reason"],
+        "call": ["dur", "op", "object", "stack", "result", "task", "flags"],
+        "release": ["op", "object"],
+        "request": ["dur", "object", "side", "lane", "end_lane", "in", "out", "receives", "sends", "flags"],
+        "state": ["dur", "state", "cpu", "call", "op", "object", "stack", "flags"],
+        "wake": ["to", "run", "cause"],
     }
     STRINGS = {
         "region": ["name"],
@@ -52,6 +58,11 @@ class Document:
         "wait": ["why"],
         "gc": ["phase"],
         "lost": ["reason"],
+        "call": ["op"],
+        "release": ["op"],
+        "request": ["side"],
+        "state": ["state", "op"],
+        "wake": ["cause"],
     }
     TASK_COLUMNS = [
         "id",
@@ -78,8 +89,10 @@ class Document:
         self.rows = {name: [] for name in [*self.TABLES, "task", "attr", "sample", "alloc_sample"]}
         for chunk in self.document["chunks"]:
             self._chunk(chunk)
-        for row in self.rows["sample"] + self.rows["alloc_sample"]:  # frames and stacks may come later
-            row["stack"] = self._stack(row["stack"])
+        for table in ("sample", "alloc_sample", "call", "state"):  # frames and stacks may come later
+            for row in self.rows[table]:
+                row["stack"] = self._stack(row["stack"])
+        self._name_objects()
 
     def _check_lines(self, document):
         head, opened, rest = document.partition('"chunks":[\n')
@@ -103,8 +116,7 @@ class Document:
         elif table == "lane":
             self._lane(chunk)
         elif table == "object":
-            rank = sum(o[1] == chunk["name"] for o in self.objects.values())
-            self.objects.setdefault(chunk["id"], (chunk["kind"], chunk["name"], rank))
+            self.objects[chunk["id"]] = (chunk["kind"], chunk.get("address", chunk["name"]))
         elif table == "task":
             self._task_chunk(chunk)
         elif table == "attr":
@@ -117,6 +129,15 @@ class Document:
             self._sample_chunk(table, chunk)
         elif table in self.TABLES:
             self._timed_chunk(table, chunk)
+
+    def _name_objects(self):
+        """Each by its kind, its last name, and which of that name it is: names may come late."""
+        seen, keys = {}, {-1: None}
+        for number, named in self.objects.items():
+            keys[number] = (*named, seen.get(named, 0))
+            seen[named] = seen.get(named, 0) + 1
+        for row in (row for rows in self.rows.values() for row in rows if "object" in row):
+            row["object"] = keys[row["object"]]
 
     def _lane(self, chunk):
         head = (chunk["pid"], chunk["tid"], chunk["kind"])
@@ -175,15 +196,16 @@ class Document:
     def _timed_chunk(self, table, chunk):
         times = list(self._times(chunk))
         columns = {name: self._column(chunk, name) for name in self.TABLES[table]}
-        lane, time_name = self._lane_key(chunk["lane"]), "start" if "dur" in columns else "at"
+        lane, time_name = self._lane_key(chunk["lane"]) if "lane" in chunk and "lane" not in columns else None, "start" if "dur" in columns else "at"
         rows = []
         for index, time in enumerate(times):
             row = {"lane": lane, time_name: time, **{name: column[index] for name, column in columns.items()}}
             row.update((name, self._string(row[name])) for name in self.STRINGS.get(table, []))
             if "task" in row:
                 row["task"] = None if row["task"] == -1 else row["task"]
-            if "object" in row:
-                row["object"] = self.objects[row["object"]]
+            row.update((name, self._lane_key(row[name])) for name in ("lane", "end_lane", "to") if name in columns)
+            if row.get("object", -1) != -1 and row["object"] not in self.objects:
+                raise Malformed(f"object {row['object']} is used before its chunk")
             rows.append(row)
         if table == "region":
             self._check_disjoint(rows)
@@ -333,6 +355,13 @@ def compare_end(ours, theirs, tolerance_ns):
     return compare_values("end", ours, theirs)
 
 
+def wake_span(row):
+    """From when it could run until it did: two times."""
+    row = dict(row, start=row["at"], dur=max(0, row["run"]), ran=row["run"] >= 0)
+    del row["at"], row["run"]
+    return row
+
+
 def differences(capture, document):
     tables = reader_tables.Tables(capture)
     tolerance_ns = 1 if tables.clock.slope_error_ns() <= 1 else 999
@@ -353,6 +382,11 @@ def differences(capture, document):
         if plain(document.lane_names.get(key)) != plain(name)
     ]
     found += [f"lane: {key} is only in the JSON" for key in document.lane_names if key not in tables.lane_names]
+    for side in (ours, theirs):
+        side.rows["wake"] = [wake_span(row) for row in side.rows["wake"]]
+        side.rows["state"] = reader_states.merged(row for row in side.rows["state"] if row["lane"] not in tables.only_looked_at)
+    if not tables.only_looked_at and document.document["end"].get("disagreements", 0) != tables.disagreements:
+        found.append(f"disagreements: {tables.disagreements} here, {document.document['end'].get('disagreements', 0)} in the JSON")
     for table in sorted(ours.rows):
         found += compare_table(table, ours.rows[table], theirs.rows.get(table, []), tolerance_ns)
     return found

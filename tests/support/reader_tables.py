@@ -13,12 +13,15 @@ began: at the window's start or at the last such head.
 """
 
 import reader as r
+import reader_requests
+import reader_states
 
 OPEN_START, OPEN_END = 1, 2
 WAIT_WHY = {1: "full", 2: "empty"}
-TIMED = {"region", "work", "wait", "gc", "lost"}  # tables with start and dur, clipped to the window
+TIMED = {"region", "work", "wait", "gc", "lost", "call"}  # tables with start and dur, clipped to the window
+CALLS = {r.LOCK_CALL: "lock", r.NET_CALL: "network", r.FILE_CALL: "file", r.SLEEP_CALL: "sleep"}  # and why one is blocked in it
 JSON_EXACT = 1 << 53  # beyond this a viewer's numbers are not exact, so no pid or tid of a document is
-POINTS = {"log", "instant", "counter", "depth", "alloc", "sample", "alloc_sample"}  # tables with a time only
+POINTS = {"log", "instant", "counter", "depth", "alloc", "sample", "alloc_sample", "release"}  # tables with a time only
 
 
 class Clock:
@@ -94,12 +97,17 @@ class Tables:
         self.clock = Clock(capture)
         self.latest = self.base
         self.rows = {
-            name: [] for name in ["region", "work", "attr", "log", "instant", "counter", "depth", "alloc", "wait", "gc", "lost", "sample", "alloc_sample"]
+            name: [] for name in ["region", "work", "attr", "log", "instant", "counter", "depth", "alloc", "wait", "gc", "lost", "sample", "alloc_sample", "call", "release"]
         }
         self.tasks = {}
         self.lanes = {}  # (thread, level) -> lane key
         self.lane_names = {}
-        self.objects = {}  # (queue, name) -> object key
+        self.objects = {}  # what it is -> [kind, name], in order of appearance
+        self.asking = set()  # sockets that ask, as their names say
+        self.pids = {}  # of threads, as far as they are told
+        self.sched = {}  # thread -> its scheduler's events, None where some are missing
+        self.call_stacks = {}  # thread -> (start, stack) of the call that is told next
+        self.unreturned = []
         self.streams = {}
         self.threads_by_tid = {}
         for item in capture.items:
@@ -107,6 +115,8 @@ class Tables:
         for ticks, _ in capture.clock_pairs:
             self._see(ticks)
         self.end = capture.trailer["end_ticks"] if capture.trailer else self.latest
+        for pending in self.unreturned:
+            self._unreturned(pending)
         for stream in self.streams.values():
             self._close(stream)
 
@@ -114,6 +124,7 @@ class Tables:
 
     def _take(self, item):
         if isinstance(item, r.Thread):
+            self.pids[item.thread] = item.pid
             self.threads_by_tid[item.tid] = item
             self._lane(item.thread, 0)
             for level in (0, 1):
@@ -123,6 +134,10 @@ class Tables:
             self._run(item)
         elif isinstance(item, r.Loss):
             self._loss(item)
+        elif isinstance(item, r.Pending):
+            self._lane(item.thread, 0)
+            thing = self._called(self.pids.get(item.thread, 0), item.object, item.kind == r.LOCK_CALL)
+            self.unreturned.append((item, thing))
         else:
             self._current_task(item)
 
@@ -162,7 +177,9 @@ class Tables:
     def _loss(self, loss):
         self._see(loss.to_ticks)
         if loss.lost:
-            lane = self._lane(loss.thread, loss.level) if loss.thread else None
+            lane = self._lane(loss.thread, int(loss.level == 1)) if loss.thread else None
+            if loss.level == r.LEVEL_SCHED and loss.thread in self.sched:
+                self.sched[loss.thread].append(None)
             self._add(
                 "lost",
                 lane=lane,
@@ -189,6 +206,10 @@ class Tables:
                 self._lane(run.thread, 0)
                 for event in run.events:
                     self._see(event.ticks)
+                    if r.SCHED_RUN <= event.means <= r.SCHED_END:
+                        self.sched.setdefault(run.thread, []).append(event)
+                    if event.means == r.SCHED_WAKE and event.values["by"]:
+                        self._lane(event.values["by"], 0)
             return
         if run.level == 1 and all(event.means in (r.SAMPLE, r.ALLOC_SAMPLE) for event in run.events):
             for event in run.events:  # about the thread all the same: no lane of handlers for those alone
@@ -322,9 +343,24 @@ class Tables:
 
     def _object(self, v):
         key = (v["queue"], self._name(v["name"]))
-        if key not in self.objects:
-            self.objects[key] = ("queue", key[1], sum(o[1] == key[1] for o in self.objects.values()))
-        return self.objects[key]
+        self.objects.setdefault(key, ["queue", key[1]])
+        return key
+
+    def _called(self, pid, number, is_lock):
+        """A lock or a descriptor of a process; None: none."""
+        key = (pid, is_lock, number)
+        if number:
+            self.objects.setdefault(key, ["lock", f"0x{number:x}"] if is_lock else ["descriptor", f"fd {number & 0xffff}"])
+        return key if number else None
+
+    def object_keys(self):
+        """Each object by its kind, its last name, and which of that name it is."""
+        seen, keys = {}, {None: None}
+        for thing, (kind, name) in self.objects.items():
+            rank = seen.get((kind, name), 0)
+            seen[kind, name] = rank + 1
+            keys[thing] = (kind, name, rank)
+        return keys
 
     def _queue_depth(self, stream, ticks, v):
         self._add("depth", lane=stream.lane, object=self._object(v), at=ticks, v=v["depth"])
@@ -389,6 +425,48 @@ class Tables:
         name = phase[0] if isinstance(phase, tuple) else phase  # a stop, and who told of it
         self._add("gc", lane=stream.lane, start=begin, end=ticks, phase=name, flags=flags | start_flags)
 
+    # Hooked calls
+
+    def _add_call(self, stream, means, op, thing, start, end, result, stack, flags):
+        before = start == 0 or start < self.base
+        self._add(
+            "call",
+            lane=stream.lane,
+            start=self.base if before else start,
+            end=end,
+            op=self._name(op),
+            object=thing,
+            stack=stack,
+            result=max(-JSON_EXACT, min(result, JSON_EXACT)),
+            task=stream.task,
+            flags=flags | (OPEN_START if before else 0),
+            why=CALLS.get(means, "sleep"),
+        )
+
+    def _call(self, stream, ticks, v, means):
+        thing = self._called(self.pids.get(stream.thread, 0), v["object"], means == r.LOCK_CALL)
+        start, stack = self.call_stacks.pop(stream.thread, (None, None))
+        stack = stack if start == v["start"] else None
+        self._add_call(stream, means, v["op"], thing, v["start"], ticks, v.get("result", v.get("holder")), stack, 0)
+
+    def _unreturned(self, pending):
+        item, thing = pending
+        self._add_call(self._stream(item.thread, 0), item.kind, item.op, thing, item.start_ticks, self.end, 0, None, OPEN_END)
+
+    def _call_stack(self, stream, _ticks, v):
+        self.call_stacks[stream.thread] = (v["start"], self._stack_of(v["stack"]))
+
+    def _lock_wake(self, stream, ticks, v):
+        thing = self._called(self.pids.get(stream.thread, 0), v["object"], True)
+        self._add("release", lane=stream.lane, at=ticks, op=self._name(v["op"]), object=thing)
+
+    def _object_text(self, stream, v, is_socket):
+        thing, name = self._called(self.pids.get(stream.thread, 0), v["object"], False), r.text(v["text"])
+        if thing:
+            self.objects[thing][1] = name or self.objects[thing][1]
+        if is_socket and thing and reader_requests.asks_by_name(name):
+            self.asking.add(thing)
+
     def _sample(self, stream, ticks, v):
         own = self._stream(stream.thread, 0) if (stream.thread, 0) in self.lanes else stream
         stack = self._stack_of(v["stack"])
@@ -437,6 +515,14 @@ class Tables:
         r.GC_RESUMED: _gc_resumed,
         r.SAMPLE: _sample,
         r.ALLOC_SAMPLE: _alloc_sample,
+        r.CALL_STACK: _call_stack,
+        r.LOCK_CALL: lambda self, stream, ticks, v: self._call(stream, ticks, v, r.LOCK_CALL),
+        r.NET_CALL: lambda self, stream, ticks, v: self._call(stream, ticks, v, r.NET_CALL),
+        r.FILE_CALL: lambda self, stream, ticks, v: self._call(stream, ticks, v, r.FILE_CALL),
+        r.SLEEP_CALL: lambda self, stream, ticks, v: self._call(stream, ticks, v, r.SLEEP_CALL),
+        r.LOCK_WAKE: _lock_wake,
+        r.NET_OBJECT: lambda self, stream, _ticks, v: self._object_text(stream, v, True),
+        r.FILE_OBJECT: lambda self, stream, _ticks, v: self._object_text(stream, v, False),
     }
 
     # The end of the window
@@ -457,7 +543,33 @@ class Tables:
         window_ns = max(0, self.clock.ns(self.end))
         tables = {name: [self._timed(name, row, window_ns) for row in rows] for name, rows in self.rows.items()}
         tables["task"] = [self._task_row(task) for task in self.tasks.values() if task.described]
+        sockets = [row for row in tables["call"] if row["why"] == "network"]
+        tables["request"] = list(reader_requests.requests_of(sockets, self.asking, window_ns))
+        self._add_states(tables, window_ns)
+        keys = self.object_keys()
+        for row in (row for table in tables.values() for row in table if "object" in row):
+            row["object"] = keys[row["object"]]
+        for row in tables["call"]:
+            del row["why"]
         return tables
+
+    def _add_states(self, tables, window_ns):
+        """And wakes. Lanes of threads that were only looked at now and then are told apart: their states have no places to compare."""
+        tables["state"], tables["wake"], self.only_looked_at, self.disagreements = [], [], set(), 0
+        calls = {}
+        for row in tables["call"]:
+            calls.setdefault(row["lane"], []).append(row)
+        for thread, told in self.sched.items():
+            lane = self.lanes[thread, 0]
+            events = [event and (max(0, self.clock.ns(event.ticks)), event.means, event.values) for event in told]
+            if reader_states.looks_only(events):
+                self.only_looked_at.add(lane)
+                continue
+            states = reader_states.States(events, window_ns)
+            self.disagreements += states.disagreements
+            tables["state"] += reader_states.rows_of(lane, states.pieces, calls.get(lane, []))
+            for at, by, cause, run in states.wakes:
+                tables["wake"].append({"lane": self.lanes[by, 0] if by else None, "at": at, "to": lane, "run": run, "cause": cause})
 
     def _timed(self, table, row, window_ns):
         row = dict(row)

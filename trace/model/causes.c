@@ -39,7 +39,7 @@ static const struct ttap__cause_call *call_of(const struct ttap__causes *causes,
             best = call;
             best_ns = ns;
         }
-        if (call->start_ns >= span->end_ns)
+        if (call->earliest_ns >= span->end_ns)
             break;
     }
     return best;
@@ -72,10 +72,25 @@ static void release(struct ttap__causes *causes, ttap__cause_tell_fn tell, void 
     causes->spans_count--;
 }
 
-static bool may_go(const struct ttap__causes *causes)
+/* Calls have got as far as the first that waits. */
+static bool is_reached(const struct ttap__causes *causes)
 {
     const struct ttap__state_span *first = &causes->spans[causes->spans_first].span;
     return first->state != TTAP__STATE_BLOCKED || first->end_ns <= causes->calls_until_ns;
+}
+
+/* One that no call covers waits on: a handler in the middle of a call makes calls that return before it. */
+static bool may_go(const struct ttap__causes *causes)
+{
+    const struct ttap__state_span *first = &causes->spans[causes->spans_first].span;
+    return is_reached(causes) && (first->state != TTAP__STATE_BLOCKED || !causes->calls_room || call_of(causes, first));
+}
+
+/* Before calls have to be let go. */
+static void release_reached(struct ttap__causes *causes, ttap__cause_tell_fn tell, void *arg)
+{
+    while (causes->spans_count && is_reached(causes))
+        release(causes, tell, arg);
 }
 
 static void release_ready(struct ttap__causes *causes, ttap__cause_tell_fn tell, void *arg)
@@ -107,14 +122,25 @@ static bool make_room(struct ttap__causes *causes)
     return true;
 }
 
+/* Of those before the last one, too. */
+static void note_earliest(struct ttap__causes *causes)
+{
+    int64_t start_ns = call_at(causes, causes->calls_count - 1)->start_ns;
+    for (unsigned i = causes->calls_count; i-- > 0 && (i + 1 == causes->calls_count || call_at(causes, i)->earliest_ns > start_ns);)
+        call_at(causes, i)->earliest_ns = start_ns;
+}
+
 void ttap__causes_call(struct ttap__causes *causes, const struct ttap__cause_call *call, ttap__cause_tell_fn tell, void *arg)
 {
     causes->hooked = true;
+    if (causes->calls_count >= TTAP__CAUSE_CALLS_MAX / 2)
+        release_reached(causes, tell, arg);
     if (make_room(causes)) {
         struct ttap__cause_call *to = call_at(causes, causes->calls_count);
         *to = *call;
         if (causes->calls_count++ && to->end_ns < causes->calls_until_ns)
             to->end_ns = causes->calls_until_ns; /* clocks of two CPUs: the order of ends is what the search goes by */
+        note_earliest(causes);
     }
     if (call->end_ns > causes->calls_until_ns)
         causes->calls_until_ns = call->end_ns;

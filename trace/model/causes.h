@@ -5,7 +5,8 @@
  *                    = network, fd 7            = lock, 0x..
  *
  * The rule: a blocked stretch belongs to the call that covers most of it, the innermost if there are several, and at least half. Both streams
- * are in order of time but come in turns, so a stretch waits until the calls have got as far, at most SPANS of them; and a call is kept until the
+ * are in order of time but come in turns, so a stretch waits until the calls have got as far, and while none covers it (the outer one of two may
+ * be told later), at most SPANS of them; and a call is kept until the
  * stretches have got as far, at most CALLS_MAX of them. A stretch that meets no call keeps what the scheduler's stream knew, and is counted.
  */
 #ifndef TTAP_MODEL_CAUSES_H
@@ -21,6 +22,7 @@ struct ttap__cause_call {
     int64_t start_ns, end_ns;
     uint8_t why; /* as in struct ttap__state_span */
     int32_t op, object, stack;
+    int64_t earliest_ns; /* start of the earliest from this one on: a call returns after those that a handler makes inside of it. Ours to fill in */
 };
 
 /* A stretch on its way out. */

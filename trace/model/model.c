@@ -16,6 +16,8 @@
 #include "stops.h"
 #include "variables.h"
 
+static const char hooks_note[] = "source.hooks"; /* "on", or why not */
+
 #define THREAD_NAME_BYTES 63 /* as long as ttap_thread_name() takes; longer ones are cut */
 /* Beside the conversion's own allowance: about 8,000 streams, more than the default budget has chunks for. */
 #define ACCOUNT_BYTES (2u << 20)
@@ -58,6 +60,7 @@ struct ttap__model {
     uint32_t lanes_count, objects_count;
     int64_t latest_ns; /* of anything; the end of a capture that was cut */
     bool headed, ended;
+    bool hooked; /* calls may come, as a note says */
     uint64_t end_ticks, reason;
     struct ttap__stops stops;
     struct ttap__requests requests;
@@ -203,6 +206,8 @@ static int on_header(void *arg, const struct ttap__header *header)
 static int on_note(void *arg, struct ttap__text key, struct ttap__text value)
 {
     struct ttap__model *model = arg;
+    if (key.len == strlen(hooks_note) && memcmp(key.bytes, hooks_note, key.len) == 0)
+        model->hooked = value.len >= 2 && memcmp(value.bytes, "on", 2) == 0;
     return model->around.rows->note ? model->around.rows->note(model->around.arg, key, value) : 0;
 }
 
@@ -386,17 +391,28 @@ struct states_lane {
 
 static void state_row_tell(void *arg, const struct ttap__cause_span *out);
 
-static void explain(struct ttap__model *model, struct thread *thread, const struct ttap__call_row *row, uint8_t why)
+/* NULL: no memory. */
+static struct ttap__causes *causes_of(struct ttap__model *model, struct thread *thread)
 {
-    struct states_lane to = {model, thread->lanes[0], thread};
     if (!thread->causes) {
         thread->causes = model_grow(model, sizeof *thread->causes);
         if (thread->causes)
             *thread->causes = (struct ttap__causes){.allowance = model->around.allowance};
     }
-    if (thread->causes && thread->lanes[0])
+    return thread->causes;
+}
+
+static void explain(struct ttap__model *model, struct thread *thread, const struct ttap__call_row *row, uint8_t why)
+{
+    struct states_lane to = {model, thread->lanes[0], thread};
+    if (thread->lanes[0] && causes_of(model, thread))
         ttap__causes_call(thread->causes,
-                          &(struct ttap__cause_call){row->start_ns, row->start_ns + row->dur_ns, why, (int32_t)row->op, row->object, row->stack},
+                          &(struct ttap__cause_call){.start_ns = row->start_ns,
+                                                     .end_ns = row->start_ns + row->dur_ns,
+                                                     .why = why,
+                                                     .op = (int32_t)row->op,
+                                                     .object = row->object,
+                                                     .stack = row->stack},
                           state_row_tell, &to);
 }
 
@@ -721,11 +737,11 @@ static void state_row_tell(void *arg, const struct ttap__cause_span *out)
                                     .flags = span->flags}));
 }
 
-/* Where no call was ever told there is nothing to wait for. */
+/* Where there are no hooks there is nothing to wait for. */
 static void state_tell(void *arg, const struct ttap__state_span *span)
 {
     struct states_lane *to = arg;
-    if (to->thread->causes)
+    if (to->thread->causes || (to->model->hooked && causes_of(to->model, to->thread)))
         ttap__causes_span(to->thread->causes, span, state_row_tell, to);
     else
         state_row_tell(to, &(struct ttap__cause_span){*span, -1, -1, -1});

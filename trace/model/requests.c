@@ -21,7 +21,8 @@ static enum op op_named(struct ttap__text text)
                {"writev", OP_SEND},     {"send", OP_SEND},
                {"sendto", OP_SEND},     {"sendmsg", OP_SEND},
                {"sendfile", OP_SEND},   {"recvmmsg", OP_RECEIVE_MESSAGES},
-               {"connect", OP_CONNECT}, {"sendmmsg", OP_SEND_MESSAGES}};
+               {"connect", OP_CONNECT}, {"sendmmsg", OP_SEND_MESSAGES},
+               {"splice", OP_RECEIVE} /* told on a socket where that is what it takes from */};
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
         if (strlen(ops[i].name) == text.len && memcmp(ops[i].name, text.bytes, text.len) == 0)
             return ops[i].op;

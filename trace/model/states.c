@@ -193,6 +193,7 @@ static void on_look(struct ttap__states *states, const struct ttap__event *event
     const uint64_t *a = event->a;
     bool sampled = a[7] != 0, ready = a[0] == LOOK_READY;
     uint8_t seen = ready ? TTAP__STATE_RUNNABLE : a[0] < TTAP__STATES ? (uint8_t)a[0] : TTAP__STATE_UNKNOWN;
+    bool undecided = states->ready && states->looked; /* between that look and this one */
     uint8_t flags = sampled ? TTAP__ESTIMATED : 0;
     if (a[0] == TTAP__STATE_UNKNOWN && !sampled) { /* events are missing, and whose they are comes later */
         unknown_since_last(states);
@@ -209,10 +210,11 @@ static void on_look(struct ttap__states *states, const struct ttap__event *event
         else if (sampled)
             between_with_slices(states, parts, seen, tell);
     }
-    if (ready && (states->span.state == TTAP__STATE_RUNNING || states->span.state == TTAP__STATE_RUNNABLE) && !sampled)
-        seen = states->span.state; /* records know better */
-    else
-        states->ready = ready;
+    if (ready && (states->span.state == TTAP__STATE_RUNNING || states->span.state == TTAP__STATE_RUNNABLE) && !sampled && !undecided) {
+        note_totals(states, a, ns); /* records know better, also on which CPU; or nothing is known before it */
+        return;
+    }
+    states->ready = ready;
     struct ttap__state_span next = span_of(seen, flags);
     next.cpu = seen == TTAP__STATE_RUNNING && a[1] && a[1] <= INT32_MAX ? (int32_t)a[1] - 1 : -1;
     bool same_sleep = seen == TTAP__STATE_BLOCKED && states->span.state == seen && (!sampled || !states->looked || states->slices == a[4]);

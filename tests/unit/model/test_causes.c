@@ -26,7 +26,8 @@ static void begin(void)
 
 static void call(int64_t start_ns, int64_t end_ns, uint8_t why, int32_t object)
 {
-    ttap__causes_call(&causes, &(struct ttap__cause_call){start_ns, end_ns, why, 7, object, -1}, tell, NULL);
+    ttap__causes_call(&causes, &(struct ttap__cause_call){.start_ns = start_ns, .end_ns = end_ns, .why = why, .op = 7, .object = object, .stack = -1},
+                      tell, NULL);
 }
 
 static void span(uint8_t state, int64_t start_ns, int64_t end_ns)
@@ -85,6 +86,39 @@ static void of_nested_calls_the_inner_one_counts(void)
     finish();
 }
 
+static void what_a_handler_calls_does_not_hide_the_call_it_interrupted(void)
+{
+    begin();
+    call(0, 10, 3, 1);
+    span(TTAP__STATE_BLOCKED, 110, 190);
+    span(TTAP__STATE_RUNNING, 190, 500);
+    call(200, 250, 3, 2); /* by a handler that ends the wait; these return first */
+    call(260, 270, 3, 2);
+    CU_ASSERT_EQUAL(told_count, 0);
+    call(100, 300, 2, 5);
+    CU_ASSERT_EQUAL(told_count, 2);
+    CU_ASSERT_EQUAL(told[0].object, 5);
+    finish();
+}
+
+/* A page that was not there, say. Thousands of calls later it goes without a cause, and those behind it have theirs. */
+static void what_no_call_covers_keeps_nothing_from_its_cause(void)
+{
+    begin();
+    call(0, 10, 3, 1);
+    span(TTAP__STATE_BLOCKED, 110, 190);
+    for (int i = 0; i < 2 * TTAP__CAUSE_CALLS_MAX; i++) {
+        call(1000 + i * 100, 1000 + i * 100 + 60, 2, i);
+        if (i % 200 == 0)
+            span(TTAP__STATE_BLOCKED, 1000 + i * 100 + 10, 1000 + i * 100 + 50);
+    }
+    finish();
+    CU_ASSERT_EQUAL(told_count, 1 + (2 * TTAP__CAUSE_CALLS_MAX + 199) / 200);
+    CU_ASSERT_EQUAL(told[0].object, -1);
+    for (unsigned i = 1; i < told_count; i++)
+        CU_ASSERT_EQUAL(told[i].object, (int)(i - 1) * 200);
+}
+
 static void a_call_that_covers_less_than_half_is_not_the_cause(void)
 {
     begin();
@@ -134,14 +168,17 @@ static void without_memory_states_are_told_without_causes(void)
 
 int main(void)
 {
-    static CU_TestInfo tests[] = {{"a stretch within a call is the call's", a_stretch_within_a_call_is_the_calls},
-                                  {"a stretch waits for the call that returns after it", a_stretch_waits_for_the_call_that_returns_after_it},
-                                  {"of nested calls the inner one counts", of_nested_calls_the_inner_one_counts},
-                                  {"a call that covers less than half is not the cause", a_call_that_covers_less_than_half_is_not_the_cause},
-                                  {"what waits is told in order at the end", what_waits_is_told_in_order_at_the_end},
-                                  {"a hundred milliseconds of calls may come first", a_hundred_milliseconds_of_calls_may_come_first},
-                                  {"without memory states are told without causes", without_memory_states_are_told_without_causes},
-                                  CU_TEST_INFO_NULL};
+    static CU_TestInfo tests[] = {
+        {"a stretch within a call is the call's", a_stretch_within_a_call_is_the_calls},
+        {"a stretch waits for the call that returns after it", a_stretch_waits_for_the_call_that_returns_after_it},
+        {"what a handler calls does not hide the call it interrupted", what_a_handler_calls_does_not_hide_the_call_it_interrupted},
+        {"what no call covers keeps nothing from its cause", what_no_call_covers_keeps_nothing_from_its_cause},
+        {"of nested calls the inner one counts", of_nested_calls_the_inner_one_counts},
+        {"a call that covers less than half is not the cause", a_call_that_covers_less_than_half_is_not_the_cause},
+        {"what waits is told in order at the end", what_waits_is_told_in_order_at_the_end},
+        {"a hundred milliseconds of calls may come first", a_hundred_milliseconds_of_calls_may_come_first},
+        {"without memory states are told without causes", without_memory_states_are_told_without_causes},
+        CU_TEST_INFO_NULL};
     static CU_SuiteInfo suites[] = {{"causes", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
     CU_initialize_registry();
     CU_register_suites(suites);
