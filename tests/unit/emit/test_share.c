@@ -3,7 +3,7 @@
  *   this process: uses nothing of the library --fork--> keeper: creates, counts its members
  *                                             --fork--> members: open the keeper's descriptor, join, record into its arena
  *
- * What each finds wrong is in its exit code: the line.
+ * What each finds wrong is said with its line. share.c is compiled in here, so that its system calls can be looked at and fail.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,8 +19,8 @@
 #include "arena.h"
 #include "clock.h"
 #include "emit.h"
-#include "share.h"
 #include "statements.h"
+#include "sys.h"
 
 enum { CHUNKS = 5, PAGE = 65536 };
 
@@ -31,6 +31,49 @@ enum { CHUNKS = 5, PAGE = 65536 };
             _exit(1);                                                                                                                                \
         }                                                                                                                                            \
     } while (0)
+
+/* ---- Its system calls ---- */
+
+static struct {
+    long number, answer; /* this one fails so; 0: none */
+    int nth;             /* of its uses */
+} fails;
+
+static bool is_complete(long number, const long *arg)
+{
+    static const struct {
+        long number;
+        int args;
+    } known[] = {{SYS_mmap, 6}, {SYS_memfd_create, 2}, {SYS_ftruncate, 2}, {SYS_close, 1}, {SYS_membarrier, 1}, {SYS_lseek, 3}};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (known[i].number == number) {
+            for (int at = known[i].args; at < 6; at++)
+                if (arg[at])
+                    return false;
+            return true;
+        }
+    return false;
+}
+
+static long looked_at(long number, long a, long b, long c, long d, long e, long f)
+{
+    MUST(is_complete(number, (long[]){a, b, c, d, e, f}));
+    MUST(number != SYS_lseek || (b == 0 && c == SEEK_END));
+    if (number == fails.number && --fails.nth == 0)
+        return fails.answer;
+    return ttap__syscall6(number, a, b, c, d, e, f);
+}
+
+static void fail(long number, int nth, long answer)
+{
+    fails.number = number;
+    fails.nth = nth;
+    fails.answer = answer;
+}
+
+#define ttap__syscall6 looked_at
+#include "share.c"
+#undef ttap__syscall6
 
 static struct shared {
     pid_t keeper;
@@ -77,6 +120,9 @@ static void join_and_record(void)
     MUST(ttap__arena_here()->slot[ttap__tls->slot_index].pid == getpid());
     shared->uid = ttap__tls->slot->uid;
     MUST(ttap__share_join(fd) == -EBUSY && ttap__share_role == TTAP__SHARE_MEMBER);
+#if !defined(__SANITIZE_THREAD__)
+    MUST(ttap__light_busy == (card->global_barrier && ttap__ticks_are_counter()));
+#endif
     pid_t child = fork();
     if (child == 0) {
         ttap__share_after_fork();
@@ -88,8 +134,79 @@ static void join_and_record(void)
 
 static void join_twice_as_the_same_process(void)
 {
-    ttap__share_join(opened());
-    ttap__share_after_fork();
+    MUST(ttap__share_join(opened()) == 0 && ttap__attach());
+    const struct ttap__slot *before = ttap__tls->slot;
+    ttap__thread_is_own();
+    ttap__share_after_fork(); /* as after an exec: what it had is over */
+    MUST(before->state == TTAP__SLOT_ENDED && ttap__attach());
+    ttap__light_busy = 1;
+    fail(SYS_membarrier, 1, -EPERM);
+    become_member();
+    MUST(!ttap__light_busy);
+    card->global_barrier = 0;
+    ttap__light_busy = 1;
+    fail(0, 0, 0);
+    become_member();
+    MUST(!ttap__light_busy);
+}
+
+/* Barriers in other processes: by a bit of what the kernel says it can, and if it lets us. */
+static void know_what_the_kernel_can(void)
+{
+    const struct {
+        long answer;
+        bool can;
+    } kernels[] = {{-ENOSYS, false}, {0, false}, {MEMBARRIER_CMD_GLOBAL, false}, {MEMBARRIER_CMD_GLOBAL_EXPEDITED, true}};
+    for (size_t i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++) {
+        fail(SYS_membarrier, 1, kernels[i].answer);
+        MUST(kernel_has_global_barriers() == kernels[i].can);
+    }
+#if !defined(__SANITIZE_THREAD__)
+    fail(SYS_membarrier, 1, 0);
+    MUST(register_for_barriers());
+#endif
+    fail(SYS_membarrier, 1, -EPERM);
+    MUST(!register_for_barriers());
+}
+
+static int mappings(void)
+{
+    char line[512];
+    int count = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    MUST(maps);
+    while (fgets(line, sizeof(line), maps))
+        count += strstr(line, "memfd:tracetap") != NULL;
+    fclose(maps);
+    return count;
+}
+
+/* The errors that a kernel may answer reach down to -4095. */
+static void join_when_there_is_memory(void)
+{
+    int fd = opened();
+    for (int nth = 1; nth <= 4; nth++) {
+        fail(SYS_mmap, nth, -4095);
+        MUST(ttap__share_join(fd) == (nth == 1 ? -EINVAL : -ENOMEM));
+        MUST(mappings() == 0 && !ttap__arena_here() && ttap__share_role == TTAP__SHARE_NONE);
+    }
+    MUST(ttap__share_join(fd) == 0 && mappings() == 4);
+}
+
+static void create_when_all_is_there(void)
+{
+    const struct {
+        long number;
+        int nth, answer;
+    } calls[] = {{SYS_memfd_create, 1, -EMFILE}, {SYS_ftruncate, 1, -EFBIG}, {SYS_mmap, 1, -ENOMEM}, {SYS_mmap, 2, -ENOMEM}, {SYS_mmap, 3, -ENOMEM}};
+    int next = dup(0);
+    close(next);
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        fail(calls[i].number, calls[i].nth, calls[i].answer);
+        MUST(ttap__share_create(CHUNKS) == calls[i].answer && ttap__share_role == TTAP__SHARE_NONE && !ttap__arena_here());
+        MUST(fcntl(next, F_GETFD) < 0);
+    }
+    MUST(ttap__share_create(CHUNKS) == next);
 }
 
 static void see_the_gate_of_all(void)
@@ -113,12 +230,12 @@ static void refuse_what_is_something_else(void)
 static void refuse_another_version(void)
 {
     int fd = opened();
-    uint64_t *card = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, PAGE);
-    MUST(card != MAP_FAILED);
+    uint64_t *its = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, PAGE);
+    MUST(its != MAP_FAILED);
     for (int word = 0; word < 3; word++) {
-        card[word]++;
+        its[word]++;
         int got = ttap__share_join(fd);
-        card[word]--;
+        its[word]--;
         MUST(got == -EINVAL && !ttap__arena_here() && ttap__share_role == TTAP__SHARE_NONE);
     }
     MUST(ttap__share_join(fd) == 0);
@@ -188,10 +305,12 @@ static void keep(void)
     MUST(members() == 0);
     let('2');
     MUST(members() == 1 && ttap__share_program() == 4711);
-    let('x');
-    let('v');
-    let('r');
-    MUST(members() == 2); /* the one that found it right in the end */
+    for (const char *part = "xrkcvm"; *part; part++)
+        let(*part);
+    MUST(members() == 3); /* those that found it right in the end, too */
+    uint32_t last = TTAP__MEMBERS_MAX;
+    *(volatile int32_t *)(card + 1) = 4711; /* what lies behind the table is no member */
+    MUST(ttap__share_next_member(&last) == 0);
     __atomic_store_n(&ttap_gate, UINT64_C(1) << TTAP__GATE_EPOCH_SHIFT | TTAP_GROUP_LOG, __ATOMIC_SEQ_CST);
     let('g');
 }
@@ -209,6 +328,12 @@ static void (*part_of(char asked))(void)
         return refuse_another_version;
     case 'r':
         return refuse_who_has_recorded;
+    case 'k':
+        return know_what_the_kernel_can;
+    case 'c':
+        return create_when_all_is_there;
+    case 'm':
+        return join_when_there_is_memory;
     default:
         return see_the_gate_of_all;
     }
