@@ -89,7 +89,8 @@ void ttap__fd_renew(int fd)
     if ((unsigned)fd >= TTAP__FDS)
         return;
     struct ttap__fd_state *state = &ttap__fd_states[fd];
-    ttap__store(&state->generation, ttap__load(&state->generation) + 1);
+    uint64_t next = ttap__load(&state->generation) + (UINT64_C(1) << TTAP__FD_NUMBER_BITS);
+    ttap__store(&state->generation, next & ((UINT64_C(1) << (TTAP__FD_NUMBER_BITS + TTAP__FD_GENERATION_BITS)) - 1));
     ttap__store(&state->kind, FD_UNKNOWN);
     ttap__store(&state->told_epoch, 0);
 }
@@ -252,45 +253,67 @@ static void tell_object(int fd, enum fd_kind kind, uint64_t object)
 /* ---- Recording ---- */
 
 /* The stack is the same after the call as before it, so only those that turned out to be long pay for it. Told before the call itself. */
-static inline __attribute__((always_inline)) void tell_where(const struct ttap__call *call)
+static __attribute__((noinline)) void tell_where(uint64_t start_ticks, const void *frame)
 {
-    if (ttap__likely(!TTAP_ENABLED(TTAP_GROUP_SAMPLE)) || !ttap__arena_here() || ttap__tls_silent)
+    if (!ttap__arena_here() || ttap__tls_silent)
         return;
     if (ttap__share_role == TTAP__SHARE_MEMBER)
         ttap__samples_wanted();
-    if (call->start_ticks && ttap__ticks() - call->start_ticks >= ttap__load(&ttap__arena_here()->long_wait_ticks))
-        ttap__stack_of_call(call->start_ticks, __builtin_frame_address(0));
+    if (start_ticks && ttap__ticks() - start_ticks >= ttap__load(&ttap__arena_here()->long_wait_ticks))
+        ttap__stack_of_call(start_ticks, frame);
 }
+#define TELL_WHERE()                                                                                                                                 \
+    do                                                                                                                                               \
+        if (TTAP_ENABLED(TTAP_GROUP_SAMPLE))                                                                                                         \
+            tell_where(start_ticks, __builtin_frame_address(0));                                                                                     \
+    while (0)
 
 static bool waits_for_descriptors(unsigned op)
 {
     return op == OP_POLL || op == OP_SELECT || op == OP_GETADDRINFO;
 }
 
-void ttap__fd_call_record(const struct ttap__call *call, int64_t result)
+void ttap__fd_call_record(unsigned op, uint64_t object, uint64_t start_ticks, int64_t result)
 {
-    int fd = waits_for_descriptors(call->op) ? -1 : (int)(call->object & (TTAP__FDS - 1));
+    int fd = waits_for_descriptors(op) ? -1 : (int)(object & (TTAP__FDS - 1));
     enum fd_kind kind = FD_SOCKET;
     if (fd >= 0) {
-        kind = call->op == OP_EPOLL_WAIT ? FD_OTHER : kind_of(fd);
-        tell_object(fd, kind, call->object);
+        kind = op == OP_EPOLL_WAIT ? FD_OTHER : kind_of(fd);
+        tell_object(fd, kind, object);
     }
-    bool net = kind == FD_SOCKET || call->op == OP_EPOLL_WAIT;
-    tell_where(call);
-    ttap__emit_fact(net ? TTAP_GROUP_NET : TTAP_GROUP_FILE, net ? TTAP__NET_CALL : TTAP__FILE_CALL, op_word(call->op, (uint32_t)(int32_t)result),
-                    call->start_ticks, call->object);
+    bool net = kind == FD_SOCKET || op == OP_EPOLL_WAIT;
+    TELL_WHERE();
+    ttap__emit_fact(net ? TTAP_GROUP_NET : TTAP_GROUP_FILE, net ? TTAP__NET_CALL : TTAP__FILE_CALL, op_word(op, (uint32_t)(int32_t)result),
+                    start_ticks, object);
 }
 
-void ttap__sleep_call_record(const struct ttap__call *call, int64_t result)
+void ttap__sleep_call_record(unsigned op, uint64_t object, uint64_t start_ticks, int64_t result)
 {
-    tell_where(call);
-    ttap__emit_fact(TTAP_GROUP_SLEEP, TTAP__SLEEP_CALL, op_word(call->op, (uint32_t)(int32_t)result), call->start_ticks, call->object);
+    TELL_WHERE();
+    ttap__emit_fact(TTAP_GROUP_SLEEP, TTAP__SLEEP_CALL, op_word(op, (uint32_t)(int32_t)result), start_ticks, object);
 }
 
-void ttap__lock_call_record(const struct ttap__call *call, uint32_t holder)
+void ttap__lock_call_record(unsigned op, uint64_t object, uint64_t start_ticks, uint32_t holder)
 {
-    tell_where(call);
-    ttap__emit_fact(TTAP_GROUP_LOCK, TTAP__LOCK_CALL, op_word(call->op, holder), call->start_ticks, call->object);
+    TELL_WHERE();
+    ttap__emit_fact(TTAP_GROUP_LOCK, TTAP__LOCK_CALL, op_word(op, holder), start_ticks, object);
+}
+
+/* Read before the note is taken back: a handler may make calls behind it. */
+int64_t ttap__quiet_fd_call_late(struct ttap__slot *slot, enum ttap__told told, int64_t result)
+{
+    uint64_t op = ttap__load(&slot->call), object = ttap__load(&slot->call_object);
+    ttap__store_release(&slot->call, 0);
+    ttap__fd_call_record((unsigned)op, object, 0, ttap__told(told, result));
+    return result;
+}
+
+int64_t ttap__quiet_sleep_call_late(struct ttap__slot *slot, enum ttap__told told, int64_t result)
+{
+    uint64_t op = ttap__load(&slot->call), object = ttap__load(&slot->call_object);
+    ttap__store_release(&slot->call, 0);
+    ttap__sleep_call_record((unsigned)op, object, 0, ttap__told(told, result));
+    return result;
 }
 
 void ttap__wake_record(unsigned op, const void *object)

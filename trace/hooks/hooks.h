@@ -1,8 +1,11 @@
 /* hooks.h - what every hook is made of.
  *
- *   begin: note in the slot what we are in (two stores, always)    ; time, if somebody records
+ *   begin: note in the slot what we are in (three stores, always)  ; time, if somebody records
  *   the real call
  *   end:   note taken back ; if somebody records: one event of two cells, and what the object is if they have not heard of it
+ *
+ * That is two functions: the hook itself knows the quiet case alone (nobody records, the thread has a slot and is in no other call), and so keeps
+ * one register; for all else it jumps to the other one.
  *
  * Rules for all hooks
  *   - Results, errno, signals and cancellation are the real call's. What we do beside it uses raw system calls, which leave errno alone.
@@ -17,6 +20,7 @@
 #ifndef TTAP_HOOKS_HOOKS_H
 #define TTAP_HOOKS_HOOKS_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -77,7 +81,11 @@ struct ttap__slot *ttap__call_slot(void);
 struct ttap__note ttap__note_take(struct ttap__slot *slot);
 void ttap__note_put(struct ttap__slot *slot, struct ttap__note note);
 
-static inline __attribute__((always_inline)) void ttap__call_begin(struct ttap__call *call, unsigned op, uint64_t object, uint64_t groups)
+/* The same for all hooks called from one place, whatever they keep on the stack. */
+#define CALL_FRAME() ((uint64_t)(uintptr_t)__builtin_dwarf_cfa()) /* without a frame pointer, which __builtin_frame_address(0) takes */
+
+static inline __attribute__((always_inline)) void ttap__call_begin_at(struct ttap__call *call, uint64_t frame, unsigned op, uint64_t object,
+                                                                      uint64_t groups)
 {
     struct ttap__slot *slot = ttap__tls->slot;
     if (ttap__unlikely(!slot))
@@ -89,7 +97,6 @@ static inline __attribute__((always_inline)) void ttap__call_begin(struct ttap__
     call->op = op;
     call->object = object;
     call->nested = false;
-    uint64_t frame = (uintptr_t)__builtin_frame_address(0); /* the same for all hooks called from one place, whatever they keep on the stack */
     if (ttap__unlikely(ttap__load(&slot->call) != 0)) {
         call->before = ttap__note_take(slot);
         call->nested = call->before.frame > frame; /* the stack grows down: else it was left by longjmp or cancellation */
@@ -98,22 +105,30 @@ static inline __attribute__((always_inline)) void ttap__call_begin(struct ttap__
     ttap__store(&slot->call_frame, frame);
     call->start_ticks = TTAP_ENABLED(groups) ? ttap__ticks() : 0;
     ttap__store(&slot->call_start, call->start_ticks);
-    ttap__store_release(&slot->call, op); /* acquire: write_pending_call() in sub.c */
+    ttap__store_release(&slot->call, op); /* acquire: read_call() in sub.c */
+}
+
+static inline __attribute__((always_inline)) void ttap__call_begin(struct ttap__call *call, unsigned op, uint64_t object, uint64_t groups)
+{
+    ttap__call_begin_at(call, CALL_FRAME(), op, object, groups);
 }
 
 static inline __attribute__((always_inline)) void ttap__call_note_back(const struct ttap__call *call)
 {
-    if (ttap__unlikely(call->nested))
+    if (ttap__unlikely(call->nested)) {
         ttap__note_put(call->slot, call->before);
-    else
-        ttap__store_release(&call->slot->call, 0);
+        return;
+    }
+    if (call->start_ticks)
+        ttap__store(&call->slot->call_start, 0); /* 0 wherever `call` is, so that a quiet call need not write it */
+    ttap__store_release(&call->slot->call, 0);
 }
 
 /* Waits for locks and threads. @holder: thread id, or 0. */
-void ttap__lock_call_record(const struct ttap__call *call, uint32_t holder);
+void ttap__lock_call_record(unsigned op, uint64_t object, uint64_t start_ticks, uint32_t holder);
 /* Calls on descriptors; by what the descriptor is. @result: what it returned, or a negative errno. */
-void ttap__fd_call_record(const struct ttap__call *call, int64_t result);
-void ttap__sleep_call_record(const struct ttap__call *call, int64_t result);
+void ttap__fd_call_record(unsigned op, uint64_t object, uint64_t start_ticks, int64_t result);
+void ttap__sleep_call_record(unsigned op, uint64_t object, uint64_t start_ticks, int64_t result);
 /* Somebody wants samples of CPU time; under `tracetap run` it is for us to make the timers. */
 void ttap__samples_wanted(void);
 /* Somebody may be waiting for @object, and we have just seen to it. */
@@ -124,8 +139,8 @@ static inline void ttap__fd_call_end(const struct ttap__call *call, int64_t resu
     if (ttap__unlikely(!call->slot))
         return;
     ttap__call_note_back(call);
-    if (ttap__unlikely(call->start_ticks || TTAP_ENABLED(TTAP__FD_GROUPS)))
-        ttap__fd_call_record(&(struct ttap__call){call->slot, call->start_ticks, call->object, call->op, false, {0, 0, 0, 0}}, result);
+    if (ttap__likely(call->start_ticks || TTAP_ENABLED(TTAP__FD_GROUPS)))
+        ttap__fd_call_record(call->op, call->object, call->start_ticks, result);
 }
 
 static inline void ttap__sleep_call_end(const struct ttap__call *call, int64_t result)
@@ -133,8 +148,8 @@ static inline void ttap__sleep_call_end(const struct ttap__call *call, int64_t r
     if (ttap__unlikely(!call->slot))
         return;
     ttap__call_note_back(call);
-    if (ttap__unlikely(call->start_ticks || TTAP_ENABLED(TTAP_GROUP_SLEEP)))
-        ttap__sleep_call_record(&(struct ttap__call){call->slot, call->start_ticks, call->object, call->op, false, {0, 0, 0, 0}}, result);
+    if (ttap__likely(call->start_ticks || TTAP_ENABLED(TTAP_GROUP_SLEEP)))
+        ttap__sleep_call_record(call->op, call->object, call->start_ticks, result);
 }
 
 static inline void ttap__lock_call_end(const struct ttap__call *call, uint32_t holder)
@@ -143,39 +158,105 @@ static inline void ttap__lock_call_end(const struct ttap__call *call, uint32_t h
         return;
     ttap__call_note_back(call);
     if (ttap__unlikely(call->start_ticks || TTAP_ENABLED(TTAP_GROUP_LOCK)))
-        ttap__lock_call_record(&(struct ttap__call){call->slot, call->start_ticks, call->object, call->op, false, {0, 0, 0, 0}}, holder);
+        ttap__lock_call_record(call->op, call->object, call->start_ticks, holder);
 }
+
+/* ---- The quiet case ---- */
+
+/* As TTAP_ENABLED(), but for the compiler an operand like any other: it is in the test itself. Hooks call functions that are not known, so that it
+ * is read each time. Which of them somebody wants. */
+static inline __attribute__((always_inline)) uint64_t ttap__wanted(uint64_t groups)
+{
+#if defined(__SANITIZE_THREAD__)
+    return ttap__load(&ttap_gate) & groups;
+#else
+    return ttap_gate & groups;
+#endif
+}
+
+/* NULL: the case is not quiet. */
+static inline __attribute__((always_inline)) struct ttap__slot *ttap__quiet_slot(uint64_t groups)
+{
+    struct ttap__slot *slot = ttap__tls->slot;
+    return ttap__unlikely(!slot) || ttap__unlikely(ttap__load(&slot->call)) || ttap__unlikely(ttap__wanted(groups)) ? NULL : slot;
+}
+
+static inline __attribute__((always_inline)) void ttap__quiet_begin(struct ttap__slot *slot, uint64_t frame, unsigned op, uint64_t object)
+{
+    ttap__store(&slot->call_object, object);
+    ttap__store(&slot->call_frame, frame);
+    ttap__store_release(&slot->call, op); /* as in ttap__call_begin_at() */
+}
+
+/* How a result is told. */
+enum ttap__told { TOLD_AS_IS, TOLD_ERRNO /* -errno where it is negative */, TOLD_ERROR /* it is an errno itself, or 0 */ };
+static inline int64_t ttap__told(enum ttap__told told, int64_t result)
+{
+    return told == TOLD_ERRNO && result < 0 ? -errno : told == TOLD_ERROR ? -result : result;
+}
+
+/* Somebody records by now: the end of a call that was quiet. Returns @result. */
+int64_t ttap__quiet_fd_call_late(struct ttap__slot *slot, enum ttap__told told, int64_t result);
+int64_t ttap__quiet_sleep_call_late(struct ttap__slot *slot, enum ttap__told told, int64_t result);
+
+/* (a, b) with the caller's frame before them. */
+#define TTAP__FRAMED(...) (uint64_t frame, __VA_ARGS__)
+#define TTAP__FRAMED_ARGUMENTS(...) (frame, __VA_ARGS__)
+
+/* A call that may sleep, as a whole; @family: fd or sleep. Whether the real one has been found is not asked each time: until then @name##_now finds it. */
+#define HOOKED_CALL(family, groups, told, ret, name, parameters, arguments, op, object)                                                              \
+    REAL_FUNCTION(ret, name, parameters)                                                                                                             \
+    HOOK ret name parameters; /* some have no prototype of their own */                                                                              \
+    static ret name##_first parameters;                                                                                                              \
+    static name##_function name##_now = name##_first;                                                                                                \
+    static __attribute__((noinline, cold)) ret name##_first parameters                                                                               \
+    {                                                                                                                                                \
+        ttap__store(&name##_now, real_##name());                                                                                                     \
+        return name##_now arguments;                                                                                                                 \
+    }                                                                                                                                                \
+    static __attribute__((noinline)) ret name##_unusual TTAP__FRAMED parameters                                                                      \
+    {                                                                                                                                                \
+        struct ttap__call call;                                                                                                                      \
+        ttap__call_begin_at(&call, frame, op, object, groups);                                                                                       \
+        ret result = ttap__load(&name##_now) arguments;                                                                                              \
+        ttap__##family##_call_end(&call, ttap__told(told, (int64_t)result));                                                                         \
+        return result;                                                                                                                               \
+    }                                                                                                                                                \
+    HOOK ret name parameters                                                                                                                         \
+    {                                                                                                                                                \
+        uint64_t frame = CALL_FRAME();                                                                                                               \
+        struct ttap__slot *slot = ttap__quiet_slot(groups);                                                                                          \
+        if (ttap__unlikely(!slot))                                                                                                                   \
+            return name##_unusual TTAP__FRAMED_ARGUMENTS arguments;                                                                                  \
+        ttap__quiet_begin(slot, frame, op, object);                                                                                                  \
+        ret result = ttap__load(&name##_now) arguments;                                                                                              \
+        if (ttap__unlikely(ttap__wanted(groups)))                                                                                                    \
+            return (ret)ttap__quiet_##family##_call_late(slot, told, (int64_t)result);                                                               \
+        ttap__store_release(&slot->call, 0);                                                                                                         \
+        return result;                                                                                                                               \
+    }
 
 /* ---- Descriptors ---- */
 
-/* A call on the descriptor `fd`, which is its first parameter. errno is there for the including file to include. */
+/* A call on the descriptor `fd`, which is its first parameter. */
 #define HOOKED_FD(ret, name, parameters, arguments, op)                                                                                              \
-    REAL_FUNCTION(ret, name, parameters)                                                                                                             \
-    HOOK ret name parameters; /* some have no prototype of their own */                                                                              \
-    HOOK ret name parameters                                                                                                                         \
-    {                                                                                                                                                \
-        struct ttap__call call;                                                                                                                      \
-        ttap__call_begin(&call, op, ttap__fd_object(fd), TTAP__FD_GROUPS);                                                                           \
-        ret result = real_##name() arguments;                                                                                                        \
-        ttap__fd_call_end(&call, result < 0 ? -errno : (int64_t)result);                                                                             \
-        return result;                                                                                                                               \
-    }
+    HOOKED_CALL(fd, TTAP__FD_GROUPS, TOLD_ERRNO, ret, name, parameters, arguments, op, ttap__fd_object(fd))
 
 /* Of each descriptor number: how often it was given away, what it is, and who has been told. Racy by nature, as descriptors are; each
  * field is one store, and the worst is a description too many or too few. */
 enum { TTAP__FDS = 65536, TTAP__FD_NUMBER_BITS = 16, TTAP__FD_GENERATION_BITS = 24 };
 extern struct ttap__fd_state {
-    uint32_t generation, told_epoch;
+    uint64_t generation; /* in its place in an object */
+    uint32_t told_epoch;
     uint8_t kind;
 } ttap__fd_states[TTAP__FDS];
 
 /* @fd, told from whatever had that number before. */
 static inline uint64_t ttap__fd_object(int fd)
 {
-    if ((unsigned)fd >= TTAP__FDS)
+    if (ttap__unlikely((unsigned)fd >= TTAP__FDS))
         return (uint64_t)(unsigned)fd << TTAP__FD_NUMBER_BITS; /* beyond the table; kept apart from those in it */
-    uint64_t generation = ttap__load(&ttap__fd_states[fd].generation) & ((1u << TTAP__FD_GENERATION_BITS) - 1);
-    return generation << TTAP__FD_NUMBER_BITS | (unsigned)fd;
+    return ttap__load(&ttap__fd_states[(unsigned)fd].generation) | (unsigned)fd;
 }
 /* @fd is something new from now on, or will be. */
 void ttap__fd_renew(int fd);

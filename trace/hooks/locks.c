@@ -47,7 +47,7 @@ REAL_FUNCTION(int, pthread_join, (pthread_t, void **))
 REAL_FUNCTION(int, pthread_timedjoin_np, (pthread_t, void **, const struct timespec *))
 REAL_FUNCTION(int, pthread_clockjoin_np, (pthread_t, void **, clockid_t, const struct timespec *))
 
-#define RECORDED() TTAP_ENABLED(TTAP_GROUP_LOCK)
+#define RECORDED() (ttap__wanted(TTAP_GROUP_LOCK) != 0)
 #define BEGIN(op, object)                                                                                                                            \
     struct ttap__call call;                                                                                                                          \
     ttap__call_begin(&call, op, (uintptr_t)(object), TTAP_GROUP_LOCK)
@@ -112,7 +112,7 @@ static int first_unlock(pthread_mutex_t *mutex)
 
 HOOK int pthread_mutex_lock(pthread_mutex_t *mutex)
 {
-    if (ttap__unlikely(RECORDED() || !looks_free(mutex)))
+    if (ttap__unlikely(ttap__wanted(TTAP_GROUP_LOCK) | (uint32_t)ttap__load(&mutex->__data.__lock))) /* recorded, or not free: one branch */
         return lock_unusual(mutex);
     return ttap__load(&lock_now)(mutex);
 }

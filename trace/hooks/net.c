@@ -71,35 +71,15 @@ static inline uint64_t polled_object(const struct pollfd *fds, nfds_t count)
     return count == 1 && fds ? ttap__fd_object(fds->fd) : 0;
 }
 
-#define HOOKED_POLL(name, parameters, arguments)                                                                                                     \
-    REAL_FUNCTION(int, name, parameters)                                                                                                             \
-    HOOK int name parameters;                                                                                                                        \
-    HOOK int name parameters                                                                                                                         \
-    {                                                                                                                                                \
-        struct ttap__call call;                                                                                                                      \
-        ttap__call_begin(&call, OP_POLL, polled_object(fds, count), TTAP__FD_GROUPS);                                                                \
-        int result = real_##name() arguments;                                                                                                        \
-        ttap__fd_call_end(&call, result < 0 ? -errno : result);                                                                                      \
-        return result;                                                                                                                               \
-    }
+#define HOOKED_WAIT(name, op, object, parameters, arguments)                                                                                         \
+    HOOKED_CALL(fd, TTAP__FD_GROUPS, TOLD_ERRNO, int, name, parameters, arguments, op, object)
+#define HOOKED_POLL(name, parameters, arguments) HOOKED_WAIT(name, OP_POLL, polled_object(fds, count), parameters, arguments)
 
 HOOKED_POLL(poll, (struct pollfd * fds, nfds_t count, int within_ms), (fds, count, within_ms))
 HOOKED_POLL(__poll_chk, (struct pollfd * fds, nfds_t count, int within_ms, size_t room), (fds, count, within_ms, room))
 HOOKED_POLL(ppoll, (struct pollfd * fds, nfds_t count, const struct timespec *within, const sigset_t *mask), (fds, count, within, mask))
 HOOKED_POLL(__ppoll_chk, (struct pollfd * fds, nfds_t count, const struct timespec *within, const sigset_t *mask, size_t room),
             (fds, count, within, mask, room))
-
-#define HOOKED_WAIT(name, op, object, parameters, arguments)                                                                                         \
-    REAL_FUNCTION(int, name, parameters)                                                                                                             \
-    HOOK int name parameters;                                                                                                                        \
-    HOOK int name parameters                                                                                                                         \
-    {                                                                                                                                                \
-        struct ttap__call call;                                                                                                                      \
-        ttap__call_begin(&call, op, object, TTAP__FD_GROUPS);                                                                                        \
-        int result = real_##name() arguments;                                                                                                        \
-        ttap__fd_call_end(&call, result < 0 ? -errno : result);                                                                                      \
-        return result;                                                                                                                               \
-    }
 
 HOOKED_WAIT(select, OP_SELECT, 0, (int count, fd_set *readable, fd_set *writable, fd_set *odd, struct timeval *within),
             (count, readable, writable, odd, within))
