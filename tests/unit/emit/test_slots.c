@@ -305,6 +305,8 @@ static void live(uint32_t index, int32_t pid, int32_t tid)
 static void threads_that_are_gone_are_found_out_and_no_others(void)
 {
     in_a_thread(dies);
+    while (syscall(SYS_tgkill, getpid(), tid_of_the_dead, 0) == 0)
+        sched_yield(); /* joined a little earlier than gone */
     uint32_t first = made_slots(4);
     live(first, getpid(), tid_of_the_dead);
     live(first + 1, getpid(), ttap__gettid());
