@@ -22,8 +22,8 @@
 #define FILES_MAX 512u            /* as many as have names of functions */
 #define HELPERS_MAX 4u            /* started; each file that ends one is not asked about again */
 #define NOTES_MAX 8u              /* files named; a capture from another machine differs in all */
-#define ANSWER_MS 30000           /* the first one of a file waits for its tables: a second for a gigabyte of DWARF */
-#define MEMORY_BYTES (2ull << 30) /* what libdw maps and reads: the debug files of browsers and databases have up to a gigabyte */
+#define ANSWER_MS 30000           /* against hangs: the first answer about a file waits for its tables, on a slow disk too */
+#define MEMORY_BYTES (2ull << 30) /* for the files that libdw maps, a gigabyte of them, and as much for what it unpacks */
 
 const bool cli_lines_built_in = true;
 
