@@ -30,10 +30,10 @@ def wait_until_whole(programs, native):
     raise AssertionError("the recording does not end")
 
 
-def run_recorded(programs, native, *command, environment=None):
+def run_recorded(programs, native, *command, environment=None, options=()):
     """A program under `tracetap run`; its output. One that exits with 77 has nothing to test."""
     skip_where_nothing_can_be_preloaded()
-    done = subprocess.run([os.path.join(programs, "tracetap"), "run", "-q", "-o", native, "--", *command], stdout=subprocess.PIPE, text=True, timeout=100,
+    done = subprocess.run([os.path.join(programs, "tracetap"), "run", "-q", "-o", native, *options, "--", *command], stdout=subprocess.PIPE, text=True, timeout=100,
                           check=False, env={**os.environ, **(environment or {})})
     if done.returncode == 77:
         skip(done.stdout.strip())

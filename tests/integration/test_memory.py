@@ -1,12 +1,13 @@
 """What a capture says of memory, against what programs know of their own (tests/support/memory_work.c)."""
 
+import math
 import os
 import sys
 import tempfile
 
-from recorded import document_of, main, run_recorded, skip, strings_of, timed_rows
+from recorded import document_of, main, rows, run_recorded, skip, strings_of, timed_rows
 
-PROGRAMS, MEMORY_WORK, ALLOC_WORK = sys.argv[1:4]
+PROGRAMS, MEMORY_WORK, ALLOC_WORK, ALLOC_SITES = sys.argv[1:5]
 MIB = 1 << 20
 
 
@@ -29,10 +30,10 @@ class Document:
         return found
 
 
-def recorded(*command, environment=None):
+def recorded(*command, environment=None, options=()):
     with tempfile.TemporaryDirectory() as folder:
         native = os.path.join(folder, "a.ttap")
-        return run_recorded(PROGRAMS, native, *command, environment=environment), Document(native)
+        return run_recorded(PROGRAMS, native, *command, environment=environment, options=options), Document(native)
 
 
 def memory_of_each_process_is_a_counter_of_its_own():
@@ -93,6 +94,71 @@ def allocation_is_counted_in_front_of_jemalloc():
 
 def allocation_is_counted_in_front_of_tcmalloc():
     check_allocation(*recorded(ALLOC_WORK, "4", environment=preloaded("libtcmalloc_minimal.so.4")))
+
+
+def alloc_samples(document):
+    """(tid, functions of the stack innermost first, bytes, weight) of each."""
+    frames = [document.strings[func] for chunk in document.chunks if chunk["t"] == "frame" for (func,) in rows(chunk, "func")]
+    stacks = [row for chunk in document.chunks if chunk["t"] == "stack" for row in rows(chunk, "frame", "up")]
+    for chunk in document.chunks:
+        for lane, size, weight, stack in rows(chunk, "lane", "bytes", "weight", "stack") if chunk["t"] == "alloc_sample" else ():
+            names, up = [], 0 if stack < 0 else 1
+            while up:
+                frame, up = stacks[stack]
+                names.append(frames[frame])
+                stack -= up
+            yield document.lanes[lane]["tid"], names, size, weight
+
+
+# The variance of what samples add up to is at most bytes x mean distance. By chance one sum in 500 million is off by more than six times its root.
+SIGMAS = 6
+
+
+def check_weights(out, document, every):
+    weights, whole, counted, callers = {}, {}, {}, {0: set(), 1: set()}
+    for tid, names, size, weight in alloc_samples(document):
+        assert 0 < weight <= size + every, (size, weight)
+        assert len(names) > size % 2, "a caller, and of ours who called it"
+        name = ("one_part", "three_parts")[size % 2]
+        weights[name, tid] = weights.get((name, tid), 0) + weight
+        callers[size % 2].add(names[0])
+        whole[tid] = whole.get(tid, 0) + weight
+    for chunk in document.chunks:
+        if chunk["t"] == "alloc":
+            tid = document.lanes[chunk["lane"]]["tid"]
+            counted[tid] = counted.get(tid, 0) + sum(size for (size,) in rows(chunk, "bytes"))
+    own = {(name, int(tid)): int(size) for name, tid, size in map(str.split, out.splitlines())}
+    assert own
+    for (name, tid), size in own.items():
+        print(name, tid, size, weights.get((name, tid)))
+        assert abs(weights.get((name, tid), 0) - size) <= SIGMAS * math.sqrt(size * every), (name, tid, size, weights.get((name, tid)))
+    # A process that ended before anybody read what it has mapped leaves addresses.
+    assert all(name == "three_parts" or name.startswith("0x") for name in callers[1]) and not callers[0] & callers[1], callers
+    for tid in {tid for _, tid in own}:
+        assert 2.9 < own["three_parts", tid] / own["one_part", tid] <= 3
+        assert abs(whole[tid] - counted[tid]) <= SIGMAS * math.sqrt(counted[tid] * every), (tid, whole[tid], counted[tid])
+
+
+def samples_of_allocations_weigh_what_each_caller_allocated():
+    for every in (2048, 8192):
+        check_weights(*recorded(ALLOC_SITES, "sites", options=("--alloc-samples", str(every))), every)
+
+
+def allocations_of_forked_processes_are_sampled_too():
+    check_weights(*recorded(ALLOC_SITES, "sites", "--fork", options=("--alloc-samples", "4K")), 4096)
+
+
+def an_allocation_in_a_handler_with_little_room_tells_its_caller_alone():
+    _, document = recorded(ALLOC_SITES, "handler", options=("--alloc-samples", "1K"))
+    depths = [len(names) for _, names, size, _ in alloc_samples(document) if size == 65536]
+    print(sorted(depths))
+    assert depths.count(1) == 100 and len(depths) == 200, depths  # 64 mean distances: each is a sample
+    assert all(depth > 3 for depth in depths if depth != 1), depths
+
+
+def without_being_asked_for_no_allocation_is_sampled():
+    _, document = recorded(ALLOC_SITES, "sites")
+    assert not list(alloc_samples(document)) and any(chunk["t"] == "alloc" for chunk in document.chunks)
 
 
 if __name__ == "__main__":

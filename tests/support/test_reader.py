@@ -263,7 +263,7 @@ def rich():
     return m.clock(BASE + 5000, 10000).add(200, b"from the future").account().trailer()
 
 
-STACK_KINDS = [(32, "sample", "cpu_ns:u stack:u"), (33, "call_stack", "start:t stack:u")]
+STACK_KINDS = [(32, "sample", "cpu_ns:u stack:u"), (33, "call_stack", "start:t stack:u"), (34, "alloc_sample", "bytes:u weight:u stack:u")]
 
 
 def module_row(module=1, path="/srv/svc", build_id=b"\x01\xff"):
@@ -278,7 +278,7 @@ def stacked(*, modules=(module_row(), module_row(2, "[vdso]", b"")), stacks=(sta
     """A capture with modules, stacks, events that name them, and a call that had not returned."""
     m = Maker(kinds=STACK_KINDS).thread(1).add(12, u(len(modules)) + b"".join(modules)).add(13, u(len(stacks)) + b"".join(stacks))
     m.run(1, [("sample", 1001, 5, 1), ("call_stack", 1003, 1002, 2), ("sample", 1004, 6, 0)], **run)
-    m.run(1, [("sample", 1100, 7, 2)], level=1)
+    m.run(1, [("sample", 1100, 7, 2), ("alloc_sample", 1101, 48, 5000, 2)], level=1)
     pending = u(1, 1, 65, 1090, m.name("recv"), 7)
     return m.add(10, pending).end()
 
@@ -364,6 +364,8 @@ class WholeCaptures(Checked):
         samples = [(row["lane"][2], row["at"], row["cpu_ns"], row["stack"]) for row in tables_of(stacked())["sample"]]
         cut = ("svc+0x10", "0x63", "(deeper than recorded)")
         self.assertEqual(samples, [("thread", 1, 5, cut), ("thread", 4, 6, None), ("thread", 100, 7, ("[vdso]+0x7",))])
+        (allocated,) = tables_of(stacked())["alloc_sample"]
+        self.assertEqual([allocated[key] for key in ("at", "bytes", "weight", "stack")], [101, 48, 5000, ("[vdso]+0x7",)])
 
     def test_the_summary_has_header_kinds_threads_and_account(self):
         summary = reader.summary(reader.Capture(rich().bytes()))

@@ -252,6 +252,29 @@ static void stacks_are_told_by_number_each_once_the_same(void)
     ttap__stacks_forget();
 }
 
+/* The first of its words is the weight. */
+static void samples_of_allocations_are_a_group_of_their_own(void)
+{
+    ttap__stacks_forget();
+    afresh();
+    put_stack(TTAP__ALLOC_SAMPLE, 100, 3, 5000, TTAP__STACK_CUT);
+    put_stack(TTAP__ALLOC_SAMPLE, 200, 1, 6000, 0); /* of an unknown caller */
+    put_stack(TTAP__SAMPLE, 7, 0, 0, 0);
+    RUN("1000 alloc_sample bytes=100 weight=5000 stack=1; 1010 alloc_sample bytes=200 weight=6000 stack=0; 1020 sample cpu_ns=7 stack=0", 0);
+    const uint64_t *frames = NULL;
+    const struct ttap__stack_entry *stack = ttap__stack_at(1, &frames);
+    CU_ASSERT(stack && stack->count == 2 && stack->cut && TTAP__FRAME_OFFSET(frames[0]) == 0x1001);
+    view.groups = TTAP_GROUPS_ALL & ~TTAP_GROUP_ALLOC_SAMPLE;
+    RUN("1020 sample cpu_ns=7 stack=0", 2);
+    view.groups = TTAP_GROUPS_ALL & ~TTAP_GROUP_SAMPLE;
+    RUN("1000 alloc_sample bytes=100 weight=5000 stack=1; 1010 alloc_sample bytes=200 weight=6000 stack=0", 1);
+    afresh();
+    put_1(TTAP__INSTANT, 5);
+    put_stack(TTAP__ALLOC_SAMPLE, 100, 0, 0, 0); /* without a weight */
+    stops_at_damage();
+    ttap__stacks_forget();
+}
+
 static void a_stack_longer_than_any_or_than_its_chunk_is_damage(void)
 {
     for (unsigned frames = 0; frames <= TTAP__STACK_FRAMES_MAX + 1; frames++)
@@ -901,6 +924,7 @@ static CU_TestInfo statements[] = {
     {"a noted depth ends the run, and the next head has what is left", a_noted_depth_ends_the_run_and_the_next_head_has_what_is_left},
     {"stacks are told by number, each once the same", stacks_are_told_by_number_each_once_the_same},
     {"a stack longer than any, or than its chunk, is damage", a_stack_longer_than_any_or_than_its_chunk_is_damage},
+    {"samples of allocations are a group of their own", samples_of_allocations_are_a_group_of_their_own},
     {"no cells are an empty run", no_cells_are_an_empty_run},
     {"a kind that is none is damage", a_kind_that_is_none_is_damage},
     {"an event that ends beyond its chunk is damage", an_event_that_ends_beyond_its_chunk_is_damage},

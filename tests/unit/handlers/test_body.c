@@ -128,6 +128,24 @@ static void how_long_a_long_wait_is_is_a_whole_number_of_microseconds(void)
     CU_ASSERT_EQUAL(wish.sub.long_wait_us, 0); /* the usual */
 }
 
+static void allocations_are_sampled_in_a_kibibyte_to_a_gibibyte(void)
+{
+    static const char bounds[] = "alloc_samples: a whole number from 1024 to 1073741824 is expected";
+    static const char *const taken[] = {"0", "1024", "1073741824"}, *const refused[] = {"1", "1023", "1073741825", "-1", "1.5", "\"1024\"", "null"};
+    static const uint32_t bytes[] = {0, 1024, 1u << 30};
+    char text[64];
+    struct ttap__wish wish;
+    struct ttap__request req;
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        snprintf(text, sizeof text, "{\"alloc_samples\":%s}", taken[i]);
+        CU_ASSERT_TRUE(take(text, strlen(text), &wish, &req) && wish.sub.alloc_sample_bytes == bytes[i]);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        snprintf(text, sizeof text, "{\"alloc_samples\":%s}", refused[i]);
+        CU_ASSERT_TRUE(!take(text, strlen(text), &wish, &req) && strstr(req.message, bounds));
+    }
+}
+
 int main(void)
 {
     CU_initialize_registry();
@@ -138,6 +156,7 @@ int main(void)
     CU_ADD_TEST(suite, brackets_inside_of_strings_are_no_depth);
     CU_ADD_TEST(suite, a_number_may_stand_for_a_rule);
     CU_ADD_TEST(suite, how_long_a_long_wait_is_is_a_whole_number_of_microseconds);
+    CU_ADD_TEST(suite, allocations_are_sampled_in_a_kibibyte_to_a_gibibyte);
     CU_basic_set_mode(CU_BRM_VERBOSE);
     CU_basic_run_tests();
     return CU_get_number_of_failures() != 0 || CU_get_error() != CUE_SUCCESS;

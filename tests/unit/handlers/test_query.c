@@ -116,6 +116,17 @@ static void samples_are_none_to_a_thousand_a_second(void)
     refused_with("samples=often", "samples=often: allowed is 0 to 1000");
 }
 
+static void allocations_are_sampled_in_a_kibibyte_to_a_gibibyte(void)
+{
+    CU_ASSERT_TRUE(ask("") && wish.sub.alloc_sample_bytes == 0);
+    CU_ASSERT_TRUE(ask("alloc_samples=0") && wish.sub.alloc_sample_bytes == 0);
+    CU_ASSERT_TRUE(ask("alloc_samples=1024") && wish.sub.alloc_sample_bytes == 1024);
+    CU_ASSERT_TRUE(ask("alloc_samples=1073741824") && wish.sub.alloc_sample_bytes == 1u << 30);
+    refused_with("alloc_samples=1023", "alloc_samples=1023: allowed is 1024 to 1073741824");
+    refused_with("alloc_samples=1073741825", "alloc_samples=1073741825: allowed is 1024 to 1073741824");
+    refused_with("alloc_samples=512K", "alloc_samples=512K: allowed is 1024 to 1073741824");
+}
+
 static void long_waits_begin_at_a_microsecond_to_a_second(void)
 {
     CU_ASSERT_TRUE(ask("samples=9") && wish.sub.long_wait_us == 0);
@@ -199,6 +210,7 @@ int main(void)
     CU_ADD_TEST(suite, bytes_are_from_a_page_to_a_slipped_digit);
     CU_ADD_TEST(suite, samples_are_none_to_a_thousand_a_second);
     CU_ADD_TEST(suite, long_waits_begin_at_a_microsecond_to_a_second);
+    CU_ADD_TEST(suite, allocations_are_sampled_in_a_kibibyte_to_a_gibibyte);
     CU_ADD_TEST(suite, a_format_is_one_of_sixteen_at_most);
     CU_ADD_TEST(suite, events_are_groups_each_at_most_once);
     CU_ADD_TEST(suite, a_wrong_sampling_rule_is_refused_with_its_place);
