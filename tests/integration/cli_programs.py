@@ -117,6 +117,7 @@ class Recording:
         self.start_unix_ns, self.duration_ns = int(document["capture"]["t0_unix_ns"]), document["end"]["dur_ns"]
         self.sched = self.figures["capture"]["notes"]["source.sched"]
         self.strings, self.lanes, self.objects, self.states, self.calls = [], {}, {}, {}, []
+        self.files = {}
         for chunk in document["chunks"]:
             if chunk["t"] == "str":
                 self.strings += chunk["v"]
@@ -125,6 +126,7 @@ class Recording:
                 self.lanes[chunk["id"]] = chunk
             elif chunk["t"] == "object":
                 self.objects[chunk["id"]] = chunk["name"]
+                self.files[chunk["id"]] = chunk.get("file")
             elif chunk["t"] == "state":
                 self.states.setdefault(chunk["lane"], []).extend(self.rows(chunk, "dur", "state", "object"))
             elif chunk["t"] == "call":
@@ -382,13 +384,14 @@ def threads_parked_before_the_window_are_blocked_for_all_of_it_with_their_cause(
     with Server(TARGET, "parked") as server:
         assert server.process.stdout.readline() == "parked\n"
         recording = Recording(server, 0.5, [])
-        seen = {}
+        seen, variables = {}, {"cond": ("never", "run_target"), "mutex": ("held", "run_target"), "sem": ("empty", "run_target")}
         for number, rows in recording.states.items():
             name = recording.lanes[number]["name"]
             assert len(rows) == 1 and rows[0][:2] == (0, recording.duration_ns), (name, rows)
             (op, object_), = [(op, object_) for lane, op, object_ in recording.calls if lane == number]
             assert (recording.strings[rows[0][2]], op) == expected[name], (name, recording.strings[rows[0][2]], op)
             assert rows[0][3] == object_ and (object_ >= 0) == (expected[name][0] != "sleep"), (name, rows, object_)
+            assert name not in variables or (recording.objects[object_], recording.files[object_]) == variables[name], (name, recording.objects[object_])
             seen[name] = seen.get(name, 0) + 1
         assert sum(seen.values()) == 52 and seen.keys() == expected.keys(), seen
 

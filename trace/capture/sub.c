@@ -789,6 +789,8 @@ static bool write_pending_call(struct ttap__out *out, uint32_t index, const stru
     if (!call.start_ticks && (!untimed_call[index] || untimed_call[index] != untimed_now(slot)))
         return false;
     uint64_t op = call.op, object = call.object, start_ticks = call.start_ticks;
+    if (ops[op].kind == TTAP__LOCK_CALL)
+        ttap__modules_look(ttap__load(&slot->pid), false); /* a program that only waits tells of no thread before */
     ttap__out_varint(out, ttap__slot_number(index, ttap__load(&slot->uid)));
     unsigned kind = ops[op].kind == TTAP__FILE_CALL && is_socket(ttap__load(&slot->pid), object) ? TTAP__NET_CALL : ops[op].kind;
     ttap__out_varint(out, kind);
@@ -816,6 +818,7 @@ static void send_pending_calls(struct ttap__sub *sub)
         ttap__out_varint(&out, count);
         ttap__out_bytes_of(&out, rows, ttap__out_bytes(&row));
         ttap__out_block_close(&out, opened);
+        send_stacks(sub);
         if (send_names(sub)) /* as above */
             put_block(sub, &out, PUT_CONTROL);
     }
