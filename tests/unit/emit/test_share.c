@@ -190,7 +190,7 @@ static void join_when_there_is_memory(void)
         MUST(ttap__share_join(fd) == (nth == 1 ? -EINVAL : -ENOMEM));
         MUST(mappings() == 0 && !ttap__arena_here() && ttap__share_role == TTAP__SHARE_NONE);
     }
-    MUST(ttap__share_join(fd) == 0 && mappings() == 4);
+    MUST(ttap__share_join(fd) == 0 && mappings() > 0);
 }
 
 static void create_when_all_is_there(void)
