@@ -235,12 +235,17 @@ static void put_link(struct text *t, int fd)
     t->len = n > 0 ? (size_t)n : 0;
 }
 
-static void tell_object(int fd, enum fd_kind kind, uint64_t object)
+static inline uint32_t epoch_now(void)
 {
-    uint32_t epoch = (uint32_t)(ttap__load(&ttap_gate) >> TTAP__GATE_EPOCH_SHIFT);
-    if ((unsigned)fd >= TTAP__FDS || ttap__load(&ttap__fd_states[fd].told_epoch) == epoch)
-        return;
-    ttap__store(&ttap__fd_states[fd].told_epoch, epoch);
+    return (uint32_t)(ttap__load(&ttap_gate) >> TTAP__GATE_EPOCH_SHIFT);
+}
+
+static __attribute__((noinline)) enum fd_kind find_and_tell_kind(int fd, uint64_t object)
+{
+    enum fd_kind kind = kind_of(fd);
+    if (ttap__load(&ttap__fd_states[fd].told_epoch) == epoch_now())
+        return kind;
+    ttap__store(&ttap__fd_states[fd].told_epoch, epoch_now());
     struct text text = {0};
     if (kind == FD_SOCKET)
         put_socket(&text, fd);
@@ -248,6 +253,16 @@ static void tell_object(int fd, enum fd_kind kind, uint64_t object)
         put_link(&text, fd);
     ttap__emit_object(kind == FD_SOCKET ? TTAP_GROUP_NET : TTAP_GROUP_FILE, kind == FD_SOCKET ? TTAP__NET_OBJECT : TTAP__FILE_OBJECT, object,
                       text.bytes, text.len);
+    return kind;
+}
+
+/* What an object's descriptor is; whoever listens has been told then. */
+static inline enum fd_kind kind_as_told(uint64_t object)
+{
+    int fd = (int)(object & (TTAP__FDS - 1));
+    enum fd_kind kind = ttap__load(&ttap__fd_states[fd].kind);
+    bool told = ttap__load(&ttap__fd_states[fd].told_epoch) == epoch_now();
+    return ttap__likely(told && kind != FD_UNKNOWN) ? kind : find_and_tell_kind(fd, object);
 }
 
 /* ---- Recording ---- */
@@ -275,13 +290,7 @@ static bool waits_for_descriptors(unsigned op)
 
 void ttap__fd_call_record(unsigned op, uint64_t object, uint64_t start_ticks, int64_t result)
 {
-    int fd = waits_for_descriptors(op) ? -1 : (int)(object & (TTAP__FDS - 1));
-    enum fd_kind kind = FD_SOCKET;
-    if (fd >= 0) {
-        kind = op == OP_EPOLL_WAIT ? FD_OTHER : kind_of(fd);
-        tell_object(fd, kind, object);
-    }
-    bool net = kind == FD_SOCKET || op == OP_EPOLL_WAIT;
+    bool net = waits_for_descriptors(op) || kind_as_told(object) == FD_SOCKET || op == OP_EPOLL_WAIT;
     TELL_WHERE();
     ttap__emit_fact(net ? TTAP_GROUP_NET : TTAP_GROUP_FILE, net ? TTAP__NET_CALL : TTAP__FILE_CALL, op_word(op, (uint32_t)(int32_t)result),
                     start_ticks, object);
