@@ -30,7 +30,9 @@ class Waits:
         assert done.returncode == 0, done
         held = sorted((int(begin), int(end), int(tid)) for tid, begin, end in (line.split() for line in done.stdout.splitlines()))
         # One who has just got it may lose its CPU before it writes down when: nobody else had it since the one before let go.
-        self.longest = max(held, key=lambda one: one[1] - one[0])[2]
+        # The median: who holds it for a moment only may lose its CPU meanwhile, for longer than the other holds it.
+        times = {tid: sorted(end - begin for begin, end, by in held if by == tid) for _, _, tid in held}
+        self.longest = max(times, key=lambda tid: times[tid][len(times[tid]) // 2])
         self.held = [(before[1], end, tid) for before, (_, end, tid) in zip([(0, 0, 0), *held], held)]
         self.figures = whole_figures("work.ttap")
         cli.run("convert", "work.ttap", "--format", "json", "-o", "work.json").expect(0)
