@@ -94,6 +94,23 @@ static struct ttap__slot *slot_here(void)
     return ttap__likely(slot != NULL) ? slot : ttap__call_slot();
 }
 
+static __attribute__((noinline)) void *counted(void *p, size_t bytes)
+{
+    struct ttap__slot *slot = p && WANTED ? slot_here() : NULL;
+    if (!slot)
+        return p;
+    add(&slot->alloc_calls, 1);
+    add(&slot->alloc_bytes, bytes);
+    return p;
+}
+
+static __attribute__((noinline)) void count_free(void)
+{
+    struct ttap__slot *slot = WANTED ? slot_here() : NULL;
+    if (slot)
+        add(&slot->alloc_frees, 1);
+}
+
 /* ---- Samples ----
  * Points lie on the bytes that a thread asks for, each byte as likely as any other to have one: so the bytes up to the next are exponentially
  * distributed, whatever happened before (Poisson's process), and no pattern of the program can stay between them. An allocation with a point in
@@ -146,75 +163,74 @@ static __attribute__((noinline, cold)) void sample(struct ttap__slot *slot, size
     add((uint64_t *)&slot->alloc_left, (uint64_t)left - FAR);
 }
 
-static __attribute__((noinline)) void count_down(struct ttap__slot *slot, size_t bytes, const void *caller)
+/* Behind counted(). */
+static __attribute__((noinline)) void *sampled(void *p, size_t bytes, const void *caller)
 {
-    uint64_t every = ttap__load(&ttap__arena_here()->alloc_sample_bytes);
+    struct ttap__slot *slot = p && TTAP_ENABLED(TTAP_GROUP_ALLOC_SAMPLE) ? slot_here() : NULL;
+    uint64_t every = slot ? ttap__load(&ttap__arena_here()->alloc_sample_bytes) : 0;
     if (!every)
-        return;
+        return p;
     if (ttap__unlikely(ttap__load(&slot->alloc_every) != every)) {
         ttap__store(&slot->alloc_left, draw(slot, every));
         ttap__store(&slot->alloc_every, every);
     }
-    uint64_t counted = bytes < FAR / 2 ? bytes : FAR / 2; /* what an allocator cannot have given */
-    add((uint64_t *)&slot->alloc_left, -counted);
+    uint64_t asked_for = bytes < FAR / 2 ? bytes : FAR / 2; /* more than an allocator can have given */
+    add((uint64_t *)&slot->alloc_left, -asked_for);
     if (ttap__unlikely(ttap__load(&slot->alloc_left) < 0))
         sample(slot, bytes, caller, every);
-}
-
-/* ---- Both ---- */
-
-static __attribute__((noinline)) void *counted(void *p, size_t bytes, const void *caller)
-{
-    struct ttap__slot *slot = p && WANTED ? slot_here() : NULL;
-    if (!slot)
-        return p;
-    add(&slot->alloc_calls, 1);
-    add(&slot->alloc_bytes, bytes);
-    if (TTAP_ENABLED(TTAP_GROUP_ALLOC_SAMPLE))
-        count_down(slot, bytes, caller);
     return p;
-}
-
-static __attribute__((noinline)) void count_free(void)
-{
-    struct ttap__slot *slot = WANTED ? slot_here() : NULL;
-    if (slot)
-        add(&slot->alloc_frees, 1);
 }
 
 /* ---- The hooks ---- */
 
 /* What is usual needs no stack frame: the real one is known, and nobody wants to know. All else is out of line. */
-#define USUAL(name) ttap__likely(ttap__load(&name##_entry.function) != NULL && !WANTED)
+#define USUAL(name, gate) ttap__likely(ttap__load(&name##_entry.function) != NULL && !((gate) & (TTAP_GROUP_ALLOC | TTAP_GROUP_ALLOC_SAMPLE)))
+#define SAMPLED(gate) ((gate)&TTAP_GROUP_ALLOC_SAMPLE)
 #define USUAL_CALL(name) ((name##_function)ttap__load(&name##_entry.function))
 #define RARE static __attribute__((noinline))
 
-/* Only where somebody wants to know, so that the usual way does not have it. */
+/* Of the hook itself, whatever it calls last. */
 #define CALLER __builtin_return_address(0)
 
-RARE void *malloc_rare(size_t bytes, const void *caller)
+RARE void *malloc_rare(size_t bytes)
 {
     malloc_function real = KNOWN(malloc);
-    return real ? counted(real(bytes), bytes, caller) : boot_alloc(bytes);
+    return real ? counted(real(bytes), bytes) : boot_alloc(bytes);
+}
+
+RARE void *malloc_sampled(size_t bytes, const void *caller)
+{
+    return sampled(malloc_rare(bytes), bytes, caller);
 }
 
 HOOK void *malloc(size_t bytes)
 {
-    return USUAL(malloc) ? USUAL_CALL(malloc)(bytes) : malloc_rare(bytes, CALLER);
+    uint64_t gate = ttap__load(&ttap_gate);
+    if (USUAL(malloc, gate))
+        return USUAL_CALL(malloc)(bytes);
+    return SAMPLED(gate) ? malloc_sampled(bytes, CALLER) : malloc_rare(bytes);
 }
 
-RARE void *calloc_rare(size_t count, size_t each, const void *caller)
+RARE void *calloc_rare(size_t count, size_t each)
 {
     calloc_function real = KNOWN(calloc);
     size_t bytes;
     if (!real)
         return __builtin_mul_overflow(count, each, &bytes) ? NULL : boot_alloc(bytes);
-    return counted(real(count, each), count * each, caller);
+    return counted(real(count, each), count * each);
+}
+
+RARE void *calloc_sampled(size_t count, size_t each, const void *caller)
+{
+    return sampled(calloc_rare(count, each), count * each, caller);
 }
 
 HOOK void *calloc(size_t count, size_t each)
 {
-    return USUAL(calloc) ? USUAL_CALL(calloc)(count, each) : calloc_rare(count, each, CALLER);
+    uint64_t gate = ttap__load(&ttap_gate);
+    if (USUAL(calloc, gate))
+        return USUAL_CALL(calloc)(count, each);
+    return SAMPLED(gate) ? calloc_sampled(count, each, CALLER) : calloc_rare(count, each);
 }
 
 /* Memory out of the buffer stays there; what it held goes along. */
@@ -227,19 +243,29 @@ static void *leave_boot(const char *p, size_t bytes)
     return moved;
 }
 
-RARE void *realloc_rare(void *p, size_t bytes, const void *caller)
+RARE void *realloc_rare(void *p, size_t bytes)
 {
     if (is_boot(p))
         return leave_boot(p, bytes);
     realloc_function real = KNOWN(realloc);
     if (!real)
         return p ? NULL : boot_alloc(bytes);
-    return counted(real(p, bytes), bytes, caller);
+    return counted(real(p, bytes), bytes);
+}
+
+RARE void *realloc_sampled(void *p, size_t bytes, const void *caller)
+{
+    bool again = is_boot(p); /* by malloc() */
+    void *moved = realloc_rare(p, bytes);
+    return again ? moved : sampled(moved, bytes, caller);
 }
 
 HOOK void *realloc(void *p, size_t bytes)
 {
-    return USUAL(realloc) && !is_boot(p) ? USUAL_CALL(realloc)(p, bytes) : realloc_rare(p, bytes, CALLER);
+    uint64_t gate = ttap__load(&ttap_gate);
+    if (USUAL(realloc, gate) && !is_boot(p))
+        return USUAL_CALL(realloc)(p, bytes);
+    return SAMPLED(gate) ? realloc_sampled(p, bytes, CALLER) : realloc_rare(p, bytes);
 }
 
 RARE void free_rare(void *p)
@@ -254,7 +280,7 @@ RARE void free_rare(void *p)
 
 HOOK void free(void *p)
 {
-    if (USUAL(free) && !is_boot(p))
+    if (USUAL(free, ttap__load(&ttap_gate)) && !is_boot(p))
         USUAL_CALL(free)(p);
     else
         free_rare(p);
@@ -267,7 +293,7 @@ HOOK int posix_memalign(void **out, size_t alignment, size_t bytes)
         return ENOMEM;
     int error = real(out, alignment, bytes);
     if (!error && WANTED)
-        counted(*out, bytes, CALLER);
+        sampled(counted(*out, bytes), bytes, CALLER);
     return error;
 }
 
@@ -280,7 +306,7 @@ HOOK int posix_memalign(void **out, size_t alignment, size_t bytes)
             return NULL;                                                                                                                             \
         if (!WANTED)                                                                                                                                 \
             return real arguments;                                                                                                                   \
-        return counted(real arguments, bytes, CALLER);                                                                                               \
+        return sampled(counted(real arguments, bytes), bytes, CALLER);                                                                               \
     }
 
 HOOKED_ALLOC(aligned_alloc, (size_t alignment, size_t bytes), (alignment, bytes))
