@@ -24,6 +24,22 @@ AFTERWARDS = BURN + ("import os\n"
                      "while not os.path.exists('over'): burn()\n"
                      "burn(); print([line.split()[1] for line in open('/proc/self/status') if line.startswith('SigCgt')][0])\n")
 SIGURG_BIT = 1 << 22
+# A program, a child that ignores the signal, one that handles it, and one that was executed by a program that ignored it.
+FAMILY = BURN + ("import os, signal, subprocess\n"
+                 "mode, came, children = sys.argv[1], [], []\n"
+                 "if mode in ('ignores', 'executes'): signal.signal(signal.SIGURG, signal.SIG_IGN)\n"
+                 "if mode == 'executes': os.execv(sys.executable, [sys.executable, '-c', sys.argv[2], 'executed', ''])\n"
+                 "if mode == 'handles': signal.signal(signal.SIGURG, lambda *_: came.append(1))\n"
+                 "if mode == 'parent': children = [subprocess.Popen([sys.executable, '-c', sys.argv[2], one, sys.argv[2]], stdout=subprocess.PIPE, text=True)\n"
+                 "                                 for one in ('ignores', 'handles', 'executes')]\n"
+                 "open('ready.' + mode, 'w').close()\n"
+                 "while not os.path.exists('over'): burn()\n"
+                 "burn()  # a timer ends with its next signal\n"
+                 "status = dict(line.split(':') for line in open('/proc/self/status'))\n"
+                 "of_sigurg = [name for name in ('SigIgn', 'SigCgt') if int(status[name], 16) & 1 << 22]\n"
+                 "before = len(came); os.kill(os.getpid(), signal.SIGURG); time.sleep(0.01)\n"
+                 "print(mode, *of_sigurg, len(came) - before, sep=',')\n"
+                 "for child in children: print(child.communicate()[0], end='')\n")
 
 
 def document(capture):
@@ -91,6 +107,23 @@ def a_program_under_run_has_its_signal_back_after_the_window():
         assert server.process.returncode == 0 and not caught & SIGURG_BIT, hex(caught)
     assert list(rows(document("window.ttap"), "sample", "lane")), "no sample"
     assert not os.path.exists("window.ttap.part")
+
+
+def each_program_of_a_family_handles_its_signal_after_the_window_as_before_it():
+    cli_run.preloadable()
+    with cli_run.Server(sys.executable, "-c", FAMILY, "parent", FAMILY) as server:
+        for one in ("parent", "ignores", "handles", "executed"):
+            cli.wait_until(lambda one=one: os.path.exists("ready." + one), one)
+        captured = subprocess.run([cli.program("tracetap"), "capture", server.url, "--seconds", "0.5", "--samples", "500", "-o", "family.ttap"],
+                                  capture_output=True, text=True, timeout=cli.TIMEOUT_S)
+        assert captured.returncode == 0, captured.stderr
+        with open("over", "w", encoding="utf-8"):
+            pass
+        said = set(server.process.communicate(timeout=cli.TIMEOUT_S)[0].split())
+        assert said == {"parent,0", "ignores,SigIgn,0", "handles,SigCgt,1", "executed,SigIgn,0"}, said
+    doc = document("family.ttap")
+    lanes = {chunk["id"]: chunk["pid"] for chunk in doc["chunks"] if chunk["t"] == "lane"}
+    assert server.process.pid in {lanes[lane] for (lane,) in rows(doc, "sample", "lane")}, "no sample of the program"
 
 
 if __name__ == "__main__":
