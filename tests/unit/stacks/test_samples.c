@@ -401,6 +401,25 @@ static void nobody_who_did_not_ask_has_samples(void)
     recording_free(&r);
 }
 
+static void allocations_are_sampled_in_a_kibibyte_to_a_gibibyte(void)
+{
+    static const uint32_t refused[] = {1, 1023, (1u << 30) + 1, UINT32_MAX}, taken[] = {0, 1024, 1u << 30};
+    struct ttap_capture_opts opts = TTAP_CAPTURE_OPTS_INIT;
+    struct recording r;
+    opts.duration_ns = 0;
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        opts.alloc_sample_bytes = refused[i];
+        CU_ASSERT_EQUAL(recording_start(&r, &opts), -EINVAL);
+        recording_free(&r);
+    }
+    for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+        opts.alloc_sample_bytes = taken[i];
+        CU_ASSERT_FATAL(recording_start(&r, &opts) == 0);
+        CU_ASSERT(recording_stop(&r)); /* without the hooks there are none, and that is all */
+        recording_free(&r);
+    }
+}
+
 int main(void)
 {
     CU_TestInfo statements[] = {
@@ -413,6 +432,7 @@ int main(void)
         {"threads born and dying at 1000 Hz lose nothing", threads_born_and_dying_at_1000_hz_lose_nothing},
         {"a forked child has its signal back", a_forked_child_has_its_signal_back},
         {"nobody who did not ask has samples", nobody_who_did_not_ask_has_samples},
+        {"allocations are sampled in a kibibyte to a gibibyte", allocations_are_sampled_in_a_kibibyte_to_a_gibibyte},
         CU_TEST_INFO_NULL,
     };
     return run_statements(statements);
