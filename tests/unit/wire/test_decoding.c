@@ -186,6 +186,7 @@ static int on_stack(void *arg, const struct ttap__stack_row *row)
     uint64_t module, offset;
     (void)arg;
     SAY("stack", row->stack, row->flags, row->frames);
+    CU_ASSERT_EQUAL(row->cut, row->flags & 1);
     for (ttap__frames_start(row, &walk); ttap__frames_next(&walk, &module, &offset);)
         SAY("\n frame", module, offset);
     CU_ASSERT_FALSE(ttap__frames_next(&walk, &module, &offset));
