@@ -47,6 +47,9 @@ enum sub_phase { SUB_JOINING, SUB_RECORDING, SUB_DRAINING };
 
 #define TTAP__SOURCE_LEVELS (TTAP__LEVEL_MAX + 1 - TTAP__LEVEL_SCHED)
 
+/* Sources tell of a thread at most some ticks behind its slot: as many as may end meanwhile. */
+#define TTAP__NAMED 64u
+
 struct ttap__sub {
     struct ttap__sub *next;
     struct ttap__sub_opts opts;
@@ -79,6 +82,8 @@ struct ttap__sub {
     bool names_full_sent;
     uint32_t modules_sent, mapped_sent, stacks_sent; /* all up to this one */
     uint64_t blocks;
+    uint64_t named[TTAP__NAMED]; /* the last threads whose slots are over and told their names */
+    uint32_t named_at;
     struct ttap__accounts accounts;                             /* [slot * 2 + level] */
     struct ttap__accounts source_accounts[TTAP__SOURCE_LEVELS]; /* of each level [index in the source's table] */
     struct ttap__account merged;                                /* threads without a record, and rows that did not fit */

@@ -19,11 +19,12 @@
 #include "kinds.h"
 
 #define TTAP__SOURCES_MAX 8u
+#define TTAP__SOURCE_NAME_FIRST 2u /* even and above 1, as the versions of names in slots */
 
 struct ttap__source_thread {
     int pid, tid;
     uint64_t number;
-    uint32_t name_version; /* another one: the name has changed. Even and above 1, as no slot's first one */
+    uint32_t name_version; /* TTAP__SOURCE_NAME_FIRST; another one: the name has changed. Always even */
 };
 
 struct ttap__source {

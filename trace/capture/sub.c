@@ -317,6 +317,15 @@ static bool told_by_slot(const struct ttap__sub *sub, uint64_t number)
     return false;
 }
 
+/* It had one, and nobody gave the thread another name since. Who executes another program gets one from the kernel. */
+static bool was_told_by_slot(const struct ttap__sub *sub, const struct ttap__source_thread *thread)
+{
+    for (uint32_t i = 0; i < TTAP__NAMED; i++)
+        if (sub->named[i] == thread->number)
+            return thread->name_version == TTAP__SOURCE_NAME_FIRST;
+    return false;
+}
+
 /* A thread as a source knows it. */
 static bool send_source_thread(struct ttap__sub *sub, struct ttap__stream_id id, struct ttap__account *account)
 {
@@ -324,7 +333,7 @@ static bool send_source_thread(struct ttap__sub *sub, struct ttap__stream_id id,
     if (thread.name_version == account->name_version)
         return true;
     char name[TTAP__THREAD_NAME_BYTES];
-    if (!told_by_slot(sub, thread.number) &&
+    if (!told_by_slot(sub, thread.number) && !was_told_by_slot(sub, &thread) &&
         !put_thread(sub, thread.number, thread.pid, thread.tid, name, kernel_name_of(thread.pid, thread.tid, name)))
         return false;
     account->name_version = thread.name_version;
@@ -603,6 +612,8 @@ void ttap__sub_stream_over(struct ttap__sub *sub, struct ttap__stream_id id)
     if (at >= accounts->room || accounts->row[at].uid != id.uid)
         return;
     close_account(sub, id, &accounts->row[at], PUT_CONTROL);
+    if (id.level < TTAP__LEVEL_SCHED && accounts->row[at].name_version)
+        sub->named[sub->named_at++ % TTAP__NAMED] = number_of(id);
     accounts->row[at].uid = 0;
 }
 

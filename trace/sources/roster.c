@@ -90,8 +90,8 @@ struct ttap__sched_thread *ttap__threads_add(int pid, int tid)
         threads.untold++;
         return NULL;
     }
-    *thread =
-        (struct ttap__sched_thread){.index = thread->index, .pid = pid, .tid = tid, .live = true, .name_version = 2, .call = TTAP__CALL_UNKNOWN};
+    *thread = (struct ttap__sched_thread){
+        .index = thread->index, .pid = pid, .tid = tid, .live = true, .name_version = TTAP__SOURCE_NAME_FIRST, .call = TTAP__CALL_UNKNOWN};
     *place_of(tid) = thread;
     threads.count++;
     thread->number = ttap__source_number(pid, tid);
