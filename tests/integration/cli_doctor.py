@@ -68,7 +68,8 @@ class Process:
     def __init__(self, *command, **more):
         self.process = subprocess.Popen(command, **more)
         name = os.path.basename(next(word for word in reversed(command) if not word.isdigit()))
-        cli.wait_until(lambda: open(f"/proc/{self.process.pid}/comm").read().strip() == name[:15], f"{name} to be executed")
+        told = f"/proc/{self.process.pid}/"  # the kernel sets the name first, the command line a moment later
+        cli.wait_until(lambda: open(told + "comm").read().strip() == name[:15] and open(told + "cmdline").read(), f"{name} to be executed")
         self.pid = self.process.pid
 
     def __enter__(self):

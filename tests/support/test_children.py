@@ -38,7 +38,13 @@ def wait_until_ended(pids):
 
 
 def started(then):
-    return subprocess.Popen([*TEST, "sh", "-c", STARTS_MORE + then], stdout=subprocess.PIPE, text=True)
+    """It goes on to `then` when its input says so: what it started may need its time to begin."""
+    return subprocess.Popen([*TEST, "sh", "-c", f"{STARTS_MORE} read go; {then}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def let_go(test):
+    test.stdin.write("go\n")
+    test.stdin.flush()
 
 
 def when_it_is_killed():
@@ -51,15 +57,18 @@ def when_it_is_killed():
 
 
 def when_it_ends():
-    with started("sleep 0.1; exit 77") as test:
+    with started("exit 77") as test:
         pids = numbers_of(test)
+        let_go(test)
         assert test.wait(PATIENCE_S) == 77, test.returncode
         assert not any(map(is_running, pids)), "it ended before them"
 
 
 def when_a_signal_ends_it():
     with started("kill -SEGV $$") as test:
-        wait_until_ended(numbers_of(test))
+        pids = numbers_of(test)
+        let_go(test)
+        wait_until_ended(pids)
         assert test.wait(PATIENCE_S) == 128 + signal.SIGSEGV, test.returncode
 
 

@@ -17,6 +17,7 @@ const [program, preload] = process.argv.slice(2);
 const SECONDS = 2;
 /** Of the machine's CPU time: more than this in other hands explains threads that wait for a CPU. */
 const OTHERS_MANY = 0.2;
+const COLD_CACHES_NS = 20e3; // threads that waited find them cold: a reply of 3 us may truly take 5
 const ABOUT_CPUS = ['runnable spike', 'idle CPUs'];
 
 /** @param {string[]} switches @param {string} [more] */
@@ -74,13 +75,14 @@ function symbolOf(variable) {
 function compared(before, after) {
     const regions = (c) => new Map(run(regionStats(c.model)).map((r) => [c.model.string(r.name), r.durations]));
     const [tasks, parts] = [compareByName(taskDurations(before.model), taskDurations(after.model)), compareByName(regions(before), regions(after))];
-    const words = (list) => list.filter((c) => c.changed).map((c) => `${c.name} ${(c.p50a / 1e6).toFixed(2)} to ${(c.p50b / 1e6).toFixed(2)} ms`).join(', ');
+    const words = (list) => list.filter((c) => c.changed).map((c) => `${c.name} ${(c.p50a / 1e6).toFixed(3)} to ${(c.p50b / 1e6).toFixed(3)} ms`).join(', ');
     console.log(`--slow-lock, then without: tasks ${words(tasks)}; regions ${words(parts)}`);
     assert.match(tasks[0].name, /^lookup /);
     for (const kind of ['lookup price', 'lookup stock', 'lookup reviews']) assert.ok(tasks.some((c) => c.name === kind && c.changed === 'median' && c.ratio < 0.8), kind);
     assert.match(parts[0].name, /^cache\.lock (held|wait)$/);
     assert.ok(parts[0].ratio < 0.2);
-    for (const name of ['fetch', 'reply']) assert.ok(!parts.some((c) => c.name === name && c.changed === 'median') || after.others > OTHERS_MANY || before.others > OTHERS_MANY, name);
+    const moved = (name) => parts.some((c) => c.name === name && c.changed === 'median' && Math.abs(c.p50b - c.p50a) > COLD_CACHES_NS);
+    for (const name of ['fetch', 'reply']) assert.ok(!moved(name) || after.others > OTHERS_MANY || before.others > OTHERS_MANY, name);
 }
 
 const calm = await capture([]);
