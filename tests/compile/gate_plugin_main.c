@@ -5,7 +5,7 @@
 static int load_and_check(const char *path)
 {
     void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    int (*check)(void);
+    int (*check)(int);
     int result;
 
     if (!plugin) {
@@ -13,7 +13,7 @@ static int load_and_check(const char *path)
         return 1;
     }
     *(void **)&check = dlsym(plugin, "gate_seen");
-    result = check ? check() : 1;
+    result = check ? check(0) : 1;
     dlclose(plugin);
     return result;
 }

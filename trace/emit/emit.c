@@ -12,6 +12,7 @@ struct gate_page {
 };
 extern TTAP_API struct gate_page gate_page __asm__("ttap_gate");
 struct gate_page gate_page __attribute__((aligned(TTAP__GATE_PAGE_BYTES)));
+extern __typeof__(ttap__own_gate) ttap__own_gate __attribute__((alias("ttap_gate")));
 
 static inline uint32_t name_id(struct ttap_name *name)
 {

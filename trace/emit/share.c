@@ -58,6 +58,33 @@ static bool kernel_has_global_barriers(void)
     return commands > 0 && (commands & MEMBARRIER_CMD_GLOBAL_EXPEDITED);
 }
 
+/* A program that was linked to find the gate at a fixed place has it in a page of its own (a copy relocation). */
+static bool own_gate_is_another(void)
+{
+    uint64_t *own = &ttap__own_gate;
+    __asm__("" : "+r"(own)); /* to the compiler two variables are never one */
+    return own != &ttap_gate;
+}
+
+static bool map_gates(int fd)
+{
+    bool another = own_gate_is_another();
+    if (another && !map_shared(&ttap__own_gate, fd, 0, TTAP__GATE_PAGE_BYTES))
+        return false;
+    if (map_shared(&ttap_gate, fd, 0, TTAP__GATE_PAGE_BYTES))
+        return true;
+    if (another) /* as it was */
+        ttap__syscall6(SYS_mmap, (long)&ttap__own_gate, TTAP__GATE_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                       0);
+    return false;
+}
+
+void ttap__own_gate_without_arena(void)
+{
+    if (own_gate_is_another())
+        ttap__store(&ttap__own_gate, TTAP__GATE_GROUPS);
+}
+
 /* Everything is mapped or nothing is; the gate comes last, because that cannot be undone. */
 static int map_all(int fd, size_t chunk_bytes)
 {
@@ -67,7 +94,7 @@ static int map_all(int fd, size_t chunk_bytes)
         return -ENOMEM;
     char *arena = map_shared(NULL, fd, ARENA_AT, ROUND_UP(sizeof(struct ttap__arena)));
     char *chunks = arena ? map_shared(NULL, fd, CHUNKS_AT, chunk_bytes) : NULL;
-    if (!chunks || !map_shared(&ttap_gate, fd, 0, TTAP__GATE_PAGE_BYTES)) {
+    if (!chunks || !map_gates(fd)) {
         if (arena)
             ttap__unmap(arena, ROUND_UP(sizeof(struct ttap__arena)));
         if (chunks)

@@ -4,7 +4,8 @@
  *      slot.alloc_left: drawn anew ----- less what is asked for -----> below 0: event, drawn anew      what is freed is not looked at
  *
  * The loader itself calls these, also while it looks up the real ones for us: what is asked for then comes out of a buffer, which free() knows.
- * In here nothing allocates, locks or fails; the real function, whoever's it is, does all else. Allocators that a program is linked with behave as if
+ * A program calls these more often than all other hooks together, so what is usual is a look at the gate and a jump: where to is settled once, when
+ * the real ones are known. In here nothing allocates, locks or fails; the real function, whoever's it is, does all else. Allocators that a program is linked with behave as if
  * called directly: what they define is what comes next after us. glibc's reallocarray() calls realloc(), ours, and so is counted there.
  */
 #include "hooks.h"
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As REAL_FUNCTION, but for how it is found. */
+/* As REAL_FUNCTION, but for how it is found. @name##_usual: where it goes while nobody wants to know. */
 #define REAL_ALLOC(ret, name, parameters)                                                                                                            \
     typedef ret(*name##_function) parameters;                                                                                                        \
     static struct ttap__real name##_entry __attribute__((section("ttap_reals"), used, aligned(8))) = {#name, NULL, NULL};
@@ -56,13 +57,19 @@ static void *boot_alloc(size_t bytes)
     return at <= BOOT_BYTES - rounded ? boot + at : NULL;
 }
 
+/* How many threads do. */
+static uint32_t lookers;
+
 /* NULL: it is being looked up, or there is none. */
 static __attribute__((noinline, cold)) void *look_up(struct ttap__real *real)
 {
     if (looking)
         return NULL;
     looking = 1;
+    __atomic_fetch_add(&lookers, 1, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* partner: ttap__alloc_is_known() */
     void *found = ttap__real_find(real);
+    __atomic_fetch_sub(&lookers, 1, __ATOMIC_RELEASE); /* acquire: ttap__alloc_is_known(), for what it used of the buffer */
     looking = 0;
     return found;
 }
@@ -183,10 +190,10 @@ static __attribute__((noinline)) void *sampled(void *p, size_t bytes, const void
 
 /* ---- The hooks ---- */
 
-/* What is usual needs no stack frame: the real one is known, and nobody wants to know. All else is out of line. */
-#define USUAL(name, gate) ttap__likely(ttap__load(&name##_entry.function) != NULL && !((gate) & (TTAP_GROUP_ALLOC | TTAP_GROUP_ALLOC_SAMPLE)))
-#define SAMPLED(gate) ((gate)&TTAP_GROUP_ALLOC_SAMPLE)
-#define USUAL_CALL(name) ((name##_function)ttap__load(&name##_entry.function))
+/* What is usual needs no stack frame: nobody wants to know. All else is out of line. */
+#define WANTED_NOW ttap__unlikely(ttap__wanted(TTAP_GROUP_ALLOC | TTAP_GROUP_ALLOC_SAMPLE))
+#define SAMPLED ttap__wanted(TTAP_GROUP_ALLOC_SAMPLE)
+#define USUAL(name) ttap__load(&name##_usual)
 #define RARE static __attribute__((noinline))
 
 /* Of the hook itself, whatever it calls last. */
@@ -203,12 +210,13 @@ RARE void *malloc_sampled(size_t bytes, const void *caller)
     return sampled(malloc_rare(bytes), bytes, caller);
 }
 
+static malloc_function malloc_usual = malloc_rare;
+
 HOOK void *malloc(size_t bytes)
 {
-    uint64_t gate = ttap__load(&ttap_gate);
-    if (USUAL(malloc, gate))
-        return USUAL_CALL(malloc)(bytes);
-    return SAMPLED(gate) ? malloc_sampled(bytes, CALLER) : malloc_rare(bytes);
+    if (WANTED_NOW)
+        return SAMPLED ? malloc_sampled(bytes, CALLER) : malloc_rare(bytes);
+    return USUAL(malloc)(bytes);
 }
 
 RARE void *calloc_rare(size_t count, size_t each)
@@ -225,12 +233,13 @@ RARE void *calloc_sampled(size_t count, size_t each, const void *caller)
     return sampled(calloc_rare(count, each), count * each, caller);
 }
 
+static calloc_function calloc_usual = calloc_rare;
+
 HOOK void *calloc(size_t count, size_t each)
 {
-    uint64_t gate = ttap__load(&ttap_gate);
-    if (USUAL(calloc, gate))
-        return USUAL_CALL(calloc)(count, each);
-    return SAMPLED(gate) ? calloc_sampled(count, each, CALLER) : calloc_rare(count, each);
+    if (WANTED_NOW)
+        return SAMPLED ? calloc_sampled(count, each, CALLER) : calloc_rare(count, each);
+    return USUAL(calloc)(count, each);
 }
 
 /* Memory out of the buffer stays there; what it held goes along. */
@@ -260,12 +269,13 @@ RARE void *realloc_sampled(void *p, size_t bytes, const void *caller)
     return again ? moved : sampled(moved, bytes, caller);
 }
 
+static realloc_function realloc_usual = realloc_rare;
+
 HOOK void *realloc(void *p, size_t bytes)
 {
-    uint64_t gate = ttap__load(&ttap_gate);
-    if (USUAL(realloc, gate) && !is_boot(p))
-        return USUAL_CALL(realloc)(p, bytes);
-    return SAMPLED(gate) ? realloc_sampled(p, bytes, CALLER) : realloc_rare(p, bytes);
+    if (WANTED_NOW)
+        return SAMPLED ? realloc_sampled(p, bytes, CALLER) : realloc_rare(p, bytes);
+    return USUAL(realloc)(p, bytes);
 }
 
 RARE void free_rare(void *p)
@@ -278,12 +288,34 @@ RARE void free_rare(void *p)
     real(p);
 }
 
+static free_function free_usual = free_rare;
+
 HOOK void free(void *p)
 {
-    if (USUAL(free, ttap__load(&ttap_gate)) && !is_boot(p))
-        USUAL_CALL(free)(p);
-    else
+    if (WANTED_NOW)
         free_rare(p);
+    else
+        USUAL(free)(p);
+}
+
+/* From here on the usual call is the real one. What comes out of the buffer may come to free() and realloc() at any later time, so these stay what
+ * they are where it was used, or still may be: by a thread that did not find the real one when it looked. The fence makes that thread be counted, or
+ * find it. */
+void ttap__alloc_is_known(void)
+{
+    malloc_function real_malloc = KNOWN(malloc);
+    calloc_function real_calloc = KNOWN(calloc);
+    realloc_function real_realloc = KNOWN(realloc);
+    free_function real_free = KNOWN(free);
+    if (!real_malloc || !real_calloc || !real_realloc || !real_free)
+        return;
+    ttap__store(&malloc_usual, real_malloc);
+    ttap__store(&calloc_usual, real_calloc);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* partner: look_up() */
+    if (ttap__load_acquire(&lookers) || ttap__load(&boot_used))
+        return;
+    ttap__store(&realloc_usual, real_realloc);
+    ttap__store(&free_usual, real_free);
 }
 
 HOOK int posix_memalign(void **out, size_t alignment, size_t bytes)

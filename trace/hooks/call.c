@@ -11,7 +11,6 @@
 #include <sys/un.h>
 
 #include "init.h"
-#include "share.h"
 #include "stacks.h"
 #include "sys.h"
 
@@ -34,6 +33,7 @@ __attribute__((constructor(101))) static void find_real_functions(void)
     ttap__hooks_linked = 1;
     for (struct ttap__real *real = __start_ttap_reals; real < __stop_ttap_reals; real++)
         ttap__real_find(real);
+    ttap__alloc_is_known();
     errno = saved_errno;
 }
 

@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "emit.h"
+#include "share.h"
 
 /* ---- Real functions ---- */
 
@@ -46,6 +47,8 @@ struct ttap__real {
 
 /* NULL: this libc has no such function. */
 void *ttap__real_find(struct ttap__real *real);
+/* Once, when all real functions have been looked for. */
+void ttap__alloc_is_known(void);
 
 #define HOOK __attribute__((visibility("default")))
 
@@ -163,14 +166,14 @@ static inline void ttap__lock_call_end(const struct ttap__call *call, uint32_t h
 
 /* ---- The quiet case ---- */
 
-/* As TTAP_ENABLED(), but for the compiler an operand like any other: it is in the test itself. Hooks call functions that are not known, so that it
- * is read each time. Which of them somebody wants. */
+/* Which of @groups somebody may want: TTAP_ENABLED() is to be asked again where it is not 0. For the compiler an operand like any other: it is in the
+ * test itself. Hooks call functions that are not known, so that it is read each time. */
 static inline __attribute__((always_inline)) uint64_t ttap__wanted(uint64_t groups)
 {
 #if defined(__SANITIZE_THREAD__)
-    return ttap__load(&ttap_gate) & groups;
+    return ttap__load(&ttap__own_gate) & groups;
 #else
-    return ttap_gate & groups;
+    return ttap__own_gate & groups;
 #endif
 }
 

@@ -47,7 +47,7 @@ REAL_FUNCTION(int, pthread_join, (pthread_t, void **))
 REAL_FUNCTION(int, pthread_timedjoin_np, (pthread_t, void **, const struct timespec *))
 REAL_FUNCTION(int, pthread_clockjoin_np, (pthread_t, void **, clockid_t, const struct timespec *))
 
-#define RECORDED() (ttap__wanted(TTAP_GROUP_LOCK) != 0)
+#define RECORDED() TTAP_ENABLED(TTAP_GROUP_LOCK)
 #define BEGIN(op, object)                                                                                                                            \
     struct ttap__call call;                                                                                                                          \
     ttap__call_begin(&call, op, (uintptr_t)(object), TTAP_GROUP_LOCK)
@@ -149,7 +149,7 @@ static __attribute__((noinline)) int unlock_unusual(pthread_mutex_t *mutex)
 
 HOOK int pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
-    if (ttap__unlikely(RECORDED()))
+    if (ttap__unlikely(ttap__wanted(TTAP_GROUP_LOCK)))
         return unlock_unusual(mutex);
     return ttap__load(&unlock_now)(mutex);
 }
