@@ -134,7 +134,11 @@ static bool try_to_set_gate(uint64_t groups)
         forget_regions();
     }
     /* Dekker: partner of the load in ttap__emission_open(). Also publishes the sampling table and the session. */
-    return __atomic_compare_exchange_n(&ttap_gate, &gate, epoch << TTAP__GATE_EPOCH_SHIFT | groups, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+    uint64_t opened = epoch << TTAP__GATE_EPOCH_SHIFT | groups;
+    if (!__atomic_compare_exchange_n(&ttap_gate, &gate, opened, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        return false;
+    ttap__own_gate_follow(opened);
+    return true;
 }
 
 static void set_gate(uint64_t groups)
@@ -473,8 +477,10 @@ static void close_gate_if_all_are_over(void)
     uint64_t closed = ((gate >> TTAP__GATE_EPOCH_SHIFT) + 1) << TTAP__GATE_EPOCH_SHIFT;
     if (gate & TTAP__GATE_GROUPS)
         ttap__untimed_calls_look();
-    if ((gate & TTAP__GATE_GROUPS) && __atomic_compare_exchange_n(&ttap_gate, &gate, closed, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+    if ((gate & TTAP__GATE_GROUPS) && __atomic_compare_exchange_n(&ttap_gate, &gate, closed, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
         engine.gate_open = false; /* else an emitter was first: end_windows() sees that */
+        ttap__own_gate_follow(closed);
+    }
 }
 
 static void drain_full_chunks(void)

@@ -79,10 +79,10 @@ static bool map_gates(int fd)
     return false;
 }
 
-void ttap__own_gate_without_arena(void)
+void ttap__own_gate_follow(uint64_t gate)
 {
-    if (own_gate_is_another())
-        ttap__store(&ttap__own_gate, TTAP__GATE_GROUPS);
+    if (ttap__share_role == TTAP__SHARE_NONE && own_gate_is_another())
+        ttap__store(&ttap__own_gate, gate);
 }
 
 /* Everything is mapped or nothing is; the gate comes last, because that cannot be undone. */

@@ -25,10 +25,11 @@
 #endif
 
 /* ttap_gate as defined here, which takes no look into the table of addresses: a hint for hooks, where they are called all the time. It is the same
- * word, or mapped to the same page where an arena is shared. A process that shares none and has ttap_gate elsewhere may record for itself all the
- * same; the hint cannot follow, and says for ever that somebody may want everything. So whoever finds it open asks ttap_gate. */
+ * word, or mapped to the same page where an arena is shared. In a process that records for itself and has ttap_gate elsewhere it follows a moment
+ * later, and stays open where an emitter closed the gate (lease): whoever finds it open asks ttap_gate. */
 extern __attribute__((visibility("hidden"))) uint64_t ttap__own_gate;
-void ttap__own_gate_without_arena(void);
+/* ttap_gate is @gate by now. Drainer, or the only thread of a forked child. */
+void ttap__own_gate_follow(uint64_t gate);
 
 /* Processes that are members at the same time. A build or a test suite under `run` has a few hundred; 8 bytes each. */
 #define TTAP__MEMBERS_MAX 4096u

@@ -382,6 +382,7 @@ static uint32_t first_slot_after_fork(const struct ttap__arena *arena)
 void ttap__emit_after_fork(void)
 {
     ttap__store(&ttap_gate, 0);
+    ttap__own_gate_follow(0);
     ttap__owner_is_this_process();
     uint32_t first_slot = ttap__arena_here() ? first_slot_after_fork(ttap__arena_here()) : 0;
     ttap__tls = &ttap__no_record;

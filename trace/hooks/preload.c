@@ -4,28 +4,26 @@
  * it cannot be opened - the keeper is gone, /proc is hidden, the program changed its user - the program runs as if we were not there.
  */
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "share.h"
 #include "stacks.h"
 #include "sys.h"
 
-static bool join(const char *path)
+static void join(const char *path)
 {
     long fd = ttap__syscall6(SYS_openat, AT_FDCWD, (long)path, O_RDWR | O_CLOEXEC, 0, 0, 0);
     if (fd < 0)
-        return false;
-    bool joined = ttap__share_join((int)fd) == 0;
+        return;
+    ttap__share_join((int)fd);
     ttap__syscall6(SYS_close, fd, 0, 0, 0, 0, 0);
-    return joined;
 }
 
 /* Before the constructors of the program and its libraries (those of a preloaded object run first among equals only by priority). */
 __attribute__((constructor(101))) static void join_arena(void)
 {
     const char *path = secure_getenv("TRACETAP_ARENA");
-    if (!path || !*path || !join(path))
-        ttap__own_gate_without_arena();
+    if (path && *path)
+        join(path);
     ttap__stacks_warm_up(); /* nothing else in here runs outside the program's own calls */
 }
