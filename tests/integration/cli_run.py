@@ -188,6 +188,16 @@ def an_unchanged_program_shows_its_calls():
     cli.run("convert", "calls.ttap", "--format", "json", "-o", "calls.json").expect(0)
 
 
+def hooks_and_annotations_of_a_program_with_a_gate_of_its_own_are_recorded():
+    """Linked at a fixed address it owns a copy of the gate, in another page than the hooks look at."""
+    program = os.path.join(cli.BIN, "..", "tests", "gate_no_pie")
+    if not os.path.exists(program):
+        raise cli.Skip("built for programs at a fixed address only without ThreadSanitizer")
+    done, figures = recorded("gate.ttap", program, "--recorded")
+    told = {row["name"]: row["delivered"] for row in figures["kinds"]}
+    assert done.returncode == 0 and told["region_end"] == told["sleep_call"] == 1, (done, told)
+
+
 def a_program_is_called_what_it_was_started_as():
     """Several names may lead to one file: known is the name that was used, as long as the program calls neither itself nor its thread otherwise."""
     real = os.path.realpath(sys.executable)
