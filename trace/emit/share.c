@@ -58,25 +58,18 @@ static bool kernel_has_global_barriers(void)
     return commands > 0 && (commands & MEMBARRIER_CMD_GLOBAL_EXPEDITED);
 }
 
+/* Mostly that is one page, mapped twice. If the second fails, hooks ask a gate that stays closed. */
+static bool map_gates(int fd)
+{
+    return map_shared(&ttap__own_gate, fd, 0, TTAP__GATE_PAGE_BYTES) && map_shared(&ttap_gate, fd, 0, TTAP__GATE_PAGE_BYTES);
+}
+
 /* A program that was linked to find the gate at a fixed place has it in a page of its own (a copy relocation). */
 static bool own_gate_is_another(void)
 {
     uint64_t *own = &ttap__own_gate;
     __asm__("" : "+r"(own)); /* to the compiler two variables are never one */
     return own != &ttap_gate;
-}
-
-static bool map_gates(int fd)
-{
-    bool another = own_gate_is_another();
-    if (another && !map_shared(&ttap__own_gate, fd, 0, TTAP__GATE_PAGE_BYTES))
-        return false;
-    if (map_shared(&ttap_gate, fd, 0, TTAP__GATE_PAGE_BYTES))
-        return true;
-    if (another) /* as it was */
-        ttap__syscall6(SYS_mmap, (long)&ttap__own_gate, TTAP__GATE_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-                       0);
-    return false;
 }
 
 void ttap__own_gate_follow(uint64_t gate)
