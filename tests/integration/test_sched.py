@@ -13,6 +13,7 @@ from sched_tables import Document, no_cpu_idle
 PROGRAMS, SANITIZED = sys.argv[1], os.environ.get("TTAP_SANITIZE", "")
 WORK = sys.argv[2]
 SLACK_NS = 100_000  # or 2 %
+SWITCH_NS = 8_000  # a switch, where others want the processors: nine tenths are below it
 STOLEN_NS = 5_000_000  # a virtual machine's CPU may be away for a timer tick: running by the records, not by the thread's clock
 BLOCKED = {"blocked", "lock", "network", "file", "sleep"}
 NOBODY = 65534
@@ -111,14 +112,15 @@ def threads_of_a_ping_pong_wait_for_each_other():
 
 
 def check_pingpong(document):
-    """Each switch takes the kernel about a microsecond in which the thread runs by its own clock but not by the records."""
+    """Each switch takes the kernel a microsecond, and up to eight where others run too, in which the thread runs by its own clock but not by the
+    records: docs/design/states.md, known errors."""
     lanes = list(document.measured())
     assert len(lanes) == 2, len(lanes)
     for number, lane, totals in lanes:
         switches = sum(1 for s in lane.states if s[2] == "running")
         gap = lane.counters["cpu_ns"] - totals["running"]
         print(number, dict(totals), lane.counters, switches)
-        assert -0.02 * lane.counters["wall_ns"] - STOLEN_NS <= gap <= switches * 3000 + SLACK_NS + 0.02 * lane.counters["wall_ns"], (number, gap, switches)
+        assert -0.02 * lane.counters["wall_ns"] - STOLEN_NS <= gap <= switches * SWITCH_NS + SLACK_NS + 0.02 * lane.counters["wall_ns"], (number, gap, switches)
         yield number, lane, totals, lane.counters
 
 
