@@ -224,7 +224,7 @@ void ttap_logf(struct ttap_name *category, const char *format, ...)
 static uint64_t live_chunks(const struct ttap__arena *arena)
 {
     uint64_t live = 0;
-    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    uint32_t made = ttap__slots_made(arena);
     for (uint32_t i = 0; i < made; i++)
         for (int level = 0; level < 2; level++)
             live += ttap__load(&arena->slot[i].stream[level].published) != 0;
@@ -234,7 +234,7 @@ static uint64_t live_chunks(const struct ttap__arena *arena)
 static uint32_t live_threads(const struct ttap__arena *arena)
 {
     uint32_t live = 0;
-    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    uint32_t made = ttap__slots_made(arena);
     for (uint32_t i = 0; i < made; i++)
         live += ttap__load_acquire(&arena->slot[i].state) == TTAP__SLOT_LIVE;
     return live;

@@ -69,6 +69,7 @@ static struct {
 static struct {
     struct ttap__follow spare_follow, view_follow;
     struct ttap__run run;
+    uint64_t cells[TTAP__CHUNK_CELLS * 2];
 } scratch;
 
 uint64_t ttap__thread_cpu_ns(void)
@@ -83,7 +84,7 @@ uint64_t ttap__thread_cpu_ns(void)
 /* Regions were not recorded for a while: what was open before may be over. ttap__refresh() does the same for the emitters' side. */
 static void forget_regions(void)
 {
-    uint32_t made = ttap__load_acquire(&ttap__arena_here()->slots_made);
+    uint32_t made = ttap__slots_made(ttap__arena_here());
     for (uint32_t i = 0; i < made * 2; i++)
         if (engine.follow[i])
             ttap__follow_gap(engine.follow[i], 0);
@@ -209,7 +210,7 @@ static bool in_this_session(const struct ttap__slot_stream *s)
 static bool any_busy(void)
 {
     struct ttap__arena *arena = ttap__arena_here();
-    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    uint32_t made = ttap__slots_made(arena);
     for (uint32_t i = 0; i < made; i++)
         for (int level = 0; level < 2; level++)
             if (in_this_session(&arena->slot[i].stream[level]) && __atomic_load_n(&arena->slot[i].stream[level].busy, __ATOMIC_SEQ_CST))
@@ -368,8 +369,17 @@ static void begin_chunk(struct ttap__stream_id id, struct ttap__slot_drained *d,
     count_sampled_out(id, d, ttap__load(&chunk->sampled_before));
 }
 
+/* In a process of its own the drainer packs a copy: what an event says of its size must not change while it is packed. */
+static const uint64_t *cells_of(const struct ttap__chunk *chunk, unsigned from, unsigned to)
+{
+    const uint64_t *cells = chunk->cells + 2 * from;
+    return ttap__share_role == TTAP__SHARE_KEEPER ? memcpy(scratch.cells, cells, (to - from) * 16) : cells;
+}
+
 static void drain_cells(struct ttap__stream_id id, struct ttap__chunk *chunk, unsigned from, unsigned to)
 {
+    if (to > TTAP__CHUNK_CELLS)
+        to = TTAP__CHUNK_CELLS;
     struct ttap__slot_drained *d = &ttap__arena_here()->slot[id.slot].drained[id.level];
     uint64_t base_ticks = ttap__load(&chunk->base_ticks);
     struct ttap__follow *follow = follow_of(id.slot, id.level);
@@ -377,6 +387,7 @@ static void drain_cells(struct ttap__stream_id id, struct ttap__chunk *chunk, un
         begin_chunk(id, d, follow, chunk);
     if (from >= to)
         return;
+    const uint64_t *cells = cells_of(chunk, from, to);
     struct position start = {d->next_seq, d->lost_nested, d->last_ticks, 0}, end = start;
     for (unsigned view = 0; view < engine.views; view++) {
         struct ttap__sub *first = engine.subs;
@@ -388,7 +399,7 @@ static void drain_cells(struct ttap__stream_id id, struct ttap__chunk *chunk, un
             own = &scratch.view_follow;
         }
         end = start;
-        pack_for_view(id, view, &first->view, own, chunk->cells + 2 * from, to - from, base_ticks, &end);
+        pack_for_view(id, view, &first->view, own, cells, to - from, base_ticks, &end);
     }
     ttap__store(&engine.events, engine.events + (end.seq - start.seq - end.lost));
     ttap__store(&engine.lost, engine.lost + end.lost);
@@ -397,9 +408,16 @@ static void drain_cells(struct ttap__stream_id id, struct ttap__chunk *chunk, un
     d->last_ticks = end.last_ticks;
 }
 
+/* The one that a stream stands in. NULL: none, or there is no such chunk. */
+static struct ttap__chunk *chunk_of(uint64_t published)
+{
+    uint32_t number = TTAP__PUB_CHUNK(published);
+    return number && number <= engine.chunks_mapped ? &ttap__chunks[number - 1] : NULL;
+}
+
 static bool is_current(const struct ttap__chunk *chunk, struct ttap__stream_id id)
 {
-    return ttap__load(&chunk->session) == ttap__load(&ttap__arena_here()->session) && ttap__load(&chunk->slot) == id.slot &&
+    return chunk && ttap__load(&chunk->session) == ttap__load(&ttap__arena_here()->session) && ttap__load(&chunk->slot) == id.slot &&
            ttap__load(&chunk->level) == id.level && ttap__load(&chunk->uid) == id.uid;
 }
 
@@ -411,8 +429,7 @@ static int32_t ahead_of(const struct ttap__slot_drained *d, uint32_t serial)
 
 static void drain_whole(struct ttap__stream_id id, struct ttap__slot_drained *d, struct ttap__chunk *chunk)
 {
-    unsigned used = ttap__load(&chunk->used);
-    drain_cells(id, chunk, d->used, used <= TTAP__CHUNK_CELLS ? used : TTAP__CHUNK_CELLS);
+    drain_cells(id, chunk, d->used, ttap__load(&chunk->used));
     d->serial = ttap__load(&chunk->serial);
     d->used = 0;
     /* It may have filled up since its stream was looked at, and nobody may look again before a window ends. */
@@ -428,7 +445,7 @@ static void adopt(struct ttap__stream_id id, struct ttap__slot_drained *d)
         uint64_t published = ttap__load_acquire(&orphan[i]); /* release: leave_orphan() in emit.c */
         if (!published || ahead_of(d, TTAP__PUB_SERIAL(published)) > 1)
             continue;
-        struct ttap__chunk *chunk = &ttap__chunks[TTAP__PUB_CHUNK(published) - 1];
+        struct ttap__chunk *chunk = chunk_of(published);
         bool next = ahead_of(d, TTAP__PUB_SERIAL(published)) == 1 && is_current(chunk, id);
         if (next)
             drain_whole(id, d, chunk);
@@ -485,7 +502,8 @@ static void close_gate_if_all_are_over(void)
 
 static void drain_full_chunks(void)
 {
-    for (uint32_t at = ttap__full_chunks_take(); at;) {
+    uint32_t at = ttap__full_chunks_take(engine.chunks_mapped), left = engine.chunks_mapped;
+    while (at && at <= engine.chunks_mapped && left--) {
         struct ttap__chunk *chunk = &ttap__chunks[at - 1];
         uint32_t next = ttap__load(&chunk->next);
         drain_full_chunk(chunk);
@@ -536,7 +554,7 @@ static void drain_stream(uint32_t slot_index, uint32_t level)
     uint64_t position, sampled_out;
     position_of(s, &position, &sampled_out);
     if (TTAP__PUB_CHUNK(position) && catch_up(id, d, TTAP__PUB_SERIAL(position))) {
-        struct ttap__chunk *chunk = &ttap__chunks[TTAP__PUB_CHUNK(position) - 1];
+        struct ttap__chunk *chunk = chunk_of(position);
         if (is_current(chunk, id)) {
             drain_cells(id, chunk, d->used, TTAP__PUB_USED(position));
             d->used = TTAP__PUB_USED(position);
@@ -606,7 +624,8 @@ static void reclaim_chunk(struct ttap__slot_stream *s)
     if (!position)
         return;
     ttap__store(&s->published, 0);
-    ttap__chunk_give_back(position);
+    if (chunk_of(position))
+        ttap__chunk_give_back(position);
 }
 
 static void forget_slot(struct ttap__slot *slot)
@@ -638,6 +657,16 @@ static void bury(uint32_t index)
     ttap__slot_release(index);
 }
 
+/* A list of them. One that is not ended, or no slot at all, ends the list. */
+static void bury_all(uint32_t ended)
+{
+    while (ended && ended <= TTAP__THREADS_MAX && ttap__load(&ttap__arena_here()->slot[ended - 1].state) == TTAP__SLOT_ENDED) {
+        uint32_t next = ttap__load(&ttap__arena_here()->slot[ended - 1].next);
+        bury(ended - 1);
+        ended = next;
+    }
+}
+
 static void drain_norecord(void)
 {
     uint64_t count = ttap__load(&ttap__arena_here()->lost_norecord);
@@ -655,18 +684,14 @@ static void drain_threads(void)
     struct ttap__arena *arena = ttap__arena_here();
     uint32_t ended = ttap__ended_slots_take(); /* first: what these threads recorded is all published */
     drain_full_chunks();
-    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    uint32_t made = ttap__slots_made(arena);
     for (uint32_t i = 0; i < made; i++) {
         if (ttap__load_acquire(&arena->slot[i].state) == TTAP__SLOT_FREE)
             continue;
         drain_stream(i, 0);
         drain_stream(i, 1);
     }
-    while (ended) {
-        uint32_t next = ttap__load(&arena->slot[ended - 1].next);
-        bury(ended - 1);
-        ended = next;
-    }
+    bury_all(ended);
     drain_norecord();
 }
 
@@ -683,7 +708,7 @@ static void drain(void)
 static bool chunks_are_held(void)
 {
     struct ttap__arena *arena = ttap__arena_here();
-    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    uint32_t made = ttap__slots_made(arena);
     for (uint32_t i = 0; i < made; i++)
         for (int level = 0; level < 2; level++)
             if (__atomic_load_n(&arena->slot[i].stream[level].busy, __ATOMIC_SEQ_CST) || ttap__load(&arena->slot[i].stream[level].published))
@@ -720,13 +745,14 @@ static bool map_chunks(void)
 static void reclaim_left_chunks(void)
 {
     struct ttap__arena *arena = ttap__arena_here();
-    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    uint32_t made = ttap__slots_made(arena);
     for (uint32_t i = 0; i < made; i++)
         for (int level = 0; level < 2; level++)
             if (!__atomic_load_n(&arena->slot[i].stream[level].busy, __ATOMIC_SEQ_CST))
                 reclaim_chunk(&arena->slot[i].stream[level]);
     /* After that: who has finished since the session stopped has listed its full chunk before. */
-    for (uint32_t at = ttap__full_chunks_take(), next; at; at = next) {
+    uint32_t left = engine.chunks_mapped;
+    for (uint32_t at = ttap__full_chunks_take(left), next; at && at <= engine.chunks_mapped && left--; at = next) {
         next = ttap__load(&ttap__chunks[at - 1].next);
         ttap__chunk_release(at - 1);
     }
@@ -758,11 +784,8 @@ static int start_session(void)
     ttap__store(&arena->chunks_limit, limit < engine.chunks_mapped ? limit : engine.chunks_mapped);
     if (ttap__share_role == TTAP__SHARE_NONE)
         ttap__slots_end_of_gone_threads();
-    for (uint32_t at = ttap__ended_slots_take(), next; at; at = next) {
-        next = ttap__load(&arena->slot[at - 1].next);
-        bury(at - 1);
-    }
-    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    bury_all(ttap__ended_slots_take());
+    uint32_t made = ttap__slots_made(arena);
     for (uint32_t i = 0; i < made; i++) {
         struct ttap__slot *slot = &arena->slot[i];
         for (int level = 0; level < 2; level++) {
@@ -788,7 +811,7 @@ static int start_session(void)
 static void count_late(void)
 {
     struct ttap__arena *arena = ttap__arena_here();
-    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    uint32_t made = ttap__slots_made(arena);
     for (uint32_t i = 0; i < made; i++) {
         struct ttap__slot *slot = &arena->slot[i];
         for (uint32_t level = 0; level < 2; level++) {
@@ -806,7 +829,7 @@ static void count_late(void)
 static void end_session(void)
 {
     struct ttap__arena *arena = ttap__arena_here();
-    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    uint32_t made = ttap__slots_made(arena);
     for (uint32_t i = 0; i < made; i++) {
         struct ttap__slot *slot = &arena->slot[i];
         for (uint32_t level = 0; level < 2; level++) {

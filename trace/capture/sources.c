@@ -189,7 +189,7 @@ uint64_t ttap__slot_number(uint32_t slot, uint64_t uid)
 uint64_t ttap__source_number(int pid, int tid)
 {
     struct ttap__arena *arena = ttap__arena_here();
-    uint32_t made = ttap__load_acquire(&arena->slots_made), found = made;
+    uint32_t made = ttap__slots_made(arena), found = made;
     uint64_t youngest = 0;
     for (uint32_t i = 0; i < made; i++) {
         const struct ttap__slot *slot = &arena->slot[i];

@@ -74,8 +74,11 @@ static bool put_block(struct ttap__sub *sub, const struct ttap__out *out, enum p
 
 static void put_name_row(struct ttap__out *out, const struct ttap__arena *arena, uint32_t id, uint32_t len)
 {
+    uint32_t offset = ttap__load(&arena->name[id].offset);
+    if (len > TTAP_NAME_BYTES_MAX || offset > TTAP__NAME_TEXT_BYTES - len)
+        offset = len = 0; /* written over */
     ttap__out_varint(out, id);
-    ttap__out_string(out, arena->name_text + arena->name[id].offset, len);
+    ttap__out_string(out, arena->name_text + offset, len);
 }
 
 /* False: reserved, not filled in. No event can carry it yet, but it may be ready next time. */
@@ -705,7 +708,7 @@ static bool write_current_task(struct ttap__sub *sub, struct ttap__out *out, con
 static void send_tasks(struct ttap__sub *sub)
 {
     const struct ttap__arena *arena = ttap__arena_here();
-    uint32_t made = ttap__load(&arena->slots_made);
+    uint32_t made = ttap__slots_made(arena);
     for (uint32_t at = 0; at < made;) {
         unsigned char rows[BLOCK_BYTES], block[BLOCK_BYTES + 32];
         struct ttap__out row = ttap__out_of(rows, sizeof(rows));
@@ -778,7 +781,7 @@ static uint64_t untimed_now(const struct ttap__slot *slot)
 void ttap__untimed_calls_note(void)
 {
     const struct ttap__arena *arena = ttap__arena_here();
-    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    uint32_t made = ttap__slots_made(arena);
     for (uint32_t i = 0; i < made; i++)
         untimed_call[i] = untimed_now(&arena->slot[i]);
 }
@@ -786,7 +789,7 @@ void ttap__untimed_calls_note(void)
 void ttap__untimed_calls_look(void)
 {
     const struct ttap__arena *arena = ttap__arena_here();
-    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    uint32_t made = ttap__slots_made(arena);
     for (uint32_t i = 0; i < made; i++)
         if (untimed_call[i] && untimed_call[i] != untimed_now(&arena->slot[i]))
             untimed_call[i] = 0;
@@ -814,7 +817,7 @@ static bool write_pending_call(struct ttap__out *out, uint32_t index, const stru
 static void send_pending_calls(struct ttap__sub *sub)
 {
     const struct ttap__arena *arena = ttap__arena_here();
-    uint32_t made = ttap__load(&arena->slots_made);
+    uint32_t made = ttap__slots_made(arena);
     for (uint32_t at = 0; at < made;) {
         unsigned char rows[BLOCK_BYTES], block[BLOCK_BYTES + 32];
         struct ttap__out row = ttap__out_of(rows, sizeof(rows));

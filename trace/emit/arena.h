@@ -293,6 +293,14 @@ static inline struct ttap__arena *ttap__arena_here(void)
     return ttap__load(&ttap__arena_base);
 }
 
+/* Slots [0, this) have been handed out at least once. What lies in a shared arena may be written over by any of its members, and is to harm the
+ * keeper in nothing but what it tells: so numbers are taken from there no larger than they can be. */
+static inline uint32_t ttap__slots_made(const struct ttap__arena *arena)
+{
+    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    return made < TTAP__THREADS_MAX ? made : TTAP__THREADS_MAX;
+}
+
 /* Map the arena if need be. NULL: no memory. Signal-safe, any number of threads at once. */
 struct ttap__arena *ttap__arena(void);
 
@@ -323,8 +331,8 @@ void ttap__chunk_release(uint32_t index);
 /* The chunk of a stream that stood at @published and is over: to the free list, unless it was handed over. */
 void ttap__chunk_give_back(uint64_t published);
 
-/* All full chunks, oldest first, linked by next; 0 if none. Drainer only. */
-uint32_t ttap__full_chunks_take(void);
+/* All full chunks, oldest first, linked by next; 0 if none. Indices from @there on are none. Drainer only. */
+uint32_t ttap__full_chunks_take(uint32_t there);
 
 /* Slots of threads that ended, linked by next, newest first; 0 if none. Drainer only. */
 uint32_t ttap__ended_slots_take(void);

@@ -48,7 +48,7 @@ void ttap__chunk_give_back(uint64_t published)
         ttap__chunk_release(TTAP__PUB_CHUNK(published) - 1);
 }
 
-uint32_t ttap__full_chunks_take(void)
+uint32_t ttap__full_chunks_take(uint32_t there)
 {
     uint64_t *head = &ttap__arena_here()->full_chunks;
     uint64_t old = ttap__load(head);
@@ -58,7 +58,7 @@ uint32_t ttap__full_chunks_take(void)
     while (!__atomic_compare_exchange_n(head, &old, ((old >> 32) + 1) << 32, 1, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         ;
     uint32_t oldest = 0;
-    for (uint32_t at = (uint32_t)old; at;) { /* newest first as pushed: reverse */
+    for (uint32_t at = (uint32_t)old, left = there; at && at <= there && left--;) { /* newest first as pushed: reverse */
         struct ttap__chunk *chunk = &ttap__chunks[at - 1];
         uint32_t next = ttap__load(&chunk->next);
         ttap__store(&chunk->next, oldest);

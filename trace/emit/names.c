@@ -18,11 +18,12 @@ static uint32_t hash_bytes(const char *text, size_t len)
 
 static bool same(const struct ttap__arena *arena, uint32_t id, uint32_t hash, const char *text, size_t len)
 {
-    const struct ttap__name_entry *entry = &arena->name[id];
-    if (entry->hash != hash || ttap__load(&entry->len_plus_1) != len + 1)
+    const struct ttap__name_entry *entry = &arena->name[id <= TTAP_NAMES_MAX ? id : 0];
+    uint32_t offset = entry->offset;
+    if (entry->hash != hash || ttap__load(&entry->len_plus_1) != len + 1 || offset > TTAP__NAME_TEXT_BYTES - len)
         return false;
     for (size_t i = 0; i < len; i++)
-        if (arena->name_text[entry->offset + i] != text[i])
+        if (arena->name_text[offset + i] != text[i])
             return false;
     return true;
 }

@@ -29,6 +29,7 @@ struct card {
 
 int ttap__share_role;
 static struct card *card;
+static uint32_t chunks_there; /* as the card says, which others may write over */
 
 static void *map_shared(void *at, int fd, size_t offset, size_t bytes)
 {
@@ -122,7 +123,7 @@ int ttap__share_create(uint32_t chunks)
     ttap__arena_init(ttap__arena_here());
     card->arena_bytes = sizeof(struct ttap__arena);
     card->chunk_bytes = chunk_bytes;
-    card->chunks = chunks;
+    card->chunks = chunks_there = chunks;
     card->clock_kind = ttap__clock_kind;
     card->global_barrier = kernel_has_global_barriers();
     ttap__share_role = TTAP__SHARE_KEEPER;
@@ -171,6 +172,7 @@ int ttap__share_join(int fd)
         return error;
     }
     card = found;
+    chunks_there = found->chunks;
     ttap__share_role = TTAP__SHARE_MEMBER;
     become_member();
     return 0;
@@ -204,7 +206,7 @@ void ttap__share_forget_member(int32_t pid)
 
 uint32_t ttap__share_chunks(void)
 {
-    return card->chunks;
+    return chunks_there;
 }
 
 void ttap__share_name_program(int32_t pid)

@@ -301,7 +301,7 @@ void ttap__slots_end_of_gone_threads(void)
 {
     struct ttap__arena *arena = ttap__arena_here();
     int32_t pid = ttap__getpid();
-    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    uint32_t made = ttap__slots_made(arena);
     for (uint32_t i = 0; i < made; i++) {
         struct ttap__slot *slot = &arena->slot[i];
         uint32_t live = ttap__load_acquire(&slot->state);
@@ -319,7 +319,7 @@ void ttap__slots_end_of_gone_threads(void)
 void ttap__slots_end_of(int32_t pid)
 {
     struct ttap__arena *arena = ttap__arena_here();
-    uint32_t made = ttap__load_acquire(&arena->slots_made);
+    uint32_t made = ttap__slots_made(arena);
     for (uint32_t i = 0; i < made; i++) {
         struct ttap__slot *slot = &arena->slot[i];
         uint32_t live = TTAP__SLOT_LIVE;

@@ -84,7 +84,7 @@ static void look_at_all(uint64_t ns)
     uint64_t ticks = now.ticks;
     if (ns < now.mono_ns) /* an edge, just past */
         ticks -= (now.mono_ns - ns) * (ttap__clock_ticks_per_second() / 1000000) / 1000;
-    uint32_t made = ttap__load_acquire(&ttap__arena_here()->slots_made);
+    uint32_t made = ttap__slots_made(ttap__arena_here());
     for (uint32_t i = 0; i < made; i++)
         look_at(i, ns, ticks);
     alloc.next_ns = now.mono_ns + PERIOD_NS;
@@ -95,7 +95,7 @@ static void look_at_all(uint64_t ns)
 /* Counts go on from window to window; what nobody listened to is nobody's. */
 static void start(void)
 {
-    uint32_t made = ttap__load_acquire(&ttap__arena_here()->slots_made);
+    uint32_t made = ttap__slots_made(ttap__arena_here());
     for (uint32_t i = 0; i < made; i++)
         told[i] = (struct told){.uid = ttap__load(&ttap__arena_here()->slot[i].uid), .counts = counts_of(&ttap__arena_here()->slot[i])};
     alloc.running = true;

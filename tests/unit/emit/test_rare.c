@@ -688,17 +688,22 @@ static void behind_a_gap_a_chunk_tells_the_least_depth_in_between(void)
 static void full_chunks_come_oldest_first_and_free_ones_newest_first(void)
 {
     afresh(3, false);
-    CU_ASSERT_EQUAL(ttap__full_chunks_take(), 0);
+    CU_ASSERT_EQUAL(ttap__full_chunks_take(3), 0);
     for (int i = 0; i < 3; i++) {
         say_instant();
         fill_a_chunk();
     }
     say_instant(); /* lost: hands the third over */
-    uint32_t at = ttap__full_chunks_take(), order = 0;
-    CU_ASSERT_EQUAL(ttap__full_chunks_take(), 0);
+    uint32_t at = ttap__full_chunks_take(3), order = 0;
+    CU_ASSERT_EQUAL(ttap__full_chunks_take(3), 0);
     for (; at; at = pool[at - 1].next)
         order = order * 10 + at;
     CU_ASSERT_EQUAL(order, 123);
+    arena->full_chunks = 4; /* beyond the area: somebody wrote over it */
+    CU_ASSERT_EQUAL(ttap__full_chunks_take(3), 0);
+    arena->full_chunks = 2;
+    pool[1].next = 2; /* a circle */
+    CU_ASSERT_EQUAL(ttap__full_chunks_take(3), 2);
     ttap__chunk_release(1);
     ttap__chunk_release(0);
     say_instant();
@@ -721,7 +726,7 @@ static void a_chunk_that_is_nobodys_any_more_is_not_handed_over(void)
     fill_a_chunk();
     ttap__tls->stream[0].publish = 0;
     say_instant();
-    CU_ASSERT_EQUAL(ttap__full_chunks_take(), 0);
+    CU_ASSERT_EQUAL(ttap__full_chunks_take(3), 0);
     CU_ASSERT_EQUAL(TTAP__PUB_CHUNK(stream(0)->published), 2);
     CU_ASSERT_EQUAL(TTAP__PUB_USED(stream(0)->published), 1);
     struct ttap__slot_stream *of_handlers = ttap__tls->stream[1].shared;
@@ -751,7 +756,7 @@ static void no_two_heads_of_a_list_are_alike(void)
     say_instant(); /* hands it over and takes the first */
     CU_ASSERT_EQUAL(arena->full_chunks, UINT64_C(21) << 32 | 2);
     CU_ASSERT_EQUAL(arena->free_chunks, UINT64_C(11) << 32);
-    CU_ASSERT_EQUAL(ttap__full_chunks_take(), 2);
+    CU_ASSERT_EQUAL(ttap__full_chunks_take(3), 2);
     CU_ASSERT_EQUAL(arena->full_chunks, UINT64_C(22) << 32);
     close_gate();
 }
