@@ -66,10 +66,9 @@ static __attribute__((noinline, cold)) void *look_up(struct ttap__real *real)
     if (looking)
         return NULL;
     looking = 1;
-    __atomic_fetch_add(&lookers, 1, __ATOMIC_RELAXED);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* partner: ttap__alloc_is_known() */
+    __atomic_fetch_add(&lookers, 1, __ATOMIC_ACQ_REL); /* partner: ttap__alloc_is_known() */
     void *found = ttap__real_find(real);
-    __atomic_fetch_sub(&lookers, 1, __ATOMIC_RELEASE); /* acquire: ttap__alloc_is_known(), for what it used of the buffer */
+    __atomic_fetch_sub(&lookers, 1, __ATOMIC_RELEASE); /* acquire: there, too, for what was taken of the buffer */
     looking = 0;
     return found;
 }
@@ -299,8 +298,8 @@ HOOK void free(void *p)
 }
 
 /* From here on the usual call is the real one. What comes out of the buffer may come to free() and realloc() at any later time, so these stay what
- * they are where it was used, or still may be: by a thread that did not find the real one when it looked. The fence makes that thread be counted, or
- * find it. */
+ * they are where it was used, or still may be: by a thread that looks one up and did not find it here before. Of two changes of one counter one is the
+ * first: that thread is counted, or finds what has been stored. */
 void ttap__alloc_is_known(void)
 {
     malloc_function real_malloc = KNOWN(malloc);
@@ -311,8 +310,7 @@ void ttap__alloc_is_known(void)
         return;
     ttap__store(&malloc_usual, real_malloc);
     ttap__store(&calloc_usual, real_calloc);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* partner: look_up() */
-    if (ttap__load_acquire(&lookers) || ttap__load(&boot_used))
+    if (__atomic_fetch_add(&lookers, 0, __ATOMIC_ACQ_REL) /* partner: look_up() */ || ttap__load(&boot_used))
         return;
     ttap__store(&realloc_usual, real_realloc);
     ttap__store(&free_usual, real_free);
