@@ -103,6 +103,15 @@ static void warn_if_cut(const struct cli_input *input, struct cli_tally *tally)
         cli_error("warning: %s was cut; what came before is converted%s%s", input->name, result->problem[0] ? ": " : "", result->problem);
 }
 
+/* Not even the header was whole. */
+static int say_unreadable(const struct cli_input *input, struct cli_tally *tally)
+{
+    const struct ttap__stat_result *result = cli_tally_finish(tally);
+
+    cli_error("%s: %s", input->name, result && result->problem[0] ? result->problem : strerror(EBADMSG));
+    return SAID;
+}
+
 static int convert_all(struct cli_input *input, struct cli_output *output, const struct ttap__format *format, const struct cli_lines_wish *wish)
 {
     struct ttap__convert *convert = ttap__convert_new(format->name, write_out, output);
@@ -116,6 +125,8 @@ static int convert_all(struct cli_input *input, struct cli_output *output, const
 
     if (result == 0)
         warn_if_cut(input, tally);
+    if (result == -EBADMSG)
+        result = say_unreadable(input, tally);
     ttap__convert_free(convert);
     cli_tally_free(tally);
     cli_lines_free(lines);
@@ -135,7 +146,7 @@ static int convert_to(struct cli_input *input, const char *name, const struct tt
             cli_output_discard(&output);
     }
     if (result < 0)
-        cli_error("%s: %s", name, strerror(-result));
+        cli_error("%s: %s", strcmp(name, "-") == 0 ? "standard output" : name, strerror(-result));
     cli_output_free(&output);
     return result == 0 ? CLI_OK : CLI_FAILED;
 }

@@ -22,6 +22,7 @@
 #include "convert.h"
 #include "kinds.h"
 #include "output.h"
+#include "tally.h"
 #include "text.h"
 
 enum {
@@ -38,6 +39,7 @@ struct maker {
     const char *name; /* for messages */
     const struct cli_lines_wish *wish;
     struct ttap__convert *convert; /* native input; else NULL and bytes are copied */
+    struct cli_tally *header;      /* of native input: says what is wrong with a header that is not whole */
     struct cli_lines *lines;
     bool decided;
     unsigned char head[sizeof TTAP__WIRE_MAGIC - 1]; /* kept until there are enough to decide by */
@@ -45,13 +47,26 @@ struct maker {
     bool cut; /* the input was damaged or ended early */
 };
 
-static int make_file(void)
+enum { SAID = 1 /* failed, and already reported */ };
+
+static const char *temporary_folder(void)
 {
     const char *dir = getenv("TMPDIR");
+
+    return dir && *dir ? dir : "/tmp";
+}
+
+static int say_no_room(int error)
+{
+    cli_error("the temporary file in %s: %s (TMPDIR names another folder)", temporary_folder(), strerror(-error));
+    return SAID;
+}
+
+static int make_file(void)
+{
+    const char *dir = temporary_folder();
     char name[4096];
 
-    if (!dir || !*dir)
-        dir = "/tmp";
     if (snprintf(name, sizeof name, "%s/tracetap-view-XXXXXX", dir) >= (int)sizeof name)
         return -ENAMETOOLONG;
     int fd = mkostemp(name, O_CLOEXEC);
@@ -66,7 +81,8 @@ static int write_file(void *arg, const void *bytes, size_t len)
     struct cli_document *document = arg;
 
     document->bytes += len;
-    return cli_write_all(document->fd, bytes, len);
+    int result = cli_write_all(document->fd, bytes, len);
+    return result ? say_no_room(result) : 0;
 }
 
 static int pass_on(struct maker *maker, const void *bytes, size_t len)
@@ -75,6 +91,8 @@ static int pass_on(struct maker *maker, const void *bytes, size_t len)
         return 0;
     if (!maker->convert)
         return write_file(maker->document, bytes, len);
+    if (maker->document->bytes == 0) /* nothing is written before the header was whole */
+        cli_tally_feed(maker->header, bytes, len);
     int result = ttap__convert_feed(maker->convert, bytes, len);
     maker->cut = result == -EBADMSG;
     return maker->cut ? 0 : result;
@@ -89,6 +107,7 @@ static int decide(struct maker *maker)
         if (!maker->convert)
             return -ENOMEM;
         ttap__convert_may_hold(maker->convert, CLI_CONVERT_BYTES_MAX);
+        maker->header = cli_tally_new();
         maker->lines = cli_lines_new(maker->wish);
         if (maker->lines)
             ttap__convert_lines(maker->convert, cli_lines_find, maker->lines);
@@ -111,13 +130,24 @@ static int take(struct maker *maker, const unsigned char *bytes, size_t len)
     return pass_on(maker, bytes, len);
 }
 
+static int say_unreadable(const struct maker *maker)
+{
+    const struct ttap__stat_result *result = cli_tally_finish(maker->header);
+
+    cli_error("%s: %s", maker->name, result && result->problem[0] ? result->problem : strerror(EBADMSG));
+    return SAID;
+}
+
 static int finish(struct maker *maker)
 {
     int result = maker->decided ? 0 : decide(maker);
 
     if (result == 0 && maker->convert)
         result = ttap__convert_finish(maker->convert);
+    if (result == -EBADMSG)
+        result = say_unreadable(maker);
     ttap__convert_free(maker->convert);
+    cli_tally_free(maker->header);
     cli_lines_free(maker->lines);
     return result;
 }
@@ -231,7 +261,7 @@ int cli_document_make(struct cli_document *document, struct cli_input *input, co
     if (kind == CLI_INPUT_EMPTY || kind == CLI_INPUT_FOREIGN)
         return cli_input_refuse(input, "a tracetap capture or document");
     document->fd = make_file();
-    int result = document->fd < 0 ? document->fd : convert(document, input, wish);
+    int result = document->fd < 0 ? say_no_room(document->fd) : convert(document, input, wish);
     if (result == 0 && describe(document))
         return CLI_OK;
     if (result == 0)
@@ -239,7 +269,7 @@ int cli_document_make(struct cli_document *document, struct cli_input *input, co
                   kind == CLI_INPUT_JSON   ? ", though it is JSON"
                   : kind == CLI_INPUT_GZIP ? ", though compressed with gzip"
                                            : "");
-    else
+    else if (result != SAID)
         cli_error("%s: %s", input->name, strerror(-result));
     cli_document_free(document);
     return CLI_FAILED;

@@ -28,7 +28,7 @@ struct cli_lines_wish {
     {"debug-dir",                                                                                                                                    \
      0,                                                                                                                                              \
      "DIR",                                                                                                                                          \
-     CLI_TEXT,                                                                                                                                       \
+     CLI_FOLDER,                                                                                                                                     \
      offsetof(struct values, lines.debug_dir),                                                                                                       \
      0,                                                                                                                                              \
      0,                                                                                                                                              \

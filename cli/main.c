@@ -1,8 +1,10 @@
 /* main.c - hands over to the command. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <tracetap/tracetap.h>
 
@@ -33,8 +35,18 @@ static int run_command(const struct cli_command *command, int argc, char **argv)
     return command->run(argc, argv);
 }
 
+/* Otherwise the first file or socket that is opened gets the number of a stream that the caller closed, and what is printed goes there. Opened
+ * the wrong way round, reading and writing fail as before; and a program under run, which is exec()ed, finds it closed. */
+static void occupy_closed_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+}
+
 int main(int argc, char **argv)
 {
+    occupy_closed_streams();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe shall be an error that we report */
     if (argc < 2) {
         cli_help.run(0, argv);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli.h"
 #include "text.h"
@@ -73,6 +74,13 @@ static bool parse_count(const char *text, const struct cli_option *option, uint6
     return *out >= option->min && *out <= option->max;
 }
 
+static bool is_folder(const char *name)
+{
+    struct stat st;
+
+    return stat(name, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static int set_value(const struct cli_command *command, const struct cli_option *option, const char *text, void *values)
 {
     void *target = (char *)values + option->offset;
@@ -84,6 +92,9 @@ static int set_value(const struct cli_command *command, const struct cli_option 
     case CLI_TEXT:
         *(const char **)target = text;
         return *text ? CLI_OK : cli_usage_error(command, "--%s: %s must not be empty", option->name, option->value);
+    case CLI_FOLDER:
+        *(const char **)target = text;
+        return is_folder(text) ? CLI_OK : cli_usage_error(command, "--%s %s: must be a folder that exists", option->name, text);
     case CLI_SECONDS:
         if (parse_seconds(text, option->max, target))
             return CLI_OK;
@@ -160,6 +171,8 @@ static int take_operand(const struct cli_command *command, const char *argument,
 {
     if (*count == command->operands_max)
         return cli_usage_error(command, "%s: one argument too many", argument);
+    if (!*argument)
+        return cli_usage_error(command, "%s must not be empty", command->arguments);
     operands[(*count)++] = argument;
     return CLI_OK;
 }

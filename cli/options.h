@@ -12,6 +12,7 @@ enum { CLI_OPERANDS_MAX = 1 };
 enum cli_option_kind {
     CLI_FLAG,    /* bool */
     CLI_TEXT,    /* const char *, not empty */
+    CLI_FOLDER,  /* const char *, a folder that exists */
     CLI_SECONDS, /* struct cli_seconds */
     CLI_COUNT,   /* uint64_t, from min to max */
     CLI_BYTES    /* uint64_t, from min to max; K, M or G may follow */

@@ -15,6 +15,7 @@
 
 #include <tracetap/tracetap.h>
 
+#include "capture.h"
 #include "cli.h"
 #include "keeper.h"
 #include "program.h"
@@ -88,7 +89,7 @@ static bool parse_listen(const char *text, char address[64], uint16_t *port)
         text++;
         len -= 2;
     }
-    if (len >= 64)
+    if (len >= 64 || memchr(text, '[', len) || memchr(text, ']', len))
         return false;
     snprintf(address, 64, "%.*s", (int)len, len ? text : "");
     if (!len)
@@ -163,6 +164,11 @@ static int become(char **command)
     return error == ENOENT ? CLI_NO_SUCH_PROGRAM : CLI_CANNOT_EXECUTE;
 }
 
+static bool has_endpoint(const struct values *values)
+{
+    return values->listen || values->unix_path || !values->output;
+}
+
 static int start(const struct values *values, char **command)
 {
     char library[PATH_BYTES], arena_path[64], error[512], address[64] = "127.0.0.1";
@@ -180,7 +186,7 @@ static int start(const struct values *values, char **command)
     }
     struct cli_keeper_opts opts = {
         .program = command[0],
-        .address = values->listen || !values->output ? address : NULL,
+        .address = has_endpoint(values) ? address : NULL,
         .port = port,
         .unix_path = values->unix_path,
         .token_file = values->token_file,
@@ -210,6 +216,21 @@ static int start(const struct values *values, char **command)
     return become(command);
 }
 
+/* What each option alone cannot tell. */
+static int check_values(const struct values *values)
+{
+    size_t offset = 0;
+    if (!values->output && (values->seconds.text || values->after.text || values->sample || values->samples || values->alloc_samples))
+        return cli_usage_error(&cli_run, "--seconds, --after, --sample, --samples and --alloc-samples say what goes into a file: give one with -o");
+    if (values->token_file && !has_endpoint(values))
+        return cli_usage_error(&cli_run, "--token-file %s: says who may ask the endpoint, and with -o there is none; give --listen",
+                               values->token_file);
+    if (values->sample && ttap__sampling_check(values->sample, &offset) != 0)
+        return cli_usage_error(&cli_run, "--sample %s: must be a rate from 0 to 1, or also rates by kind, such as 0.01,checkout=1; wrong at byte %zu",
+                               values->sample, offset);
+    return CLI_OK;
+}
+
 static int run(int argc, char **argv)
 {
     struct values values = {.linger = {"2", 2.0}};
@@ -223,19 +244,18 @@ static int run(int argc, char **argv)
         command++;
     if (!*command)
         return cli_usage_error(&cli_run, "which program? tracetap run [OPTIONS] -- PROGRAM [ARGUMENTS]");
-    if (!values.output && (values.seconds.text || values.after.text || values.sample || values.samples || values.alloc_samples))
-        return cli_usage_error(&cli_run, "--seconds, --after, --sample, --samples and --alloc-samples say what goes into a file: give one with -o");
-    return start(&values, command);
+    result = check_values(&values);
+    return result == CLI_OK ? start(&values, command) : result;
 }
 
 const struct cli_command cli_run = {
     .name = "run",
     .arguments = "-- PROGRAM [ARGUMENTS]",
     .summary = "start a program as it is, with recording at hand",
-    .details = "Starts PROGRAM with a library preloaded that records when asked, and a helper process that serves the endpoint. The program\n"
-               "keeps this process's id, terminal, signals and exit code; processes that it starts are recorded with it. With -o what it\n"
-               "does goes into a file, which can be read also after a crash. Exit codes of its own: 125 tracetap could not start,\n"
-               "126 the program cannot be executed, 127 there is no such program.\n",
+    .details = "Starts PROGRAM with a library preloaded that records when asked, and a helper process that serves the endpoint.\n"
+               "The program keeps this process's id, terminal, signals and exit code; processes that it starts are recorded with\n"
+               "it. With -o what it does goes into a file, which can be read also after a crash. Exit codes of its own: 125\n"
+               "tracetap could not start, 126 the program cannot be executed, 127 there is no such program.\n",
     .options = options,
     .operands_min = 0,
     .operands_max = 0,

@@ -113,6 +113,17 @@ static CURLcode perform(CURLM *multi, struct cli_transfer *transfer)
     return running ? CURLE_ABORTED_BY_CALLBACK : result_of(multi);
 }
 
+/* libcurl would name the host and port of the URL, which nobody asked. */
+static void say_unconnected(const struct running *running)
+{
+    struct cli_transfer *transfer = running->transfer;
+    long error = 0;
+
+    curl_easy_getinfo(running->curl, CURLINFO_OS_ERRNO, &error);
+    snprintf(transfer->error, sizeof transfer->error, "cannot connect to the unix socket %s: %s", transfer->unix_path,
+             error ? strerror((int)error) : "it is too long a name, or nobody listens");
+}
+
 static enum cli_transfer_end judge(const struct running *running, CURLcode code)
 {
     struct cli_transfer *transfer = running->transfer;
@@ -122,7 +133,9 @@ static enum cli_transfer_end judge(const struct running *running, CURLcode code)
         return CLI_TRANSFER_DONE;
     if (signalled || running->refused)
         return CLI_TRANSFER_INTERRUPTED;
-    if (code == CURLE_OPERATION_TIMEDOUT && transfer->status)
+    if (code == CURLE_COULDNT_CONNECT && transfer->unix_path)
+        say_unconnected(running);
+    else if (code == CURLE_OPERATION_TIMEDOUT && transfer->status)
         snprintf(transfer->error, sizeof transfer->error, "nothing came for %.0f seconds", transfer->quiet_s);
     else if (!transfer->error[0])
         snprintf(transfer->error, sizeof transfer->error, "%s", curl_easy_strerror(code));

@@ -78,7 +78,8 @@ static bool open_browser(const char *url)
     return started;
 }
 
-static void announce(const char *name, uint16_t port, bool no_open)
+/* False: nobody can know the address. */
+static bool announce(const char *name, uint16_t port, bool no_open)
 {
     char url[96], safe[512];
 
@@ -86,7 +87,7 @@ static void announce(const char *name, uint16_t port, bool no_open)
     bool opened = !no_open && has_desktop() && open_browser(url);
     printf("%s: %s\n%s", cli_text_escape(name, strlen(name), safe, sizeof safe), url,
            opened ? "opening the browser; Ctrl-C ends\n" : "open that address in a browser; Ctrl-C ends\n");
-    fflush(stdout);
+    return fflush(stdout) == 0 || opened;
 }
 
 /* "dir/slow run.ttap" -> "slow_run.json" */
@@ -122,10 +123,11 @@ static int serve(const struct cli_document *document, const char *name, const st
         cli_error("%s", error);
         return CLI_FAILED;
     }
-    announce(name, ttap__server_port(server), values->no_open);
-    wait_for_stop(&signals);
+    bool known = announce(name, ttap__server_port(server), values->no_open);
+    if (known)
+        wait_for_stop(&signals);
     ttap__server_stop(server);
-    return CLI_OK;
+    return known ? CLI_OK : CLI_FAILED;
 }
 
 static int run(int argc, char **argv)

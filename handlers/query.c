@@ -7,7 +7,7 @@
 #include "convert.h"
 #include "handlers.h"
 
-enum { FORMATS_MAX = 16 };
+enum { FORMATS_MAX = 16, SHOWN_MAX = 64 /* bytes of a wrong value, in the message */ };
 
 bool ttap__format_from_query(struct ttap__request *req, int *format)
 {
@@ -28,7 +28,8 @@ static bool seconds_from_query(struct ttap__request *req, double max_s, uint64_t
         return false;
     if (*out_ns >= TTAP__WINDOW_MIN_NS)
         return true;
-    ttap__reply_error(req, 400, "bad_parameter", "for example seconds=5", NULL, "seconds: the shortest window is 0.000001");
+    ttap__reply_error(req, 400, "bad_parameter", "for example seconds=5", NULL, "seconds=%.*s: the shortest window is 0.000001", SHOWN_MAX,
+                      ttap__request_param(req, "seconds"));
     return false;
 }
 
@@ -39,7 +40,7 @@ static bool sample_from_query(struct ttap__request *req, const char **sample)
     int error = rule ? (*rule ? ttap__sampling_check(rule, &offset) : -1) : 0;
     if (error)
         ttap__reply_error(req, 400, "bad_parameter", "for example sample=0.01 or sample=0.01,checkout=1", NULL,
-                          "sample: not a rate from 0 to 1 or a rule of at most 64 kinds; wrong at byte %zu", offset);
+                          "sample=%.*s: not a rate from 0 to 1 or a rule of at most 64 kinds; wrong at byte %zu", SHOWN_MAX, rule, offset);
     else
         *sample = rule;
     return error == 0;

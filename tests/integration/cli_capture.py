@@ -258,7 +258,7 @@ def a_unix_socket_needs_no_address():
     thread.join(cli.TIMEOUT_S)
     assert requests[0].startswith(b"GET /debug/trace?seconds=5 HTTP/1.1\r\nHost: localhost\r\n"), requests
     assert cli.read("x") == body
-    cli.run("capture", "--unix", "missing.sock").expect(1)
+    cli.run("capture", "--unix", "missing.sock").expect(1, "unix socket missing.sock: No such file")
 
 
 def an_output_that_cannot_be_written_ends_the_capture():

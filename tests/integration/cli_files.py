@@ -53,6 +53,17 @@ def stat_of_a_capture_cut_in_its_header_says_so():
         assert result.out == b""
 
 
+def every_command_says_where_a_header_is_cut_and_which_version_it_has():
+    data = cli.read(cli.capture_file())
+    later = bytearray(data)
+    later[8] = 2
+    for bytes_, words in [(data[:cli.blocks_of(data)[1] - 1], "cut inside block 0"), (later, "format version 2.0; this build reads 1")]:
+        cli.write("x.trace", bytes_)
+        for args in [("stat",), ("convert", "-o", "x.json"), ("view", "--no-open")]:
+            cli.run(*args, "x.trace").expect(1, "x.trace: ", words)
+    assert not cli.os.path.exists("x.json")
+
+
 def stat_of_a_damaged_block_counts_what_came_before():
     data = bytearray(cli.read(cli.capture_file()))
     last = cli.blocks_of(data)[-1]

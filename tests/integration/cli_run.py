@@ -127,9 +127,25 @@ def what_cannot_be_preloaded_is_said_before_it_starts():
 def run_says_which_option_is_wrong():
     cli.run("run").expect(2, "which program?")
     cli.run("run", "--listen", "nowhere", "--", "true").expect(2, "--listen", "nowhere", "ADDR:PORT")
+    cli.run("run", "--listen", "[::1", "--", "true").expect(2, "--listen", "[::1", "ADDR:PORT")
     cli.run("run", "--seconds", "3", "--", "true").expect(2, "-o")
+    cli.run("run", "-o", "x", "--sample", "0.5,a=2", "--", "true").expect(2, "--sample 0.5,a=2", "from 0 to 1", "byte 4")
+    cli.run("run", "-o", "x", "--token-file", "t", "--", "true").expect(2, "--token-file t", "--listen")
     cli.run("run", "--listen", "0.0.0.0:0", "--", "true").expect(125, "token")
     cli.run("run", "-o", "/no/such/folder/x", "--", "true").expect(125, "/no/such/folder/x")
+
+
+def a_program_whose_standard_streams_are_closed_is_recorded_and_finds_them_closed():
+    preloadable()
+    reader, writer = os.pipe()
+    # A shell closes them: Python would open them again in its child.
+    done = subprocess.run(["sh", "-c", f'exec "$@" 9>&{writer} <&- >&- 2>&-', "sh", cli.program("tracetap"), "run", "-o", "x.ttap", "--",
+                           "sh", "-c", "for fd in 0 1 2; do [ -e /proc/$$/fd/$fd ] && echo $fd >&9; done; exit 3"],
+                          pass_fds=[writer], timeout=cli.TIMEOUT_S)
+    os.close(writer)
+    with os.fdopen(reader) as open_ones:
+        assert (done.returncode, open_ones.read()) == (3, ""), done
+    assert whole_figures("x.ttap")["identity"] == "exact"
 
 
 # ---- And recorded ----

@@ -37,6 +37,10 @@ WRONG = [
     (["capture", "localhost:99999"], ["localhost:99999", "not an address"]),
     (["capture", ":1/?seconds=2", "--seconds", "5"], ["seconds is given twice"]),
     (["stat"], ["FILE is missing", "usage: tracetap stat"]),
+    (["stat", ""], ["FILE must not be empty"]),
+    (["capture", ""], ["ADDRESS must not be empty"]),
+    (["convert", "--debug-dir", "/no/such/folder", "a"], ["--debug-dir /no/such/folder", "must be a folder"]),
+    (["view", "--debug-dir", "", "a"], ["--debug-dir", "must be a folder"]),
     (["stat", "a", "b"], ["b: one argument too many"]),
     (["stat", "--json=yes", "a"], ["--json takes no value"]),
     (["stat", "--seconds", "5", "a"], ["--seconds", "no such option of tracetap stat"]),
@@ -53,7 +57,7 @@ WRONG = [
     (["view", "--no-open=1", "a"], ["--no-open takes no value"]),
 ]
 
-COMMANDS = ["capture", "stat", "convert", "view", "help"]
+COMMANDS = ["run", "capture", "stat", "convert", "view", "doctor", "help"]
 
 
 def wrong_use_names_the_argument_and_what_is_allowed():
@@ -110,6 +114,20 @@ def a_full_disk_is_reported():
                               timeout=cli.TIMEOUT_S)
     assert done.returncode == 1, done
     assert b"cannot write to standard output" in done.stderr
+
+
+def a_closed_standard_stream_is_not_taken_by_a_file():
+    name = cli.capture_file()
+    tracetap = cli.program("tracetap")
+    def closed(stream, *args):
+        return cli.subprocess.run(["sh", "-c", f'"$@" {stream}&-', "sh", tracetap, *args], capture_output=True, text=True, timeout=cli.TIMEOUT_S)
+    for args in [("stat", name), ("stat", "--json", name), ("convert", name, "-o", "-"), ("view", "--no-open", name), ("--version",)]:
+        done = closed(">", *args)
+        assert done.returncode == 1 and "standard output" in done.stderr and "temporar" not in done.stderr, (args, done)
+    done = closed("<", "stat", "-")
+    assert done.returncode == 1 and "standard input: Bad file descriptor" in done.stderr, done
+    done = closed("2>", "convert", name, "-o", "out.json")
+    assert done.returncode == 0 and cli.read("out.json").startswith(b"{"), done
 
 
 if __name__ == "__main__":

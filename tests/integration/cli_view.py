@@ -145,7 +145,7 @@ def no_file_is_left_in_the_temporary_folder():
     with View("two.trace", env={**os.environ, "TMPDIR": os.path.abspath("tmp")}) as view:
         assert os.listdir("tmp") == []
         assert view.json("debug/trace/captures/1")["id"] == 1
-    cli.run("view", "--no-open", "two.trace", env={"TMPDIR": "/no/such/folder"}).expect(1, "two.trace: No such file")
+    cli.run("view", "--no-open", "two.trace", env={"TMPDIR": "/no/such/folder"}).expect(1, "/no/such/folder: No such file", "TMPDIR")
 
 
 def ctrl_c_is_the_good_end():

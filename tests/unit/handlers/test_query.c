@@ -91,7 +91,7 @@ static void a_window_is_from_a_microsecond_to_the_limit_of_the_endpoint(void)
 {
     CU_ASSERT_TRUE(ask("seconds=0.000001") && wish.sub.duration_ns == 1000);
     CU_ASSERT_TRUE(ask("seconds=300") && wish.sub.duration_ns == 300000000000);
-    refused_with("seconds=0.000000999", "seconds: the shortest window is 0.000001");
+    refused_with("seconds=0.000000999", "seconds=0.000000999: the shortest window is 0.000001");
     refused_with("seconds=0", "seconds=0: allowed is more than 0, up to 300");
     refused_with("seconds=300.0000001", "seconds=300.0000001: allowed is more than 0, up to 300");
     refused_with("seconds=five", "seconds=five: allowed is more than 0, up to 300");
@@ -165,8 +165,8 @@ static void a_wrong_sampling_rule_is_refused_with_its_place(void)
 {
     CU_ASSERT_TRUE(ask("sample=0.01,checkout=1"));
     CU_ASSERT_STRING_EQUAL(wish.sub.sample, "0.01,checkout=1");
-    refused_with("sample=0.5,a=2", "sample: not a rate from 0 to 1 or a rule of at most 64 kinds; wrong at byte 4");
-    refused_with("sample=", "sample: not a rate from 0 to 1 or a rule of at most 64 kinds; wrong at byte 0");
+    refused_with("sample=0.5,a=2", "sample=0.5,a=2: not a rate from 0 to 1 or a rule of at most 64 kinds; wrong at byte 4");
+    refused_with("sample=", "sample=: not a rate from 0 to 1 or a rule of at most 64 kinds; wrong at byte 0");
 }
 
 static void a_long_value_is_shown_in_part(void)
