@@ -235,6 +235,7 @@ static void keeper_main(const struct cli_keeper_opts *opts, pid_t program, int p
     setsid();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* `ulimit -f` of the caller's: an error, which can be told */
     let_go_of_descriptors(program_fd, status_fd, opts->output_fd);
     int arena_fd = ttap__keeper_start();
     if (arena_fd < 0) {

@@ -162,6 +162,27 @@ def what_a_killed_process_recorded_is_kept():
     assert done.stdout == "child 9\n" and regions(figures) == REGIONS_OF_A_FAMILY, (done.stdout, figures["kinds"])
 
 
+def a_program_whose_first_thread_has_ended_is_recorded_on():
+    done, figures = recorded("leaderless.ttap", TARGET, "leaderless")
+    assert done.returncode == 0 and regions(figures) == 60 * 2 * 20, figures["kinds"]
+
+
+def a_program_in_another_pid_namespace_runs_on_and_keeps_no_helper():
+    if subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True).returncode != 0:
+        raise cli.Skip("no PID namespace can be made here")
+    done = traced("sh", "-c", 'unshare --pid --fork "$0" family; echo $?; "$0" family', TARGET, options=("-q", "-o", "apart.ttap"))
+    assert (done.returncode, done.stdout) == (3, "child 7\n3\nchild 7\n"), done
+    assert regions(whole_figures("apart.ttap")) == REGIONS_OF_A_FAMILY  # of the one that is not in it; and the helper has ended
+
+
+def a_helper_that_may_not_have_its_memory_says_so():
+    preloadable()
+    limited = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)); os.execv(sys.argv[1], sys.argv[1:])"
+    done = subprocess.run([sys.executable, "-c", limited, cli.program("tracetap"), "run", "-q", "-o", "x.ttap", "--", "true"], capture_output=True,
+                          text=True)
+    assert done.returncode == 125 and "shared buffers: File too large" in done.stderr, done
+
+
 def a_program_that_executes_another_is_recorded_on():
     done, figures = recorded("again.ttap", TARGET, "again")
     assert done.returncode == 3 and regions(figures) == 10 + REGIONS_OF_A_FAMILY, figures["kinds"]

@@ -2,7 +2,8 @@
  *
  * run_target WHAT: "family" forks a child and starts a thread, all three emit regions; "killed" the same, the child ends by SIGKILL;
  * "daemon" leaves the foreground, closes every descriptor and emits for two seconds; "spin" emits until it is killed; "again" executes
- * itself as "family"; "parked" has threads that wait for ever, each named after the call it waits in.
+ * itself as "family"; "parked" has threads that wait for ever, each named after the call it waits in; "leaderless" goes on in others when its
+ * first thread has ended.
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -56,6 +57,32 @@ static int family(int killed)
     pthread_join(thread, NULL);
     printf("child %d\n", killed ? WTERMSIG(status) : WEXITSTATUS(status));
     return 3;
+}
+
+static void *go_on_briefly(void *unused)
+{
+    work(20);
+    return unused;
+}
+
+/* Threads that come and go, for longer than the helper looks away. */
+static void *go_on(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 60; i++) {
+        pthread_t thread;
+        pthread_create(&thread, NULL, go_on_briefly, NULL);
+        work(20);
+        pthread_join(thread, NULL);
+    }
+    exit(0);
+}
+
+static int leaderless(void)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, go_on, NULL);
+    pthread_exit(NULL);
 }
 
 static int become_daemon(void)
@@ -177,6 +204,8 @@ int main(int argc, char **argv)
         return become_daemon();
     if (strcmp(what, "parked") == 0)
         return park();
+    if (strcmp(what, "leaderless") == 0)
+        return leaderless();
     while (strcmp(what, "spin") == 0)
         work(100);
     return family(strcmp(what, "killed") == 0);

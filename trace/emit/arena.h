@@ -342,6 +342,8 @@ void ttap__slots_end_of(int32_t pid);
 void ttap__slots_end_of_gone_threads(void);
 /* This process records here, not one that shares its memory for a while. */
 void ttap__owner_is_this_process(void);
+/* Nor does any thread of it. */
+void ttap__owner_is_nobody(void);
 
 /* Would a task with this draw be recorded for anybody? */
 bool ttap__kept_by_any(uint32_t draw, uint32_t root_kind);

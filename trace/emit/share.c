@@ -2,7 +2,9 @@
 #include "share.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/membarrier.h>
+#include <sys/stat.h>
 
 #include "arena.h"
 #include "clock.h"
@@ -17,6 +19,7 @@ struct card {
     uint64_t arena_bytes, chunk_bytes; /* of the library that laid it out: all members are of one build */
     uint32_t chunks;
     int32_t clock_kind;
+    uint64_t pid_namespace;  /* the keeper's; 0: not known */
     uint32_t global_barrier; /* the keeper puts barriers into all members: they may use the light store */
     int32_t program;
     int32_t member[TTAP__MEMBERS_MAX]; /* process ids; 0: free */
@@ -57,6 +60,20 @@ static bool kernel_has_global_barriers(void)
 {
     long commands = ttap__syscall6(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0, 0, 0, 0);
     return commands > 0 && (commands & MEMBARRIER_CMD_GLOBAL_EXPEDITED);
+}
+
+static uint64_t pid_namespace(void)
+{
+    static const char path[] = "/proc/self/ns/pid";
+    struct stat st;
+    return ttap__syscall6(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, 0, 0, 0) == 0 ? st.st_ino : 0;
+}
+
+/* In another PID namespace processes have other numbers than the keeper knows them by: it would take them for somebody else, or for dead. */
+static bool is_numbered_elsewhere(const struct card *of)
+{
+    uint64_t here = pid_namespace();
+    return here && of->pid_namespace && here != of->pid_namespace;
 }
 
 /* Mostly that is one page, mapped twice. If the second fails, hooks ask a gate that stays closed. */
@@ -125,6 +142,7 @@ int ttap__share_create(uint32_t chunks)
     card->chunk_bytes = chunk_bytes;
     card->chunks = chunks_there = chunks;
     card->clock_kind = ttap__clock_kind;
+    card->pid_namespace = pid_namespace();
     card->global_barrier = kernel_has_global_barriers();
     ttap__share_role = TTAP__SHARE_KEEPER;
     ttap__thread_is_own();
@@ -145,8 +163,16 @@ static void enlist(int32_t pid)
     }
 }
 
+/* Forked into another namespace, or by who was: nobody of this process gets a slot. */
+static bool is_outside;
+
 static void become_member(void)
 {
+    is_outside |= is_numbered_elsewhere(card);
+    if (is_outside) {
+        ttap__owner_is_nobody();
+        return;
+    }
     int32_t pid = ttap__getpid(), nobody = 0;
     ttap__owner_is_this_process();
     ttap__store(&ttap__light_busy, card->global_barrier && register_for_barriers() && ttap__ticks_are_counter());
@@ -163,7 +189,7 @@ int ttap__share_join(int fd)
     int error = -EINVAL;
     long end = ttap__syscall6(SYS_lseek, fd, 0, 2 /* SEEK_END */, 0, 0, 0);
     if (end >= (long)CHUNKS_AT && ttap__load_acquire(&found->magic) == MAGIC && found->arena_bytes == sizeof(struct ttap__arena) &&
-        (uint64_t)end == CHUNKS_AT + found->chunk_bytes) {
+        (uint64_t)end == CHUNKS_AT + found->chunk_bytes && !is_numbered_elsewhere(found)) {
         __atomic_store_n(&ttap__clock_kind, found->clock_kind, __ATOMIC_RELEASE);
         error = map_all(fd, found->chunk_bytes);
     }

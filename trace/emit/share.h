@@ -42,10 +42,10 @@ extern int ttap__share_role;
 int ttap__share_create(uint32_t chunks);
 
 /* member: map what @fd is, and leave @fd alone. 0, or a negative errno and nothing changed: not ours, of another version, or this process
- * cannot take part (it has recorded already, or owns a gate that does not fill its page). */
+ * cannot take part (it has recorded already, owns a gate that does not fill its page, or has other process ids than the keeper sees). */
 int ttap__share_join(int fd);
 
-/* In the child of a member's fork(): a member of its own. */
+/* In the child of a member's fork(): a member of its own; in another PID namespace, none. */
 void ttap__share_after_fork(void);
 
 /* keeper: the members, one at a time; 0 at the end. @at: 0 first, then as it was left. */

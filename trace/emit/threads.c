@@ -163,6 +163,11 @@ void ttap__owner_is_this_process(void)
     ttap__store(&owner_pid, ttap__getpid());
 }
 
+void ttap__owner_is_nobody(void)
+{
+    ttap__store(&owner_pid, INT32_MAX); /* which no process has */
+}
+
 static bool is_guest(void)
 {
     int32_t owner = ttap__load(&owner_pid), pid = ttap__getpid();

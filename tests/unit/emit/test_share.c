@@ -44,7 +44,7 @@ static bool is_complete(long number, const long *arg)
     static const struct {
         long number;
         int args;
-    } known[] = {{SYS_mmap, 6}, {SYS_memfd_create, 2}, {SYS_ftruncate, 2}, {SYS_close, 1}, {SYS_membarrier, 1}, {SYS_lseek, 3}};
+    } known[] = {{SYS_mmap, 6}, {SYS_memfd_create, 2}, {SYS_ftruncate, 2}, {SYS_close, 1}, {SYS_membarrier, 1}, {SYS_lseek, 3}, {SYS_newfstatat, 4}};
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (known[i].number == number) {
             for (int at = known[i].args; at < 6; at++)
