@@ -43,13 +43,14 @@ struct ttap_http_opts {
 /** ttap_http_start() - start the endpoint.
  *  @out: the endpoint, yours; end it with ttap_http_stop(). Untouched on error.
  *  Returns 0, or a negative errno; ttap_http_error() then says in words what was wrong and what is allowed:
- *  -EINVAL an option; -ENOENT, -ENOTDIR, -EACCES a file it names; -EADDRINUSE, -EADDRNOTAVAIL as bind(2); -EMFILE, -ENOMEM, -EAGAIN. */
+ *  -EINVAL an option; -ENOENT, -ENOTDIR, -EACCES a file it names; -EPERM a token file that others can reach; -EEXIST a unix_path that is
+ *  something else than a socket; -EADDRINUSE, -EADDRNOTAVAIL as bind(2); -EMFILE, -ENOMEM, -EAGAIN. */
 TTAP_API int ttap_http_start(const struct ttap_http_opts *opts, struct ttap_http **out);
 
 /** ttap_http_stop() - end all captures of this endpoint with their trailers, close and free. At most 2 s. NULL is allowed. */
 TTAP_API void ttap_http_stop(struct ttap_http *http);
 
-/** ttap_http_port() - the TCP port in use. */
+/** ttap_http_port() - the TCP port in use; 0 of a mounted endpoint. Any thread. */
 TTAP_API uint16_t ttap_http_port(const struct ttap_http *http);
 
 /** ttap_http_error() - why the calling thread's last ttap_http_start() or ttap_http_mount() failed. Valid until its next call. */
@@ -65,7 +66,9 @@ enum ttap_mount_flags {
     TTAP_ACCESS_BY_HOST = 2 /* skip the Host, Fetch-Metadata, Origin and token checks: my handler has already decided who may ask */
 };
 
-/** ttap_http_mount() - prepare our routes for a daemon of yours. @opts: limits, token_file and hosts apply; address, port and unix_path do not; may be NULL. */
+/** ttap_http_mount() - prepare our routes for a daemon of yours. @opts: limits, token_file and hosts apply; address, port and unix_path do not; may be NULL.
+ *  @flags: of enum ttap_mount_flags. @out: yours; end it with ttap_http_unmount(). Untouched on error.
+ *  Returns 0, or -EINVAL, -ENOENT, -ENOTDIR, -EACCES, -EPERM, -ENOMEM as ttap_http_start() does, with words in ttap_http_error(). */
 TTAP_API int ttap_http_mount(struct MHD_Daemon *daemon, const struct ttap_http_opts *opts, unsigned flags, struct ttap_http **out);
 
 /** ttap_http_handle() - call first in your access handler, with its arguments as they are.

@@ -584,7 +584,7 @@ struct ttap_status {
 TTAP_API void ttap_status_get(struct ttap_status *status);
 
 /** ttap_budget_set() - the most memory the tracer may use, 1 MiB to 16 GiB; default 64 MiB, or TRACETAP_BUDGET from the
- *  environment (bytes, with K, M or G). Returns 0; -EINVAL out of range; -EBUSY while captures run. */
+ *  environment (bytes, or with K, M or G; what is none or out of range is as if not set). 0; -EINVAL out of range; -EBUSY while captures run. */
 TTAP_API int ttap_budget_set(uint64_t bytes);
 
 /** ttap_version() - the library's version, as "0.1.0". Compare with TTAP_VERSION_STRING, which is what you compiled against. */

@@ -33,6 +33,22 @@ with_cmake() {
     "$scratch/build/serve"
 }
 
+# What the README shows, with what it leaves to the reader: compiled as C and as C++, not run, for its port may be taken.
+build_the_readmes_program() {
+    {
+        echo '#include <stdio.h>'
+        echo 'struct request { int price; };'
+        echo 'static void compute_price(struct request *r) { r->price++; }'
+        awk '/^## Embed it/ { here = 1 } here && /^```$/ { exit } shown; here && /^```c$/ { shown = 1 }' "$prefix/share/doc/tracetap/README.md" |
+            sed 's/^    \.\.\.$/    struct request r = {0}; handle(\&r); ttap_http_stop(http);/'
+    } >"$scratch/readme.c"
+    grep -q ttap_http_start "$scratch/readme.c"
+    # shellcheck disable=SC2046,SC2086 # pkg-config prints several words, and so does the compiler's name
+    for compiler in "cc -x c" "c++ -x c++"; do
+        $compiler -Wall -Wextra -Werror "$scratch/readme.c" -x none $(pkg-config --cflags --libs tracetap-http) -o "$scratch/readme"
+    done
+}
+
 with_pkg_config() {
     PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name tracetap.pc)")
     export PKG_CONFIG_PATH
@@ -47,6 +63,7 @@ with_pkg_config() {
     run_annotate "$scratch/annotate_c"
     run_annotate "$scratch/annotate_cxx"
     "$scratch/serve"
+    build_the_readmes_program
     # Two releases cannot be mixed: the version of the package is the library's.
     pkg-config --exact-version="$("$prefix/bin/tracetap" --version | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -1)" tracetap
 }
@@ -54,7 +71,7 @@ with_pkg_config() {
 files() {
     cd "$prefix"
     for wanted in include/tracetap/tracetap.h include/tracetap/http.h bin/tracetap share/doc/tracetap/README.md \
-        share/doc/tracetap/format.md share/doc/tracetap/http.md; do
+        share/doc/tracetap/LICENSE; do
         test -f "$wanted" || {
             echo "not installed: $wanted"
             exit 1
@@ -63,6 +80,12 @@ files() {
     for wanted in libtracetap.so libtracetap.so.0 libtracetap.a libtracetap-http.so libtracetap-http.so.0; do
         find . -name "$wanted" | grep -q . || {
             echo "not installed: $wanted"
+            exit 1
+        }
+    done
+    grep -oE '\(docs/[^)#]+' share/doc/tracetap/README.md | tr -d '(' | while read -r linked; do
+        test -f "share/doc/tracetap/$linked" || {
+            echo "the README names it, and it is not installed: $linked"
             exit 1
         }
     done
