@@ -166,7 +166,9 @@ static __attribute__((noinline, cold)) void sample(struct ttap__slot *slot, size
         errno = saved_errno;
         left = draw(slot, every);
     } /* else a handler has told of it */
-    add((uint64_t *)&slot->alloc_left, (uint64_t)left - FAR);
+    int64_t there = ttap__load(&slot->alloc_left);
+    while (there > FAR / 2 && !__atomic_compare_exchange_n(&slot->alloc_left, &there, there - FAR + left, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ; /* else one has drawn anew, as another distance is asked for since */
 }
 
 /* Behind counted(). */

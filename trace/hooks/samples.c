@@ -19,7 +19,8 @@ static struct {
     int32_t tid, timer;
     uint32_t scan;
 } timed[TIMED_MAX];
-static uint32_t working, live, scans;
+static uint32_t live, scans;
+static int32_t working; /* the process that does; another one's is what fork() has copied */
 static int32_t owner_pid;
 static uint64_t next_scan_ticks, period_ns;
 
@@ -72,14 +73,25 @@ static void drop(int at)
     }
 }
 
+static bool begin_work(int32_t pid)
+{
+    int32_t by = ttap__load(&working);
+    return by != pid && __atomic_compare_exchange_n(&working, &by, pid, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static void end_work(void)
+{
+    ttap__store_release(&working, 0); /* acquire: begin_work() */
+}
+
 /* Not while somebody makes new ones: a signal without a handler would end the process. */
 static void last_is_gone(void)
 {
-    if (__atomic_exchange_n(&working, 1, __ATOMIC_ACQUIRE))
+    if (!begin_work(ttap__getpid()))
         return;
     if (!ttap__load(&live))
         ttap__sample_signal_give_back();
-    __atomic_store_n(&working, 0, __ATOMIC_RELEASE);
+    end_work();
 }
 
 /* On the thread whose timer it is, in the handler. */
@@ -136,12 +148,8 @@ static void forget_parent(int pid)
     owner_pid = pid;
 }
 
-static void make_timers(uint64_t wanted_ns)
+static void make_timers(int32_t pid, uint64_t wanted_ns)
 {
-    int pid = ttap__getpid();
-    const struct ttap__slot *slot = ttap__tls->slot;
-    if (!slot || ttap__load(&slot->pid) != pid)
-        return; /* a child of vfork(), in its parent's memory */
     if (pid != owner_pid)
         forget_parent(pid);
     ttap__sample_signal_unwanted = unwanted;
@@ -158,11 +166,15 @@ static void make_timers(uint64_t wanted_ns)
 void ttap__samples_wanted(void)
 {
     uint64_t now = ttap__ticks(), wanted_ns = ttap__load(&ttap__arena_here()->sample_period_ns);
-    if (!wanted_ns || (int64_t)(now - ttap__load(&next_scan_ticks)) < 0 || __atomic_exchange_n(&working, 1, __ATOMIC_ACQUIRE))
+    if (!wanted_ns || (int64_t)(now - ttap__load(&next_scan_ticks)) < 0)
         return;
+    int32_t pid = ttap__getpid();
+    const struct ttap__slot *slot = ttap__tls->slot;
+    if (!slot || ttap__load(&slot->pid) != pid || !begin_work(pid))
+        return; /* not for a child of vfork(), which is in its parent's memory */
     int saved_errno = errno;
     ttap__store(&next_scan_ticks, now + ttap__load(&ttap__arena_here()->ms_ticks) * (1000 / SCANS_A_SECOND));
-    make_timers(wanted_ns);
+    make_timers(pid, wanted_ns);
     errno = saved_errno;
-    __atomic_store_n(&working, 0, __ATOMIC_RELEASE);
+    end_work();
 }
