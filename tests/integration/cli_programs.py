@@ -377,23 +377,29 @@ def postgres_under_run_is_recorded_with_the_backends_it_forks():
         assert len(backends) >= 3, recording.lanes
 
 
-def threads_parked_before_the_window_are_blocked_for_all_of_it_with_their_cause():
+def check_parked(server):
+    """Each thread that waits for ever is blocked for all of the window, with cause, call and object, in whatever tier."""
     expected = {"epoll": ("network", "epoll_wait"), "poll": ("network", "poll"), "cond": ("lock", "pthread_cond_wait"),
                 "mutex": ("lock", "pthread_mutex_lock"), "sem": ("lock", "sem_wait"), "read": ("file", "read"), "recv": ("network", "recv"),
                 "sleep": ("sleep", "sleep"), "join": ("lock", "pthread_join"), "run_target": ("sleep", "pause")}
+    assert server.process.stdout.readline() == "parked\n"
+    recording = Recording(server, 0.5, [])
+    seen, variables = {}, {"cond": ("never", "run_target"), "mutex": ("held", "run_target"), "sem": ("empty", "run_target")}
+    for number, rows in recording.states.items():
+        name = recording.lanes[number]["name"]
+        assert len(rows) == 1 and rows[0][:2] == (0, recording.duration_ns), (name, rows)
+        (op, object_), = [(op, object_) for lane, op, object_ in recording.calls if lane == number]
+        assert (recording.strings[rows[0][2]], op) == expected[name], (name, recording.strings[rows[0][2]], op)
+        assert rows[0][3] == object_ and (object_ >= 0) == (expected[name][0] != "sleep"), (name, rows, object_)
+        assert name not in variables or (recording.objects[object_], recording.files[object_]) == variables[name], (name, recording.objects[object_])
+        seen[name] = seen.get(name, 0) + 1
+    assert sum(seen.values()) == 52 and seen.keys() == expected.keys(), seen
+    return recording
+
+
+def threads_parked_before_the_window_are_blocked_for_all_of_it_with_their_cause():
     with Server(TARGET, "parked") as server:
-        assert server.process.stdout.readline() == "parked\n"
-        recording = Recording(server, 0.5, [])
-        seen, variables = {}, {"cond": ("never", "run_target"), "mutex": ("held", "run_target"), "sem": ("empty", "run_target")}
-        for number, rows in recording.states.items():
-            name = recording.lanes[number]["name"]
-            assert len(rows) == 1 and rows[0][:2] == (0, recording.duration_ns), (name, rows)
-            (op, object_), = [(op, object_) for lane, op, object_ in recording.calls if lane == number]
-            assert (recording.strings[rows[0][2]], op) == expected[name], (name, recording.strings[rows[0][2]], op)
-            assert rows[0][3] == object_ and (object_ >= 0) == (expected[name][0] != "sleep"), (name, rows, object_)
-            assert name not in variables or (recording.objects[object_], recording.files[object_]) == variables[name], (name, recording.objects[object_])
-            seen[name] = seen.get(name, 0) + 1
-        assert sum(seen.values()) == 52 and seen.keys() == expected.keys(), seen
+        check_parked(server)
 
 
 def python_with_threads_shows_its_sleeps_and_locks():

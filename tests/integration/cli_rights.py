@@ -8,7 +8,7 @@ import urllib.request
 
 import cli_support as cli
 from cli_doctor import AS_NOBODY, NOBODY, WITH_PERFMON, doctor, refuse_perf, root_or_skip
-from cli_programs import Recording, tree_of
+from cli_programs import Recording, check_parked, tree_of
 from cli_run import TARGET, preloadable, whole_figures
 from sched_tables import no_cpu_idle
 
@@ -174,6 +174,30 @@ def nobody_with_ambient_perfmon_but_no_tracefs_is_told_how_to_give_the_id():
         if "PID namespace" in source["why"]:
             raise cli.Skip(source["why"])
         assert tier == 1 and "tracefs" in source["why"] and source["enable"].startswith("TRACETAP_WAKING_ID=$("), source
+
+
+# ---- What waits for ever, tier by tier ----
+
+def parked_under_run(tier, *before, **more):
+    preloadable()
+    with Service(*before, cli.program("tracetap"), "run", "--listen", ":0", "--", TARGET, "parked", **more) as service:
+        recording = check_parked(service)
+        if f"(T{tier})" not in recording.sched:
+            raise cli.Skip(recording.sched)
+
+
+def parked_threads_are_blocked_with_their_cause_and_object_without_switch_records():
+    parked_under_run(0, preexec_fn=refuse_perf)
+
+
+def parked_threads_are_blocked_with_their_cause_and_object_with_switch_records():
+    root_or_skip()
+    parked_under_run(1, *AS_NOBODY)
+
+
+def parked_threads_are_blocked_with_their_cause_and_object_with_wake_records():
+    ambient_or_skip()
+    parked_under_run(2, *MOUNTED)
 
 
 # ---- Where perf_event_paranoid is above 2 ----
