@@ -113,6 +113,13 @@ static CURLcode perform(CURLM *multi, struct cli_transfer *transfer)
     return running ? CURLE_ABORTED_BY_CALLBACK : result_of(multi);
 }
 
+static bool is_connected(CURL *curl)
+{
+    double after_s = 0;
+
+    return curl_easy_getinfo(curl, CURLINFO_CONNECT_TIME, &after_s) == CURLE_OK && after_s > 0;
+}
+
 /* libcurl would name the host and port of the URL, which nobody asked. */
 static void say_unconnected(const struct running *running)
 {
@@ -135,7 +142,7 @@ static enum cli_transfer_end judge(const struct running *running, CURLcode code)
         return CLI_TRANSFER_INTERRUPTED;
     if (code == CURLE_COULDNT_CONNECT && transfer->unix_path)
         say_unconnected(running);
-    else if (code == CURLE_OPERATION_TIMEDOUT && transfer->status)
+    else if (code == CURLE_OPERATION_TIMEDOUT && is_connected(running->curl))
         snprintf(transfer->error, sizeof transfer->error, "nothing came for %.0f seconds", transfer->quiet_s);
     else if (!transfer->error[0])
         snprintf(transfer->error, sizeof transfer->error, "%s", curl_easy_strerror(code));

@@ -420,7 +420,7 @@ static inline void ttap_gc_end(struct ttap_name *phase)
 } /* extern "C" */
 #endif
 
-/* ---- Macros: one static name struct per place ------------------------------------------------------------------- */
+/* ---- Macros: the function of the same name, with one static name struct per place; @literal is a string literal - */
 #define TTAP_CAT2_(a, b) a##b
 #define TTAP_CAT_(a, b) TTAP_CAT2_(a, b)
 
