@@ -180,6 +180,8 @@ def separate_debug_files_are_found_by_build_id_and_by_link():
                     (os.path.join("cache", number, "debuginfo"), [], {"DEBUGINFOD_CACHE_PATH": os.path.abspath("cache")}),
                     (os.path.join(".debug", "kept.debug"), [], None),
                     (os.path.join(os.path.abspath("all") + os.getcwd(), "kept.debug"), ["--debug-dir", os.path.abspath("all")], None)]
+    os.mkdir("ids")
+    os.mkdir("all")
     os.rename("kept.debug", "there")
     for place, options, env in places_of_it:
         samples, _, _ = stacks_of(capture, *options, env=env)
