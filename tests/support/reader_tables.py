@@ -350,7 +350,7 @@ class Tables:
         """A lock or a descriptor of a process; None: none."""
         key = (pid, is_lock, number)
         if number:
-            self.objects.setdefault(key, ["lock", f"0x{number:x}"] if is_lock else ["descriptor", f"fd {number & 0xffff}"])
+            self.objects.setdefault(key, ["lock", f"0x{number:x}"] if is_lock else ["descriptor", f"fd {number >> 16 & 0xffffffff if number >> 48 else number & 0xffff}"])
         return key if number else None
 
     def object_keys(self):

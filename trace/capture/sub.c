@@ -745,7 +745,7 @@ static const struct {
 static bool is_socket(int pid, uint64_t object)
 {
     char path[64], link[8];
-    snprintf(path, sizeof(path), "/proc/%d/fd/%u", pid, (unsigned)(object & 0xffff));
+    snprintf(path, sizeof(path), "/proc/%d/fd/%u", pid, (unsigned)(object >> 48 ? object >> 16 : object & 0xffff));
     return readlink(path, link, sizeof(link)) == sizeof(link) && memcmp(link, "socket:[", sizeof(link)) == 0;
 }
 

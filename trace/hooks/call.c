@@ -256,9 +256,11 @@ static __attribute__((noinline)) enum fd_kind find_and_tell_kind(int fd, uint64_
     return kind;
 }
 
-/* What an object's descriptor is; whoever listens has been told then. */
+/* What an object's descriptor is; whoever listens has been told then, but of those beyond the table. */
 static inline enum fd_kind kind_as_told(uint64_t object)
 {
+    if (ttap__unlikely(object >> TTAP__FD_BEYOND_BIT))
+        return kind_of((int)(object >> TTAP__FD_NUMBER_BITS));
     int fd = (int)(object & (TTAP__FDS - 1));
     enum fd_kind kind = ttap__load(&ttap__fd_states[fd].kind);
     bool told = ttap__load(&ttap__fd_states[fd].told_epoch) == epoch_now();

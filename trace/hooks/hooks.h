@@ -247,7 +247,7 @@ int64_t ttap__quiet_sleep_call_late(struct ttap__slot *slot, enum ttap__told tol
 
 /* Of each descriptor number: how often it was given away, what it is, and who has been told. Racy by nature, as descriptors are; each
  * field is one store, and the worst is a description too many or too few. */
-enum { TTAP__FDS = 65536, TTAP__FD_NUMBER_BITS = 16, TTAP__FD_GENERATION_BITS = 24 };
+enum { TTAP__FDS = 65536, TTAP__FD_NUMBER_BITS = 16, TTAP__FD_GENERATION_BITS = 24, TTAP__FD_BEYOND_BIT = 48 };
 extern struct ttap__fd_state {
     uint64_t generation; /* in its place in an object */
     uint32_t told_epoch;
@@ -258,7 +258,7 @@ extern struct ttap__fd_state {
 static inline uint64_t ttap__fd_object(int fd)
 {
     if (ttap__unlikely((unsigned)fd >= TTAP__FDS))
-        return (uint64_t)(unsigned)fd << TTAP__FD_NUMBER_BITS; /* beyond the table; kept apart from those in it */
+        return UINT64_C(1) << TTAP__FD_BEYOND_BIT | (uint64_t)(unsigned)fd << TTAP__FD_NUMBER_BITS; /* beyond the table */
     return ttap__load(&ttap__fd_states[(unsigned)fd].generation) | (unsigned)fd;
 }
 /* @fd is something new from now on, or will be. */

@@ -437,11 +437,17 @@ static void lock_tell(struct ttap__model *model, uint64_t pid, uint64_t address)
     TELL(model, object, &row);
 }
 
+/* As docs/format.md has it: those beyond 2^16 lie higher, with a bit that says so. */
+static uint32_t descriptor_number(uint64_t object)
+{
+    return object >> 48 ? (uint32_t)(object >> 16) : object & 0xffff;
+}
+
 static void descriptor_tell(struct ttap__model *model, uint64_t object, struct ttap__text name)
 {
     char number[24];
     if (!name.len)
-        name = (struct ttap__text){number, (size_t)snprintf(number, sizeof number, "fd %" PRIu64, object & 0xffff)};
+        name = (struct ttap__text){number, (size_t)snprintf(number, sizeof number, "fd %" PRIu32, descriptor_number(object))};
     TELL(model, object, (&(struct ttap__object_row){.number = model->objects_count, .kind = "descriptor", .name = name}));
 }
 

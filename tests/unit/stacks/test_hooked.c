@@ -45,6 +45,8 @@ static void tell_us(uint64_t bytes, uint64_t weight, const void *caller);
 #include "samples.c"
 
 /* What trace/hooks/call.c has. */
+struct ttap__fd_state ttap__fd_states[TTAP__FDS];
+
 void *ttap__real_find(struct ttap__real *real)
 {
     (void)real;
@@ -195,11 +197,21 @@ static void a_child_of_fork_makes_timers_whoever_was_making_some(void)
     ttap__store(&ttap__arena_here()->sample_period_ns, 0);
 }
 
+/* ---- Descriptors ---- */
+
+static void a_descriptor_beyond_the_table_is_none_that_is_in_it(void)
+{
+    CU_ASSERT_EQUAL(ttap__fd_object(TTAP__FDS - 1), TTAP__FDS - 1);
+    CU_ASSERT_EQUAL(ttap__fd_object(TTAP__FDS), (UINT64_C(1) << 48) + (UINT64_C(65536) << 16));
+    CU_ASSERT_EQUAL(ttap__fd_object(-1), (UINT64_C(1) << 48) + (UINT64_C(0xffffffff) << 16));
+}
+
 static CU_TestInfo statements[] = {
     {"of two captures the finer one counts, as long as it lasts", of_two_captures_the_finer_one_counts_as_long_as_it_lasts},
     {"a handler that is the first at another distance spoils no weight", a_handler_that_is_the_first_at_another_distance_spoils_no_weight},
     {"an allocation that failed is told by nobody", an_allocation_that_failed_is_told_by_nobody},
     {"a child of fork makes timers, whoever was making some", a_child_of_fork_makes_timers_whoever_was_making_some},
+    {"a descriptor beyond the table is none that is in it", a_descriptor_beyond_the_table_is_none_that_is_in_it},
     CU_TEST_INFO_NULL,
 };
 
