@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import defaultdict
 
-from recorded import timed_rows
+from recorded import rows, timed_rows
 
 
 @contextlib.contextmanager
@@ -53,6 +53,7 @@ class Document:
         self.source = self.capture["notes"]["source.sched"]
         self.lanes = defaultdict(Lane)
         self.wakes = []  # (time, from lane, to lane, ns until it ran, cause)
+        self.tasks = []  # (kind, start, dur, status, flags)
         self._strings = []
         for chunk in document["chunks"]:
             getattr(self, "_" + chunk["t"], lambda chunk: None)(chunk)
@@ -74,6 +75,10 @@ class Document:
     def _counter(self, chunk):
         for _, value in timed_rows(chunk, "v"):
             self.lanes[chunk["lane"]].counters[self._strings[chunk["name"]]] = value
+
+    def _task(self, chunk):
+        for kind, *row in rows(chunk, "kind", "start", "dur", "status", "flags"):
+            self.tasks.append((self._strings[kind], *row))
 
     def _wake(self, chunk):
         for at, to, run, cause in timed_rows(chunk, "to", "run", "cause"):

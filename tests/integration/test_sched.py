@@ -15,6 +15,8 @@ WORK = sys.argv[2]
 SLACK_NS = 100_000  # or 2 %
 SWITCH_NS = 8_000  # a switch, where others want the processors: nine tenths are below it
 STOLEN_NS = 5_000_000  # a virtual machine's CPU may be away for a timer tick: running by the records, not by the thread's clock
+CLOCKS_NS = 1_000_000  # two seconds before the first pair of clocks, ticks are turned into time by what the window's pairs say
+BEGAN_BEFORE = 1  # a flag of rows: open_start
 BLOCKED = {"blocked", "lock", "network", "file", "sleep"}
 NOBODY = 65534
 
@@ -148,6 +150,16 @@ def threads_parked_since_before_the_window_are_blocked_for_all_of_it_without_per
     document = record("parked", "--no-perf", "--seconds", "0.5")
     assert document.source.startswith("on: sampled "), document.source
     check_parked(document)
+
+
+def a_task_begun_two_seconds_before_the_window_is_as_long_as_it_was():
+    document = record("task", "--seconds", "0.1")
+    ((kind, start, dur, status, flags),) = document.tasks
+    (said,) = [lane.counters for lane in document.lanes.values() if "at_least_ns" in lane.counters]
+    print(start, dur, said, document.window)
+    assert (kind, status, flags) == ("early", 0, BEGAN_BEFORE), document.tasks
+    assert start <= CLOCKS_NS - 2_000_000_000 and 0 < start + dur < document.window, (start, dur, document.window)
+    assert said["at_least_ns"] - CLOCKS_NS <= dur <= said["at_most_ns"] + CLOCKS_NS, (dur, said)
 
 
 def threads_that_live_for_a_millisecond_are_seen_from_begin_to_end():

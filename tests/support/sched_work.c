@@ -1,8 +1,9 @@
 /* sched_work.c - threads of known behaviour that measure themselves, captured by themselves.
  *
- *   sched_work MODES FILE [--no-perf] [--seconds S]      MODES: some of sleeps spin pair pingpong parked churn closing fork, e.g. sleeps,spin
+ *   sched_work MODES FILE [--no-perf] [--seconds S]      MODES: some of sleeps spin pair pingpong parked churn closing fork task, e.g. sleeps,spin
  *
  * closing: the program closes all descriptors it can see while it is recorded, and opens others. fork: a child captures its own sleeps into FILE.child.
+ * task: one is begun 2 s before the capture and ends in it; the counters at_least_ns and at_most_ns say how long it was.
  *
  * Each measured stretch lies between the instants "begin" and "end" of its thread, followed by counters: wall_ns, cpu_ns (the thread's CPU
  * clock) and asleep_ns (time inside calls that sleep). So the capture carries what it is to be compared with. --no-perf: perf_event_open
@@ -331,6 +332,31 @@ static int child_of(const char *path)
     return ttap_capture_stop(capture) || write_kept(child_path);
 }
 
+/* Its times are taken on either side of its begin and its end, so that it lies between two figures however late each of them is. */
+struct early_task {
+    struct ttap_task task;
+    uint64_t before_ns, begun_ns;
+};
+
+static void begin_early(struct early_task *early)
+{
+    static struct ttap_name kind = TTAP_NAME_INIT("early");
+    early->before_ns = now_ns(CLOCK_MONOTONIC);
+    ttap_task_begin(&early->task, &kind, NULL);
+    early->begun_ns = now_ns(CLOCK_MONOTONIC);
+    nap(2000000000u);
+}
+
+static void end_early(struct early_task *early)
+{
+    static struct ttap_name at_least = TTAP_NAME_INIT("at_least_ns"), at_most = TTAP_NAME_INIT("at_most_ns");
+    uint64_t before_ns = now_ns(CLOCK_MONOTONIC);
+    ttap_task_end(&early->task);
+    uint64_t ended_ns = now_ns(CLOCK_MONOTONIC);
+    ttap_counter(&at_least, (int64_t)(before_ns - early->begun_ns));
+    ttap_counter(&at_most, (int64_t)(ended_ns - early->before_ns));
+}
+
 static bool has_mode(const char *modes, const char *mode)
 {
     return strstr(modes, mode) != NULL;
@@ -354,6 +380,9 @@ int main(int argc, char **argv)
         return 2;
     if (has_mode(argv[1], "parked"))
         park_50();
+    struct early_task early;
+    if (has_mode(argv[1], "task"))
+        begin_early(&early);
     struct ttap_capture *capture = begin_capture();
     if (has_mode(argv[1], "sleeps"))
         run(sleeps, NULL);
@@ -372,6 +401,8 @@ int main(int argc, char **argv)
     if (has_mode(argv[1], "closing"))
         run(closing, NULL);
     nap(seconds_ns ? seconds_ns : 1000000);
+    if (has_mode(argv[1], "task"))
+        end_early(&early);
     pid_t child = has_mode(argv[1], "fork") ? fork() : -1;
     if (child == 0)
         _exit(child_of(argv[2]));
