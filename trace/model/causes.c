@@ -13,6 +13,11 @@ static struct ttap__cause_call *call_at(const struct ttap__causes *causes, unsig
     return &causes->calls[(causes->calls_first + i) & (causes->calls_room - 1)];
 }
 
+static struct ttap__cause_span *span_at(const struct ttap__causes *causes, unsigned i)
+{
+    return &causes->spans[(causes->spans_first + i) & (causes->spans_room - 1)];
+}
+
 /* The first call that ends behind @ns. */
 static unsigned first_behind(const struct ttap__causes *causes, int64_t ns)
 {
@@ -52,10 +57,9 @@ static void forget_calls_until(struct ttap__causes *causes, int64_t ns)
     causes->calls_count -= over;
 }
 
-/* Tell the first that waits. */
-static void release(struct ttap__causes *causes, ttap__cause_tell_fn tell, void *arg)
+/* All before it have been told. */
+static void tell_with_cause(struct ttap__causes *causes, struct ttap__cause_span *out, ttap__cause_tell_fn tell, void *arg)
 {
-    struct ttap__cause_span *out = &causes->spans[causes->spans_first];
     if (out->span.state == TTAP__STATE_BLOCKED) {
         const struct ttap__cause_call *call = call_of(causes, &out->span);
         if (call) {
@@ -68,21 +72,27 @@ static void release(struct ttap__causes *causes, ttap__cause_tell_fn tell, void 
     }
     tell(arg, out);
     forget_calls_until(causes, out->span.end_ns);
-    causes->spans_first = (causes->spans_first + 1) % TTAP__CAUSE_SPANS;
+}
+
+/* Tell the first that waits. */
+static void release(struct ttap__causes *causes, ttap__cause_tell_fn tell, void *arg)
+{
+    tell_with_cause(causes, span_at(causes, 0), tell, arg);
+    causes->spans_first++;
     causes->spans_count--;
 }
 
 /* Calls have got as far as the first that waits. */
 static bool is_reached(const struct ttap__causes *causes)
 {
-    const struct ttap__state_span *first = &causes->spans[causes->spans_first].span;
+    const struct ttap__state_span *first = &span_at(causes, 0)->span;
     return first->state != TTAP__STATE_BLOCKED || first->end_ns <= causes->calls_until_ns;
 }
 
 /* One that no call covers waits on: a handler in the middle of a call makes calls that return before it. */
 static bool may_go(const struct ttap__causes *causes)
 {
-    const struct ttap__state_span *first = &causes->spans[causes->spans_first].span;
+    const struct ttap__state_span *first = &span_at(causes, 0)->span;
     return is_reached(causes) && (first->state != TTAP__STATE_BLOCKED || !causes->calls_room || call_of(causes, first));
 }
 
@@ -147,12 +157,35 @@ void ttap__causes_call(struct ttap__causes *causes, const struct ttap__cause_cal
     release_ready(causes, tell, arg);
 }
 
+static bool grow_spans(struct ttap__causes *causes)
+{
+    unsigned room = causes->spans_room ? causes->spans_room * 2 : TTAP__CAUSE_SPANS_MIN;
+    size_t bytes = room * sizeof(struct ttap__cause_span);
+    if (room > TTAP__CAUSE_SPANS_MAX || (room > TTAP__CAUSE_SPANS_MIN && causes->allowance->used + bytes > causes->allowance->limit / 2))
+        return false;
+    struct ttap__cause_span *spans = ttap__allowance_grow(causes->allowance, NULL, 0, bytes);
+    if (!spans)
+        return false;
+    for (unsigned i = 0; i < causes->spans_count; i++)
+        spans[i] = *span_at(causes, i);
+    ttap__allowance_free(causes->allowance, causes->spans, causes->spans_room * sizeof *spans);
+    causes->spans = spans;
+    causes->spans_room = room;
+    causes->spans_first = 0;
+    return true;
+}
+
 void ttap__causes_span(struct ttap__causes *causes, const struct ttap__state_span *span, ttap__cause_tell_fn tell, void *arg)
 {
-    if (causes->spans_count == TTAP__CAUSE_SPANS)
+    struct ttap__cause_span waiting = {*span, -1, -1, -1};
+    if (causes->spans_count == causes->spans_room && !grow_spans(causes)) {
+        if (!causes->spans_room) {
+            tell_with_cause(causes, &waiting, tell, arg);
+            return;
+        }
         release(causes, tell, arg);
-    unsigned at = (causes->spans_first + causes->spans_count++) % TTAP__CAUSE_SPANS;
-    causes->spans[at] = (struct ttap__cause_span){*span, -1, -1, -1};
+    }
+    *span_at(causes, causes->spans_count++) = waiting;
     release_ready(causes, tell, arg);
 }
 
@@ -165,4 +198,5 @@ void ttap__causes_finish(struct ttap__causes *causes, ttap__cause_tell_fn tell, 
 void ttap__causes_free(struct ttap__causes *causes)
 {
     ttap__allowance_free(causes->allowance, causes->calls, causes->calls_room * sizeof *causes->calls);
+    ttap__allowance_free(causes->allowance, causes->spans, causes->spans_room * sizeof *causes->spans);
 }

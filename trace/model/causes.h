@@ -6,8 +6,8 @@
  *
  * The rule: a blocked stretch belongs to the call that covers most of it, the innermost if there are several, and at least half. Both streams
  * are in order of time but come in turns, so a stretch waits until the calls have got as far, and while none covers it (the outer one of two may
- * be told later), at most SPANS of them; and a call is kept until the
- * stretches have got as far, at most CALLS_MAX of them. A stretch that meets no call keeps what the scheduler's stream knew, and is counted.
+ * be told later, and a wait that others take the lock from at each wake has thousands of stretches), at most SPANS_MAX of them; and a call is kept
+ * until the stretches have got as far, at most CALLS_MAX of them. A stretch that meets no call keeps what the scheduler's stream knew, and is counted.
  */
 #ifndef TTAP_MODEL_CAUSES_H
 #define TTAP_MODEL_CAUSES_H
@@ -16,7 +16,10 @@
 #include "states.h"
 
 /* The scheduler's stream may come 100 ms after the calls: 4,096 are 40,000 a second. */
-enum { TTAP__CAUSE_CALLS_MIN = 32, TTAP__CAUSE_CALLS_MAX = 4096, TTAP__CAUSE_SPANS = 64 };
+enum { TTAP__CAUSE_CALLS_MIN = 32, TTAP__CAUSE_CALLS_MAX = 4096 };
+/* A wait that is woken each 5 ms, as for Python's interpreter lock, has three stretches each time: 4,096 are 7 s of it. They are a few pages a
+ * thread, so beyond the least they take no more than half of what all tables may. */
+enum { TTAP__CAUSE_SPANS_MIN = 64, TTAP__CAUSE_SPANS_MAX = 4096 };
 
 struct ttap__cause_call {
     int64_t start_ns, end_ns;
@@ -33,9 +36,9 @@ struct ttap__cause_span {
 
 struct ttap__causes {
     struct ttap__allowance *allowance;
-    struct ttap__cause_call *calls;                   /* in order of their ends; a ring of calls_room, a power of two */
-    struct ttap__cause_span spans[TTAP__CAUSE_SPANS]; /* waiting; a ring */
-    unsigned calls_room, calls_first, calls_count, spans_first, spans_count;
+    struct ttap__cause_call *calls; /* in order of their ends; a ring of calls_room, a power of two */
+    struct ttap__cause_span *spans; /* waiting; a ring, too */
+    unsigned calls_room, calls_first, calls_count, spans_room, spans_first, spans_count;
     bool hooked;            /* there was a call */
     int64_t calls_until_ns; /* the latest return */
     uint64_t unexplained;

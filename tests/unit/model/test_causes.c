@@ -142,6 +142,34 @@ static void what_waits_is_told_in_order_at_the_end(void)
         CU_ASSERT_EQUAL(told[i].span.start_ns, 10 + i * 10);
 }
 
+/* One call that began before the window, and at each of 1,000 wakes found its lock taken again. */
+static unsigned explained_of_a_thousand_wakes(size_t limit_bytes)
+{
+    begin();
+    allowance.limit = limit_bytes;
+    call(0, 5, 2, 1);
+    for (int i = 0; i < 1000; i++) {
+        span(TTAP__STATE_BLOCKED, 10 + i * 10, 18 + i * 10);
+        span(TTAP__STATE_RUNNING, 18 + i * 10, 20 + i * 10);
+    }
+    call(6, 20000, 1, 9);
+    finish();
+    CU_ASSERT_EQUAL(told_count, 2000);
+    unsigned explained = 0;
+    for (unsigned i = 0; i < told_count; i++) {
+        CU_ASSERT_EQUAL(told[i].span.start_ns, (int64_t)(i % 2 ? 18 : 10) + i / 2 * 10);
+        explained += told[i].span.state == TTAP__STATE_BLOCKED && told[i].object == 9 && told[i].span.why == 1;
+    }
+    return explained;
+}
+
+static void a_call_explains_each_stretch_of_its_wait_however_many(void)
+{
+    CU_ASSERT_EQUAL(explained_of_a_thousand_wakes(1 << 20), 1000);
+    unsigned when_memory_is_short = explained_of_a_thousand_wakes(32 << 10);
+    CU_ASSERT(when_memory_is_short >= TTAP__CAUSE_SPANS_MIN / 2 && when_memory_is_short < 1000);
+}
+
 static void a_hundred_milliseconds_of_calls_may_come_first(void)
 {
     begin();
@@ -176,6 +204,7 @@ int main(void)
         {"of nested calls the inner one counts", of_nested_calls_the_inner_one_counts},
         {"a call that covers less than half is not the cause", a_call_that_covers_less_than_half_is_not_the_cause},
         {"what waits is told in order at the end", what_waits_is_told_in_order_at_the_end},
+        {"a call explains each stretch of its wait, however many", a_call_explains_each_stretch_of_its_wait_however_many},
         {"a hundred milliseconds of calls may come first", a_hundred_milliseconds_of_calls_may_come_first},
         {"without memory states are told without causes", without_memory_states_are_told_without_causes},
         CU_TEST_INFO_NULL};
