@@ -66,6 +66,8 @@ class Load:
 # second, the kernel counts 6 to 8 points more than the records say, 6 to 7 us a switch; a server with few switches agrees within the 2 points. Why:
 # docs/design/states.md, known errors. Twice that for a machine on which others want the processors.
 SWITCH_NS = 16000
+LONG_WAIT_NS = 1_000_000  # that begins in the time asked for, not while the window is being ended, has a cause and an object. Seldom the kernel lets a thread wait outside of any call: for a page, say
+WAITS_FOR_MANY = ("select", "poll", "getaddrinfo")  # of which no one is the object
 
 
 class KernelClock:
@@ -107,7 +109,7 @@ class Recording:
     """A capture of a server as JSON tables, with what the kernel counted meanwhile."""
 
     def __init__(self, server, seconds, pids):
-        self.kernel = KernelClock(pids)
+        self.kernel, self.asked_ns = KernelClock(pids), seconds * 1e9
         time.sleep(0.05)
         self.figures = server.capture("server.ttap", seconds)
         time.sleep(0.05)
@@ -116,7 +118,7 @@ class Recording:
         document = json.load(open("server.json"))
         self.start_unix_ns, self.duration_ns = int(document["capture"]["t0_unix_ns"]), document["end"]["dur_ns"]
         self.sched = self.figures["capture"]["notes"]["source.sched"]
-        self.strings, self.lanes, self.objects, self.states, self.calls = [], {}, {}, {}, []
+        self.strings, self.lanes, self.objects, self.states, self.calls, self.many = [], {}, {}, {}, [], []
         self.files = {}
         for chunk in document["chunks"]:
             if chunk["t"] == "str":
@@ -130,7 +132,9 @@ class Recording:
             elif chunk["t"] == "state":
                 self.states.setdefault(chunk["lane"], []).extend(self.rows(chunk, "dur", "state", "object"))
             elif chunk["t"] == "call":
-                self.calls += [(chunk["lane"], self.strings[op], object_) for _, op, object_ in self.rows(chunk, "op", "object")]
+                rows = self.rows(chunk, "dur", "op", "object")
+                self.calls += [(chunk["lane"], self.strings[op], object_) for _, _, op, object_ in rows]
+                self.many += [(chunk["lane"], at, at + dur) for at, dur, op, _ in rows if self.strings[op] in WAITS_FOR_MANY]
 
     @staticmethod
     def rows(chunk, *columns):
@@ -145,10 +149,11 @@ class Recording:
         """Each thread's states fill the window without gap or overlap; running is what the kernel counted; hardly a wait without cause."""
         if "every switch" not in self.sched:
             raise cli.Skip(f"no switch records here: {self.sched}")
-        blocked_ns = unexplained_ns = compared = 0
+        blocked_ns = unexplained_ns = compared = long_waits = 0
+        without = []
         for number, rows in self.states.items():
             lane, at, running_ns, unknown_ns = self.lanes[number], 0, 0, 0
-            for start, dur, state, _ in rows:
+            for start, dur, state, object_ in rows:
                 assert start == at, f"thread {lane['tid']}: {at} .. {start} has no state, or two"
                 at += dur
                 word = self.strings[state]
@@ -156,6 +161,10 @@ class Recording:
                 unknown_ns += dur * (word == "unknown")
                 unexplained_ns += dur * (word in ("blocked", "unknown"))
                 blocked_ns += dur * (word not in ("running", "runnable", "gone"))
+                if dur > LONG_WAIT_NS and start < self.asked_ns and word in ("blocked", "lock", "network", "file"):
+                    long_waits += 1
+                    if word == "blocked" or (object_ < 0 and not self.is_for_many(number, start, dur)):
+                        without.append((lane["name"], word, start, dur))
             assert at == self.duration_ns, (lane, at, self.duration_ns)
             kernels = self.kernel_ns(lane["tid"])
             if kernels:
@@ -167,7 +176,12 @@ class Recording:
         share = 100 * unexplained_ns / (blocked_ns or 1)
         print(f"{len(self.states)} threads, {compared} compared with the kernel's count; {share:.3f} % of {blocked_ns / 1e6:.0f} ms blocked without cause")
         assert share <= 2, share
+        print(f"of {long_waits} waits of more than 1 ms, without cause or object: {without}")
+        assert len(without) <= 1 + long_waits / 1000, without
         return self
+
+    def is_for_many(self, lane, start, dur):
+        return any(lane == its and begin < start + dur and start < end for its, begin, end in self.many)
 
     def kernel_ns(self, tid):
         """What the kernel counted as running in the window, at least and at most."""

@@ -43,6 +43,14 @@ def whole_figures(name):
     return figures
 
 
+def rows_of(chunk, *columns):
+    """Of a table of the document: the time, and these."""
+    at = chunk["t0"]
+    for i in range(chunk["n"]):
+        at += chunk["dt"][i] if isinstance(chunk["dt"], list) else chunk["dt"]
+        yield (at, *(chunk[c][i] if isinstance(chunk[c], list) else chunk[c] for c in columns))
+
+
 def regions(figures):
     return {row["name"]: row["delivered"] for row in figures["kinds"]}["region_end"]
 
@@ -233,6 +241,36 @@ def hooks_and_annotations_of_a_program_with_a_gate_of_its_own_are_recorded():
     done, figures = recorded("gate.ttap", program, "--recorded")
     told = {row["name"]: row["delivered"] for row in figures["kinds"]}
     assert done.returncode == 0 and told["region_end"] == told["sleep_call"] == 1, (done, told)
+
+
+NOT_OVER = 2  # a row's flag
+ENDS_WITH_ITS_THREADS_WAITING = """
+import os, threading, time
+here, there = os.pipe()
+threading.Thread(target=lambda: os.read(here, 1), daemon=True).start()
+time.sleep(0.3)
+os._exit(0)
+"""
+
+
+def a_thread_whose_process_ends_has_waited_in_its_call_until_then():
+    """The call never returns, and nobody is left at the window's end to say that it had not."""
+    done, figures = recorded("ended.ttap", sys.executable, "-c", ENDS_WITH_ITS_THREADS_WAITING)
+    if "every switch" not in figures["capture"]["notes"]["source.sched"]:
+        raise cli.Skip(f"no switch records here: {figures['capture']['notes']['source.sched']}")
+    cli.run("convert", "ended.ttap", "--format", "json", "-o", "ended.json").expect(0)
+    document = json.load(open("ended.json"))
+    strings = [word for chunk in document["chunks"] if chunk["t"] == "str" for word in chunk["v"]]
+    reads = [(chunk["lane"], *row) for chunk in document["chunks"] if chunk["t"] == "call" for row in rows_of(chunk, "dur", "op", "object", "flags")
+             if strings[row[2]] == "read" and row[4] & NOT_OVER]
+    assert done.returncode == 0 and len(reads) == 1, (done, reads)
+    lane, start, dur, _, pipe, _ = reads[0]
+    assert dur > 250_000_000, reads
+    states = [(at, length, strings[state], thing) for chunk in document["chunks"] if chunk["t"] == "state" and chunk["lane"] == lane
+              for at, length, state, thing in rows_of(chunk, "dur", "state", "object")]
+    waits = [row for row in states if row[0] >= start and row[1] > 1_000_000 and row[2] != "gone"]
+    assert waits and all(row[2] == "file" and row[3] == pipe for row in waits), states
+    assert states[-1][2] == "gone" and states[-1][0] == start + dur, (states, reads)
 
 
 def a_program_is_called_what_it_was_started_as():

@@ -108,6 +108,7 @@ class Tables:
         self.sched = {}  # thread -> its scheduler's events, None where some are missing
         self.call_stacks = {}  # thread -> (start, stack) of the call that is told next
         self.unreturned = []
+        self.gone = {}  # thread -> when its scheduler's stream says that it ended
         self.streams = {}
         self.threads_by_tid = {}
         for item in capture.items:
@@ -451,7 +452,7 @@ class Tables:
 
     def _unreturned(self, pending):
         item, thing = pending
-        self._add_call(self._stream(item.thread, 0), item.kind, item.op, thing, item.start_ticks, self.end, 0, None, OPEN_END)
+        self._add_call(self._stream(item.thread, 0), item.kind, item.op, thing, item.start_ticks, self.gone.get(item.thread, self.end), 0, None, OPEN_END)
 
     def _call_stack(self, stream, _ticks, v):
         self.call_stacks[stream.thread] = (v["start"], self._stack_of(v["stack"]))

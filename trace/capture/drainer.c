@@ -646,6 +646,9 @@ static void bury(uint32_t index)
 {
     struct ttap__slot *slot = &ttap__arena_here()->slot[index];
     ttap__sources_slot_over(index);
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
+        if (sub->begun)
+            ttap__sub_last_call(sub, index);
     for (uint32_t level = 0; level < 2; level++) {
         struct ttap__stream_id id = {index, level, ttap__load(&slot->uid)};
         for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)

@@ -117,6 +117,8 @@ void ttap__sub_finish(struct ttap__sub *sub, uint64_t drainer_cpu_ns);
 /* What calls threads are in that nobody timed; when a window has begun, and again before the gate is closed. */
 void ttap__untimed_calls_note(void);
 void ttap__untimed_calls_look(void);
+/* The thread of this slot has ended: the call that it was in will not return. Before its stream is over. */
+void ttap__sub_last_call(struct ttap__sub *sub, uint32_t slot);
 bool ttap__current_task_of(const struct ttap__slot *slot, struct ttap_task *task);
 /* Tell the reader, if it waits and there is something. */
 void ttap__sub_notify(struct ttap__sub *sub);

@@ -764,43 +764,79 @@ static bool read_call(const struct ttap__slot *slot, struct noted_call *out)
 }
 
 /* Calls that nobody timed were made before the window, or since the gate was closed behind it. Which, the slots do not say: so they are noted when a
- * window begins, and those that are over are forgotten while the gate is still open. */
-static uint64_t untimed_call[TTAP__THREADS_MAX]; /* by slot; 0: none. Virtual until used */
+ * window begins, and those that are over are forgotten while the gate is still open. What is left is pending if no event tells of it, whether or not
+ * it has returned since the gate was closed. */
+static struct {
+    uint64_t mark, told, op, object;
+} untimed[TTAP__THREADS_MAX]; /* by slot; mark 0: none. Virtual until used */
 
-static uint64_t untimed_now(const struct ttap__slot *slot)
+/* The gate's epoch before it was closed: what returned late did so behind it. */
+static uint32_t open_epoch;
+
+static uint64_t mark_of(const struct ttap__slot *slot, const struct noted_call *call)
 {
-    struct noted_call call;
-    if (ttap__load_acquire(&slot->state) != TTAP__SLOT_LIVE || !read_call(slot, &call) || call.start_ticks)
-        return 0;
-    uint64_t words[] = {ttap__load(&slot->uid), call.op, call.object, call.frame}, mixed = 1;
+    uint64_t words[] = {ttap__load(&slot->uid), call->op, call->object, call->frame}, mixed = 1;
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         mixed = (mixed ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15), mixed ^= mixed >> 32;
     return mixed | 1;
+}
+
+/* 0: its thread is in no call, or in one that was timed. */
+static uint64_t untimed_now(const struct ttap__slot *slot, struct noted_call *call)
+{
+    return ttap__load_acquire(&slot->state) == TTAP__SLOT_LIVE && read_call(slot, call) && !call->start_ticks ? mark_of(slot, call) : 0;
 }
 
 void ttap__untimed_calls_note(void)
 {
     const struct ttap__arena *arena = ttap__arena_here();
     uint32_t made = ttap__slots_made(arena);
-    for (uint32_t i = 0; i < made; i++)
-        untimed_call[i] = untimed_now(&arena->slot[i]);
+    open_epoch = (uint32_t)(ttap__load(&ttap_gate) >> TTAP__GATE_EPOCH_SHIFT);
+    for (uint32_t i = 0; i < made; i++) {
+        struct noted_call call = {0};
+        untimed[i].told = ttap__load(&arena->slot[i].untimed_told); /* before the call, so that it cannot be told unseen */
+        untimed[i].mark = untimed_now(&arena->slot[i], &call);
+        untimed[i].op = call.op;
+        untimed[i].object = call.object;
+    }
 }
 
 void ttap__untimed_calls_look(void)
 {
     const struct ttap__arena *arena = ttap__arena_here();
     uint32_t made = ttap__slots_made(arena);
-    for (uint32_t i = 0; i < made; i++)
-        if (untimed_call[i] && untimed_call[i] != untimed_now(&arena->slot[i]))
-            untimed_call[i] = 0;
+    open_epoch = (uint32_t)(ttap__load(&ttap_gate) >> TTAP__GATE_EPOCH_SHIFT);
+    for (uint32_t i = 0; i < made; i++) {
+        struct noted_call call;
+        if (untimed[i].mark && untimed[i].mark != untimed_now(&arena->slot[i], &call))
+            untimed[i].mark = 0;
+    }
+}
+
+static bool returned_late(const struct ttap__slot *slot, struct noted_call *out)
+{
+    uint64_t late = ttap__load_acquire(&slot->late_call); /* release: note_return() in hooks/call.c */
+    *out = (struct noted_call){.op = (uint32_t)late, .object = ttap__load(&slot->late_object), .start_ticks = ttap__load(&slot->late_start)};
+    return out->op && (int32_t)((uint32_t)(late >> 32) - open_epoch) > 0;
+}
+
+/* The call that its thread was in when the gate was closed, or when it was ended with its process. */
+static bool pending_call(uint32_t index, const struct ttap__slot *slot, struct noted_call *out)
+{
+    if ((read_call(slot, out) && out->start_ticks) || returned_late(slot, out))
+        return true;
+    struct noted_call was = {.op = untimed[index].op, .object = untimed[index].object};
+    struct noted_call now;
+    *out = was;
+    if (!untimed[index].mark || untimed[index].told != ttap__load(&slot->untimed_told))
+        return false;
+    return ttap__load_acquire(&slot->state) == TTAP__SLOT_LIVE || (read_call(slot, &now) && mark_of(slot, &now) == untimed[index].mark);
 }
 
 static bool write_pending_call(struct ttap__out *out, uint32_t index, const struct ttap__slot *slot)
 {
     struct noted_call call;
-    if (!read_call(slot, &call) || call.op >= sizeof(ops) / sizeof(ops[0]) || !ops[call.op].name)
-        return false;
-    if (!call.start_ticks && (!untimed_call[index] || untimed_call[index] != untimed_now(slot)))
+    if (!pending_call(index, slot, &call) || call.op >= sizeof(ops) / sizeof(ops[0]) || !ops[call.op].name)
         return false;
     uint64_t op = call.op, object = call.object, start_ticks = call.start_ticks;
     if (ops[op].kind == TTAP__LOCK_CALL)
@@ -814,28 +850,41 @@ static bool write_pending_call(struct ttap__out *out, uint32_t index, const stru
     return true;
 }
 
+static void send_calls(struct ttap__sub *sub, const unsigned char *rows, size_t len_bytes, uint32_t count)
+{
+    unsigned char block[BLOCK_BYTES + 32];
+    struct ttap__out out = ttap__out_of(block, sizeof(block));
+    size_t opened = ttap__out_block_open(&out, TTAP__BLOCK_CALLS);
+    ttap__out_varint(&out, count);
+    ttap__out_bytes_of(&out, rows, len_bytes);
+    ttap__out_block_close(&out, opened);
+    send_stacks(sub);
+    if (send_names(sub)) /* as above */
+        put_block(sub, &out, PUT_CONTROL);
+}
+
 static void send_pending_calls(struct ttap__sub *sub)
 {
     const struct ttap__arena *arena = ttap__arena_here();
     uint32_t made = ttap__slots_made(arena);
     for (uint32_t at = 0; at < made;) {
-        unsigned char rows[BLOCK_BYTES], block[BLOCK_BYTES + 32];
+        unsigned char rows[BLOCK_BYTES];
         struct ttap__out row = ttap__out_of(rows, sizeof(rows));
         uint32_t count = 0;
         for (; at < made && row.end - row.at > 64; at++)
             if (ttap__load_acquire(&arena->slot[at].state) == TTAP__SLOT_LIVE)
                 count += write_pending_call(&row, at, &arena->slot[at]);
-        if (!count)
-            continue;
-        struct ttap__out out = ttap__out_of(block, sizeof(block));
-        size_t opened = ttap__out_block_open(&out, TTAP__BLOCK_CALLS);
-        ttap__out_varint(&out, count);
-        ttap__out_bytes_of(&out, rows, ttap__out_bytes(&row));
-        ttap__out_block_close(&out, opened);
-        send_stacks(sub);
-        if (send_names(sub)) /* as above */
-            put_block(sub, &out, PUT_CONTROL);
+        if (count)
+            send_calls(sub, rows, ttap__out_bytes(&row), count);
     }
+}
+
+void ttap__sub_last_call(struct ttap__sub *sub, uint32_t index)
+{
+    unsigned char rows[64];
+    struct ttap__out row = ttap__out_of(rows, sizeof(rows));
+    if ((sub->opts.groups & CALL_GROUPS) && write_pending_call(&row, index, &ttap__arena_here()->slot[index]))
+        send_calls(sub, rows, ttap__out_bytes(&row), 1);
 }
 
 bool ttap__sub_begin(struct ttap__sub *sub, uint64_t drainer_cpu_ns)

@@ -110,10 +110,13 @@ struct ttap__slot {
     uint32_t next;  /* in the free or ended list */
     uint64_t uid;   /* never reused; 0 while free */
     int32_t pid, tid;
-    uint32_t name_version;                          /* odd while the owner writes name */
-    uint64_t call;                                  /* the hooked call its thread is in (enum ttap__op of trace/hooks); 0: none, or no hooks */
-    uint64_t call_object, call_frame;               /* on what; and on which stack frame the note was made */
-    uint64_t call_start;                            /* ticks; 0 if nobody recorded when it was made */
+    uint32_t name_version;            /* odd while the owner writes name */
+    uint64_t call;                    /* the hooked call its thread is in (enum ttap__op of trace/hooks); 0: none, or no hooks */
+    uint64_t call_object, call_frame; /* on what; and on which stack frame the note was made */
+    uint64_t call_start;              /* ticks; 0 if nobody recorded when it was made */
+    uint64_t untimed_told;            /* calls made while nobody recorded, of which an event tells */
+    uint64_t late_call;               /* the last that was timed and returned behind the gate: its epoch, and in the lower half the call */
+    uint64_t late_object, late_start;
     uint64_t alloc_calls, alloc_bytes, alloc_frees; /* by the owner's hooks, while somebody wants to know */
     int64_t alloc_left;               /* bytes until the next sample of an allocation; that and the two below are trace/hooks/alloc.c's */
     uint64_t alloc_every, alloc_seed; /* for which mean alloc_left was drawn, 0: not yet; the state of what draws */

@@ -141,6 +141,7 @@ static void slot_init(struct ttap__slot *slot, uint64_t uid)
     if (ttap__share_role == TTAP__SHARE_MEMBER)
         ttap__syscall6(SYS_prctl, 16 /* PR_GET_NAME */, (long)slot->comm, 0, 0, 0, 0);
     ttap__store(&slot->call, 0);
+    ttap__store(&slot->late_call, 0);
     ttap__store(&slot->alloc_calls, 0);
     ttap__store(&slot->alloc_bytes, 0);
     ttap__store(&slot->alloc_frees, 0);

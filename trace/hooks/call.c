@@ -285,6 +285,24 @@ static __attribute__((noinline)) void tell_where(uint64_t start_ticks, const voi
             tell_where(start_ticks, __builtin_frame_address(0));                                                                                     \
     while (0)
 
+/* What the drainer is to know of a call that returns now, and no event tells it. False: no event will, as the gate is closed. */
+static inline bool note_return(unsigned op, uint64_t object, uint64_t start_ticks)
+{
+    struct ttap__slot *slot = ttap__tls->slot;
+    uint64_t gate = ttap__load(&ttap_gate);
+    if (ttap__unlikely(!slot))
+        return true;
+    if (ttap__unlikely(!start_ticks)) {
+        ttap__store(&slot->untimed_told, slot->untimed_told + 1);
+    } else if (ttap__unlikely(!(gate & TTAP__GATE_GROUPS))) {
+        ttap__store(&slot->late_object, object);
+        ttap__store(&slot->late_start, start_ticks);
+        ttap__store_release(&slot->late_call, gate >> TTAP__GATE_EPOCH_SHIFT << 32 | op); /* acquire: returned_late() in sub.c */
+        return false;
+    }
+    return true;
+}
+
 static bool waits_for_descriptors(unsigned op)
 {
     return op == OP_POLL || op == OP_SELECT || op == OP_GETADDRINFO;
@@ -292,6 +310,8 @@ static bool waits_for_descriptors(unsigned op)
 
 void ttap__fd_call_record(unsigned op, uint64_t object, uint64_t start_ticks, int64_t result)
 {
+    if (!note_return(op, object, start_ticks))
+        return;
     bool net = waits_for_descriptors(op) || kind_as_told(object) == FD_SOCKET || op == OP_EPOLL_WAIT;
     TELL_WHERE();
     ttap__emit_fact(net ? TTAP_GROUP_NET : TTAP_GROUP_FILE, net ? TTAP__NET_CALL : TTAP__FILE_CALL, op_word(op, (uint32_t)(int32_t)result),
@@ -300,12 +320,16 @@ void ttap__fd_call_record(unsigned op, uint64_t object, uint64_t start_ticks, in
 
 void ttap__sleep_call_record(unsigned op, uint64_t object, uint64_t start_ticks, int64_t result)
 {
+    if (!note_return(op, object, start_ticks))
+        return;
     TELL_WHERE();
     ttap__emit_fact(TTAP_GROUP_SLEEP, TTAP__SLEEP_CALL, op_word(op, (uint32_t)(int32_t)result), start_ticks, object);
 }
 
 void ttap__lock_call_record(unsigned op, uint64_t object, uint64_t start_ticks, uint32_t holder)
 {
+    if (!note_return(op, object, start_ticks))
+        return;
     TELL_WHERE();
     ttap__emit_fact(TTAP_GROUP_LOCK, TTAP__LOCK_CALL, op_word(op, holder), start_ticks, object);
 }

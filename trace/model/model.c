@@ -28,6 +28,7 @@ struct thread {
     struct ttap__states *states; /* what its scheduler stream tells; NULL: nothing so far */
     struct ttap__causes *causes; /* with the calls that its own stream tells; NULL: no call so far, or no memory */
     uint64_t stack_start_ticks;  /* of the call whose stack came last, which is told next */
+    int64_t gone_ns;             /* 0: not as far as its scheduler stream tells */
     int32_t stack;               /* -1: none */
     uint8_t name_len;
     char name[THREAD_NAME_BYTES];
@@ -556,13 +557,14 @@ static int on_pending(void *arg, const struct ttap__pending_row *pending)
     return done(model);
 }
 
-/* They last until the end of the window, however long before it the last event came. */
+/* They last until the end of the window, however long before it the last event came; or until their thread ended, with its process. */
 static void pending_finish(struct ttap__model *model, int64_t end_ns)
 {
     for (size_t i = 0; i < model->pending_count; i++) {
         const struct pending *pending = &model->pending[i];
         struct ttap__call_row row = {.op = pending->op, .object = pending->object, .stack = -1, .flags = TTAP__OPEN_END};
-        tell_call(model, pending->thread->lanes[0], &row, pending->start_ticks, end_ns);
+        int64_t gone_ns = pending->thread->gone_ns;
+        tell_call(model, pending->thread->lanes[0], &row, pending->start_ticks, gone_ns ? gone_ns : end_ns);
         explain(model, pending->thread, &row, pending->why);
     }
 }
@@ -795,6 +797,8 @@ static void on_sched(struct ttap__model *model, const struct ttap__events *block
         int64_t ns = see(model, event.ticks);
         if (event.row->known >= TTAP__SCHED_RUN && event.row->known <= TTAP__SCHED_END)
             ttap__states_event(states, &event, ns, &tell);
+        if (event.row->known == TTAP__SCHED_END)
+            to.thread->gone_ns = ns;
     }
 }
 
