@@ -3,10 +3,10 @@
 import { STRIP_BINS, lockStats, placeOf } from '../calc/blocking.js';
 import { inPieces } from '../calc/regions.js';
 import { facts, fill, h, s } from '../dom.js';
-import { count, duration, percent } from '../fmt.js';
+import { count, duration, instant, percent } from '../fmt.js';
 import { formatHash } from '../url.js';
 import { foreign, stackList } from '../view/details.js';
-import { Table, byNumber, shareBar } from '../view/table.js';
+import { Table, asTable, byNumber, shareBar } from '../view/table.js';
 import { timeLink } from './scope.js';
 
 /** @typedef {import('../calc/blocking.js').LockStat} LockStat */
@@ -47,7 +47,7 @@ function detail(app, lock) {
     const model = app.needModel();
     const list = (/** @type {string} */ title, /** @type {Map<number, number>} */ map, /** @type {(n: number) => string} */ show) => h('section', { class: 'card', 'aria-label': title }, h('h3', null, title), map.size === 0 ? h('p', { class: 'muted' }, 'Not on record: no wakes in this capture.')
         : h('table', { 'aria-label': title }, h('tbody', null, [...map].sort((a, b) => b[1] - a[1]).slice(0, 12).map(([lane, n]) => h('tr', null, h('td', { class: 'name' }, foreign(model.laneName(model.lane(lane)), 80)), h('td', { class: 'num' }, show(n)))))));
-    return h('section', { class: 'pagebody', 'aria-label': 'One object' }, h('h2', null, foreign(lock.name, 200)), h('section', { class: 'card', 'aria-label': 'Over time' }, strip(lock),
+    return h('section', { class: 'pagebody', 'aria-label': 'One object' }, h('h2', null, foreign(lock.name, 200)), h('section', { class: 'card', 'aria-label': 'Over time' }, strip(lock), numbers(lock, model.duration / STRIP_BINS),
         facts([['Longest wait', [duration(lock.worst.ns), ' on ', foreign(model.laneName(model.lane(lock.worst.lane)), 80), ' ', timeLink(app, lock.worst.start, lock.worst.start + lock.worst.ns, 'show', `${lock.worst.lane},state,0,${lock.worst.start}`)]]])),
     h('div', { class: 'cards' }, list('Who waited', lock.waiters, duration), lock.holders.size ? list('Who held it', lock.holders, duration) : null, list('Who let go', lock.wakers, (n) => `${count(n)} ×`),
         h('section', { class: 'card', 'aria-label': 'Stack of the longest wait' }, lock.worst.stack >= 0 ? stackList(model, lock.worst.stack) : [h('h3', null, 'Stack of the longest wait'), h('p', { class: 'muted' }, 'Not on record.')])));
@@ -58,4 +58,9 @@ function strip(lock) {
     const most = Math.max(1, ...lock.bins);
     return s('svg', { class: 'strip', viewBox: `0 0 ${STRIP_BINS} ${STRIP_HEIGHT}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': `Threads waiting over time, ${Number(most.toFixed(1))} at most` },
         Array.from(lock.bins, (v, i) => (v > 0 ? s('rect', { x: i, width: 1, y: STRIP_HEIGHT - Math.max(1, (v / most) * STRIP_HEIGHT), height: Math.max(1, (v / most) * STRIP_HEIGHT) }) : null)));
+}
+
+/** Where nobody waited there is no row. @param {LockStat} lock @param {number} ns a bin's */
+function numbers(lock, ns) {
+    return asTable('Threads waiting over time', ['From', 'Threads, on average'], Array.from(lock.bins, (v, i) => [instant(i * ns, ns), v.toFixed(2)]).filter((_, i) => lock.bins[i] > 0));
 }

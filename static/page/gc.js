@@ -5,10 +5,10 @@ import { gcSpans } from '../calc/split.js';
 import { eachSlice, sliceAt } from '../data/model.js';
 import { isBlocked } from '../data/states.js';
 import { facts, fill, h, s } from '../dom.js';
-import { count, duration, instant, percent, value } from '../fmt.js';
+import { count, duration, instant, percent, value, visible } from '../fmt.js';
 import { formatHash } from '../url.js';
 import { foreign } from '../view/details.js';
-import { Table, byNumber } from '../view/table.js';
+import { Table, asTable, byNumber } from '../view/table.js';
 import { timeLink } from './scope.js';
 
 /** @typedef {{start: number, dur: number, lane: number, name: number}} Phase */
@@ -81,8 +81,7 @@ function cycles(app, phases) {
     ], phases, { sorted: 0, csv: 'gc' });
     return [h('section', { class: 'card', 'aria-label': 'Utilisation' }, h('h2', null, 'Minimum mutator utilisation'),
         facts([['Phases', count(phases.length)], ['Total', `${duration(total)} (${percent(total, model.duration)} of the window)`], ['Longest', duration(spans.reduce((most, p) => Math.max(most, p.to - p.from), 0))]]),
-        mmuChart(curve), h('details', null, h('summary', null, 'As a table'), h('table', { 'aria-label': 'Minimum mutator utilisation' }, h('thead', null, h('tr', null, h('th', { scope: 'col', class: 'num' }, 'Window'), h('th', { scope: 'col', class: 'num' }, 'At least the program\'s'))),
-            h('tbody', null, curve.map((c) => h('tr', null, h('td', { class: 'num' }, duration(c.window)), h('td', { class: 'num' }, percent(c.utilisation, 1)))))))), table.node];
+        mmuChart(curve), asTable('Minimum mutator utilisation', ['Window', 'At least the program\'s'], curve.map((c) => [duration(c.window), percent(c.utilisation, 1)]))), table.node];
 }
 
 /** @param {{window: number, utilisation: number}[]} curve */
@@ -118,9 +117,14 @@ function heaps(model) {
         const px = (/** @type {number} */ t) => 4 + (t / model.duration) * (W - 8);
         const py = (/** @type {number} */ v) => 8 + (1 - (v - low) / (x.max - low || 1)) * (H - 24);
         let points = '';
-        for (let i = 0; i < x.n; i += step) points += `${px(x.t[i]).toFixed(1)},${py(i ? x.v[i - step] : x.v[0]).toFixed(1)} ${px(x.t[i]).toFixed(1)},${py(x.v[i]).toFixed(1)} `;
+        /** @type {string[][]} */
+        const rows = [];
+        for (let i = 0; i < x.n; i += step) {
+            rows.push([instant(x.t[i], 1e3), value(x.v[i])]);
+            points += `${px(x.t[i]).toFixed(1)},${py(i ? x.v[i - step] : x.v[0]).toFixed(1)} ${px(x.t[i]).toFixed(1)},${py(x.v[i]).toFixed(1)} `;
+        }
         points += `${px(model.duration).toFixed(1)},${py(x.v[x.n - 1]).toFixed(1)}`;
         return h('section', { class: 'card', 'aria-label': 'Memory' }, h('h2', null, foreign(x.title, 120)), facts([['Least · most · last', [x.min, x.max, x.v[x.n - 1]].map(value).join(' · ')]]),
-            s('svg', { class: 'chart', viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': `From ${value(x.min)} to ${value(x.max)}` }, s('polyline', { points })));
+            s('svg', { class: 'chart', viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': `From ${value(x.min)} to ${value(x.max)}` }, s('polyline', { points })), asTable(visible(x.title, 120), ['Time', 'Value'], rows));
     });
 }

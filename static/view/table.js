@@ -80,6 +80,12 @@ export class Table {
     }
 }
 
+/** What a chart shows in numbers, closed under it. @param {string} label @param {string[]} titles @param {string[][]} rows */
+export function asTable(label, titles, rows) {
+    return h('details', null, h('summary', null, 'As a table'), h('table', { 'aria-label': label }, h('thead', null, h('tr', null, titles.map((t) => h('th', { scope: 'col', class: 'num' }, t)))),
+        h('tbody', null, rows.map((r) => h('tr', null, r.map((c) => h('td', { class: 'num' }, c)))))));
+}
+
 /** @template T @param {(row: T) => number} get @returns {(a: T, b: T) => number} missing values first */
 export function byNumber(get) {
     return (a, b) => {

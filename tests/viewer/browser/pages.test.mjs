@@ -770,8 +770,41 @@ test('threads, blocking, contention, CPU and GC tell what the states say', async
     await page.getByRole('tree', { name: 'Allocated bytes' }).getByRole('treeitem', { name: /^main: .*\(89 %\)/ }).waitFor();
     await toPage('GC');
     assert.match(await page.getByRole('table', { name: 'Phases' }).innerText(), /pause[^]*50\.00 ms[^]*collector[^]*2/);
-    await page.getByText('As a table').click();
+    await page.getByRole('region', { name: 'Utilisation' }).getByText('As a table').click();
     await page.getByRole('table', { name: 'Minimum mutator utilisation' }).getByRole('row', { name: '1.000 s 95 %' }).waitFor();
+    const heap = page.getByRole('region', { name: 'Memory' });
+    await heap.getByText('As a table').click();
+    assert.equal(await heap.getByRole('table', { name: 'heap bytes' }).getByRole('row').count(), 1 + 6);
+    await heap.getByRole('row', { name: '0.200000 s 1,500' }).waitFor();
+});
+
+/** Charts that are not part of a table, and have none beside them. */
+const chartsAlone = () => b.page.evaluate(() => [...document.querySelectorAll('main svg[role], main [role=tree], main canvas[role]')]
+    .filter((c) => c.checkVisibility() && !c.closest('td') && !(c.closest('section') ?? document).querySelector('table')).map((c) => c.getAttribute('aria-label')));
+
+test('every chart has a table with its numbers', async () => {
+    await openStates();
+    const { page } = b;
+    let charts = 0;
+    const look = async () => {
+        assert.deepEqual(await chartsAlone(), [], page.url());
+        charts += await page.locator('main svg[role], main [role=tree]').count();
+    };
+    for (const [name, first] of [['Tasks', /^GET/], ['Regions', /^handle_request$/], ['Threads', null], ['Blocking', null], ['Contention', /^db\.lock$/], ['CPU', null], ['GC', null], ['Events', null], ['Findings', null]]) {
+        await toPage(name);
+        await page.locator('main').locator('table, [role=tree], section').first().waitFor();
+        await look();
+        if (!first) continue;
+        const from = page.url();
+        await page.getByRole('main').getByRole('link', { name: first }).first().click();
+        await page.waitForURL((url) => url.href !== from);
+        await settled();
+        await look();
+    }
+    assert.ok(charts >= 6, `${charts} charts were seen`);
+    await toPage('Timeline');
+    await page.getByRole('button', { name: 'Table', exact: true }).click();
+    await page.getByRole('table').first().waitFor();
 });
 
 test('a flame graph is walked with keys, zoomed into and out of', async () => {
