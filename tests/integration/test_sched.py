@@ -2,10 +2,15 @@
 
 Every lane is looked at for gaps and overlaps in each of these tests. A tier that this machine does not give is skipped with the reason."""
 
+import bisect
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from collections import defaultdict
 
 from recorded import convert, main, skip
 from sched_tables import Document, no_cpu_idle
@@ -13,6 +18,8 @@ from sched_tables import Document, no_cpu_idle
 PROGRAMS, SANITIZED = sys.argv[1], os.environ.get("TTAP_SANITIZE", "")
 WORK = sys.argv[2]
 SLACK_NS = 100_000  # or 2 %
+RECORD_NS = 4_000  # a tracepoint is told of before a switch's record, by 3.2 us in the mean
+WAKE_APART_NS = 20_000  # one wake, told twice
 SWITCH_NS = 8_000  # a switch, where others want the processors: nine tenths are below it
 STOLEN_NS = 5_000_000  # a virtual machine's CPU may be away for a timer tick: running by the records, not by the thread's clock
 CLOCKS_NS = 1_000_000  # two seconds before the first pair of clocks, ticks are turned into time by what the window's pairs say
@@ -229,12 +236,12 @@ def a_forked_child_captures_its_own_threads_and_its_parent_its_own():
     assert document.capture["pid"] != child.capture["pid"]
 
 
-def record_wakes(mode):
-    mount = "mount -t tracefs nodev /sys/kernel/tracing && exec \"$@\""
-    if subprocess.run(["unshare", "-m", "sh", "-c", mount, "-", "true"], stderr=subprocess.DEVNULL).returncode:
+def record_wakes(mode, start='exec "$@"', **options):
+    mount = "mount -t tracefs nodev /sys/kernel/tracing && "
+    if subprocess.run(["unshare", "-m", "sh", "-c", mount + "true"], stderr=subprocess.DEVNULL).returncode:
         skip("tracefs cannot be mounted here")
     with no_cpu_idle():
-        document = record_switches(mode, before=["unshare", "-m", "sh", "-c", mount, "-"])
+        document = record_switches(mode, before=["unshare", "-m", "sh", "-c", mount + start, "-"], **options)
     if "who woke whom:" in document.source:
         skip(document.source)
     return document
@@ -265,6 +272,64 @@ def a_sleep_is_ended_by_an_interrupt_and_no_thread():
     print(len(slept), len(wakes), len(of_sleeps), odd)
     assert len(of_sleeps) >= 14 and not odd, (len(of_sleeps), odd)
     assert all(w[3] >= 0 for w in of_sleeps), "a wake that was not followed by a run"
+
+
+def perf_says(data):
+    """What `perf sched record` saw: of each thread the moments at which it begins to run, could run, or was blocked; and who woke it when."""
+    script = subprocess.run(["perf", "script", "-i", data, "--ns", "-F", "tid,time,event,trace"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                            text=True, check=True).stdout
+    turns, wakes = defaultdict(list), defaultdict(list)
+    for tid, seconds, ns, event, words in re.findall(r"^\s*(\d+)\s+(\d+)\.(\d{9}):\s+sched:(sched_switch|sched_waking):\s+(.*)$", script, re.M):
+        at = int(seconds) * 1_000_000_000 + int(ns)
+        if event == "sched_switch":
+            gone, state, came = re.search(r"prev_pid=(\d+) .*prev_state=(\S+) ==> .*next_pid=(\d+)", words).groups()
+            turns[int(gone)].append((at, "runnable" if state[0] == "R" else "blocked"))
+            turns[int(came)].append((at, "running"))
+        else:
+            woken = int(re.search(r" pid=(\d+)", words).group(1))
+            wakes[woken].append((at, int(tid)))
+            if not turns[woken] or turns[woken][-1][1] == "blocked":
+                turns[woken].append((at, "runnable"))
+    return turns, wakes
+
+
+def perf_totals(turns, begin, end):
+    sums = defaultdict(int)
+    for (at, word), (until, _) in zip(turns, turns[1:] + [(end, None)]):
+        sums[word] += max(0, min(end, until) - max(begin, at))
+    return sums
+
+
+def perf_sched_says_the_same_of_the_same_run():
+    """Two recorders of one run, with a clock in common. A switch is told to perf some microseconds before its own record is made."""
+    if not shutil.which("perf"):
+        skip("perf is not installed")
+    with tempfile.TemporaryDirectory() as folder:
+        data = os.path.join(folder, "perf.data")
+        apart_ns = time.time_ns() - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        document = record_wakes("sleeps,pair,pingpong", f'exec perf sched record -q -k CLOCK_MONOTONIC -m 4096 -o {data} -- "$@"', stderr=subprocess.DEVNULL)
+        turns, wakes = perf_says(data)
+    zero = int(document.capture["t0_unix_ns"]) - apart_ns
+    tids = {number: lane.info["tid"] for number, lane in document.lanes.items()}
+    lanes = list(document.measured())
+    assert len(lanes) == 5, len(lanes)
+    known = right = 0
+    for number, lane, totals in lanes:
+        begin, end = lane.instants["begin"], lane.instants["end"]
+        theirs = perf_totals(turns[tids[number]], zero + begin, zero + end)
+        ours = {"running": totals["running"], "runnable": totals["runnable"], "blocked": blocked(totals)}
+        switches = sum(1 for s in lane.states if s[2] == "running" and begin <= s[0] < end)
+        slack_ns = max(SLACK_NS, 0.02 * (end - begin)) + switches * RECORD_NS
+        print(lane.name, ours, dict(theirs), f"{switches} switches")
+        assert all(abs(ours[word] - theirs[word]) <= slack_ns for word in ours), (number, ours, dict(theirs), slack_ns)
+        heard = sorted((at, tids.get(source)) for at, source, to, _, cause in document.wakes if to == number and cause == "thread" and begin < at < end)
+        for at, waker in wakes[tids[number]]:
+            i = bisect.bisect(heard, (at - zero, 0))
+            near_it = [one for one in heard[max(0, i - 1):i + 1] if abs(one[0] - (at - zero)) <= WAKE_APART_NS]
+            known += bool(near_it)
+            right += waker in (told for _, told in near_it)
+    print(f"{known} wakes that both tell of, {right} by the same thread")
+    assert known >= 1000 and right >= 0.999 * known, (known, right)
 
 
 if __name__ == "__main__":
