@@ -315,8 +315,8 @@ def memcached_under_run_answers_and_shows_what_its_threads_wait_for():
             Recording(server, 1, [server.process.pid]).check_states()
 
 
-def nginx_under_run_is_recorded_with_its_workers_also_after_a_reload():
-    port = free_port()
+def write_nginx_conf(port):
+    """In this folder, which it returns: two workers that serve one page."""
     folder = os.getcwd()
     os.chmod(folder, 0o755)
     open("index.html", "w").write("page")
@@ -325,6 +325,75 @@ daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/error
 events {{ worker_connections 64; }}
 http {{ access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u;
   scgi_temp_path {folder}/s; server {{ listen 127.0.0.1:{port}; root {folder}; }} }}""")
+    return folder
+
+
+def kernels_peers(port):
+    """Of established connections of whoever listens on the port: their ports."""
+    if not shutil.which("ss"):
+        raise cli.Skip("ss is not installed")
+    listed = subprocess.run(["ss", "-Htn", "state", "established", f"sport = :{port}"], capture_output=True, text=True, check=True).stdout
+    return {int(line.split()[-1].rsplit(":", 1)[1]) for line in listed.splitlines()}
+
+
+def exchange(client, question, is_whole):
+    client.sendall(question)
+    answer = b""
+    while not is_whole(answer):
+        answer += client.recv(65536)
+    return len(question), len(answer)
+
+
+def check_connections(command, port, question, is_whole):
+    """Of a whole run: the peers of the server's sockets are those that the kernel lists, and each was asked and answered what its client sent and got."""
+    preloadable()
+    server = subprocess.Popen([cli.program("tracetap"), "run", "-q", "-o", "run.ttap", "--", *command], stdout=subprocess.DEVNULL)
+    try:
+        answers(port)
+        clients = {client.getsockname()[1]: client for client in (socket.create_connection(("127.0.0.1", port)) for _ in range(3))}
+        asked = {}
+        for times, (peer, client) in zip((1, 7, 30), clients.items()):
+            client.settimeout(cli.TIMEOUT_S)
+            asked[peer] = [exchange(client, question, is_whole) for _ in range(times)]
+        listed = kernels_peers(port)
+        assert listed >= set(clients), (listed, clients)
+        server.terminate()
+        server.wait(cli.TIMEOUT_S)
+        for client in clients.values():
+            client.close()
+    finally:
+        server.kill()
+        server.wait()
+    figures = whole_figures("run.ttap")
+    cli.run("convert", "run.ttap", "--format", "json", "-o", "run.json").expect(0)
+    document = json.load(open("run.json"))
+    if any(document["end"]["account"][reason] for reason in ("lost_full", "lost_queue", "lost_late")):
+        raise cli.Skip(f"this machine was too busy to record all: {figures}")
+    name = f"tcp 127.0.0.1:{port} 127.0.0.1:"
+    peers = {int(chunk["name"][len(name):]) for chunk in document["chunks"] if chunk["t"] == "object" and chunk["name"].startswith(name)}
+    assert peers >= listed, (peers, listed)
+    found = requests_of(document)
+    for peer, exchanges in asked.items():
+        assert [row[5:7] for row in found[name + str(peer)]] == exchanges, (peer, exchanges, found[name + str(peer)])
+    assert sum(len(rows) for at, rows in found.items() if at.startswith(name)) == 1 + 7 + 30, found
+
+
+def memcached_was_asked_on_each_connection_what_its_clients_asked():
+    port = free_port()
+    command = [need("memcached"), "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-t", "2", "-u", "nobody"]
+    check_connections(command, port, b"get nothing\r\n", lambda answer: answer == b"END\r\n")
+
+
+def nginx_was_asked_on_each_connection_what_its_clients_asked():
+    port = free_port()
+    write_nginx_conf(port)
+    question = b"GET /index.html HTTP/1.1\r\nHost: here\r\n\r\n"
+    check_connections([need("nginx"), "-c", os.getcwd() + "/nginx.conf"], port, question, lambda answer: answer.endswith(b"\r\n\r\npage"))
+
+
+def nginx_under_run_is_recorded_with_its_workers_also_after_a_reload():
+    port = free_port()
+    folder = write_nginx_conf(port)
     with Server(need("nginx"), "-c", folder + "/nginx.conf") as server:
         answers(port)
 

@@ -209,6 +209,8 @@ class Tables:
                     self._see(event.ticks)
                     if r.SCHED_RUN <= event.means <= r.SCHED_END:
                         self.sched.setdefault(run.thread, []).append(event)
+                    if event.means == r.SCHED_END:
+                        self.gone[run.thread] = event.ticks
                     if event.means == r.SCHED_WAKE and event.values["by"]:
                         self._lane(event.values["by"], 0)
             return

@@ -879,11 +879,26 @@ static void send_pending_calls(struct ttap__sub *sub)
     }
 }
 
+/* A source may have something of this thread that has not been told yet: then its row, which comes later, is not the first either. */
+static bool told_by_source(const struct ttap__sub *sub, uint64_t number)
+{
+    for (uint32_t i = 0; i < TTAP__SOURCE_LEVELS; i++)
+        for (uint32_t at = 0; at < sub->source_accounts[i].room; at++)
+            if (sub->source_accounts[i].row[at].uid == number && sub->source_accounts[i].row[at].name_version)
+                return true;
+    return false;
+}
+
 void ttap__sub_last_call(struct ttap__sub *sub, uint32_t index)
 {
+    const struct ttap__slot *slot = &ttap__arena_here()->slot[index];
+    uint64_t number = ttap__slot_number(index, ttap__load(&slot->uid));
     unsigned char rows[64];
     struct ttap__out row = ttap__out_of(rows, sizeof(rows));
-    if ((sub->opts.groups & CALL_GROUPS) && write_pending_call(&row, index, &ttap__arena_here()->slot[index]))
+    if (!(sub->opts.groups & CALL_GROUPS) || !write_pending_call(&row, index, slot))
+        return;
+    if (told_by_slot(sub, number) || told_by_source(sub, number) ||
+        put_thread(sub, number, slot->pid, slot->tid, slot->comm, strnlen(slot->comm, sizeof(slot->comm))))
         send_calls(sub, rows, ttap__out_bytes(&row), 1);
 }
 
