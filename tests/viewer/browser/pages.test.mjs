@@ -790,9 +790,12 @@ test('every chart has a table with its numbers', async () => {
         assert.deepEqual(await chartsAlone(), [], page.url());
         charts += await page.locator('main svg[role], main [role=tree]').count();
     };
-    for (const [name, first] of [['Tasks', /^GET/], ['Regions', /^handle_request$/], ['Threads', null], ['Blocking', null], ['Contention', /^db\.lock$/], ['CPU', null], ['GC', null], ['Events', null], ['Findings', null]]) {
+    const tree = '[role=tree]';
+    for (const [name, first, chart] of [['Tasks', /^GET/, 'table'], ['Regions', /^handle_request$/, 'table'], ['Threads', null, 'table'], ['Blocking', null, tree], ['Contention', /^db\.lock$/, 'table'], ['CPU', null, tree], ['GC', null, 'svg.chart']]) {
         await toPage(name);
-        await page.locator('main').locator('table, [role=tree], section').first().waitFor();
+        await page.locator('.tl-mini').waitFor({ state: 'detached' });
+        await page.getByRole('navigation', { name: 'Pages' }).locator('[aria-current=page]', { hasText: name }).waitFor();
+        await page.getByRole('main').locator(chart).first().waitFor();
         await look();
         if (!first) continue;
         const from = page.url();
