@@ -99,7 +99,7 @@ async function phasesAreThere() {
         const blocked = bad.naive.tables.state.filter((s) => s.lane !== g.lane && ['blocked', 'lock', 'network', 'file', 'sleep'].includes(s.is) && s.start <= middle && s.start + s.dur > middle).length;
         await says(table.locator('tbody tr').nth(i), 'sweep', duration(g.dur), bad.naive.laneName(g.lane), String(blocked));
     }
-    await b.page.getByText('As a table').click();
+    await b.page.getByRole('region', { name: 'Utilisation' }).getByText('As a table').click();
     for (const window of [1e6, 1e7, 1e8]) await says(b.page.getByRole('table', { name: 'Minimum mutator utilisation' }).getByRole('row', { name: new RegExp(`^${duration(window)} `) }), percent(bad.naive.utilisation(window), 1));
 }
 
