@@ -422,7 +422,8 @@ def postgres_under_run_is_recorded_with_the_backends_it_forks():
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))
     if not found or os.geteuid() != 0:
         raise cli.Skip("PostgreSQL is not installed" if not found else "needs root, to become the user that may run PostgreSQL")
-    folder, user = os.path.dirname(found[-1]), pwd.getpwnam("nobody")
+    folder, user, port = os.path.dirname(found[-1]), pwd.getpwnam("nobody"), free_port()
+    here = ["-h", "127.0.0.1", "-p", str(port)]
     os.chmod(os.getcwd(), 0o755)
     for name in ("data", "socket"):
         os.mkdir(name)
@@ -446,18 +447,19 @@ def postgres_under_run_is_recorded_with_the_backends_it_forks():
             self.process.wait(cli.TIMEOUT_S)
     if os.environ.get("TTAP_SANITIZE"):
         raise cli.Skip("a sanitizer's runtime cannot be preloaded into other programs")
-    with AsNobody(found[-1], "-D", data, "-k", sockets, "-c", "listen_addresses=", "-c", "fsync=off") as server:
-        cli.wait_until(lambda: os.path.exists(sockets + "/.s.PGSQL.5432"), "the server's socket", 60)
-        cli.wait_until(lambda: subprocess.run([os.path.join(folder, "pg_isready"), "-h", sockets], capture_output=True).returncode == 0, "the server", 60)
-        run("pgbench", "-h", sockets, "-U", "tester", "-i", "-q", "postgres")
-        bench = subprocess.Popen([os.path.join(folder, "pgbench"), "-h", sockets, "-U", "tester", "-c", "3", "-T", "4", "-n", "postgres"],
+    with AsNobody(found[-1], "-D", data, "-k", sockets, "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off") as server:
+        cli.wait_until(lambda: subprocess.run([os.path.join(folder, "pg_isready"), *here], capture_output=True).returncode == 0, "the server", 60)
+        run("pgbench", *here, "-U", "tester", "-i", "-q", "postgres")
+        bench = subprocess.Popen([os.path.join(folder, "pgbench"), *here, "-U", "tester", "-c", "3", "-T", "4", "-n", "postgres"],
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **as_nobody)
-        time.sleep(1)
+        cli.wait_until(lambda: len(kernels_peers(port)) == 3, "the benchmark's connections, which last")
+        listed = kernels_peers(port)
         recording = Recording(server, 1, tree_of(server.process.pid)).check_states()
         out, err = bench.communicate(timeout=60)
         assert bench.returncode == 0 and "number of failed transactions: 0" in out, (out, err)
         backends = {recording.lanes[lane]["pid"] for lane, op, _ in recording.calls if op in ("recv", "send")}
         assert len(backends) >= 3, recording.lanes
+        assert recording.peers_of(port) == listed, (recording.peers_of(port), listed)
 
 
 def check_parked(server):
