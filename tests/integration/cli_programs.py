@@ -453,6 +453,7 @@ def postgres_under_run_is_recorded_with_the_backends_it_forks():
         bench = subprocess.Popen([os.path.join(folder, "pgbench"), *here, "-U", "tester", "-c", "3", "-T", "4", "-n", "postgres"],
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **as_nobody)
         cli.wait_until(lambda: len(kernels_peers(port)) == 3, "the benchmark's connections, which last")
+        time.sleep(1)  # its backends have read what they need
         listed = kernels_peers(port)
         recording = Recording(server, 1, tree_of(server.process.pid)).check_states()
         out, err = bench.communicate(timeout=60)
