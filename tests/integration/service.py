@@ -69,8 +69,8 @@ class Answer:
 class Service:
     """busy_service with its output read in the background."""
 
-    def __init__(self, *options, program=None, expect_port=True):
-        self.process = subprocess.Popen([program or PROGRAM, *map(str, options)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, *options, program=None, expect_port=True, env=None):
+        self.process = subprocess.Popen([program or PROGRAM, *map(str, options)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
         self.lines, self.gates = [], []
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
