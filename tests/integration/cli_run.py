@@ -273,6 +273,20 @@ def a_thread_whose_process_ends_has_waited_in_its_call_until_then():
     assert states[-1][2] == "gone" and states[-1][0] == start + dur, (states, reads)
 
 
+def a_program_that_executes_another_is_explained_on():
+    """For the scheduler it is the same thread, for the hooks a new one: what it waits in is called by its cause all the same."""
+    _, figures = recorded("executes.ttap", "sh", "-c", "sleep 0.1; exec sleep 0.4")
+    if "every switch" not in figures["capture"]["notes"]["source.sched"]:
+        raise cli.Skip(f"no switch records here: {figures['capture']['notes']['source.sched']}")
+    cli.run("convert", "executes.ttap", "--format", "json", "-o", "executes.json").expect(0)
+    cli.same_rows("executes.ttap", "executes.json")
+    document = json.load(open("executes.json"))
+    strings = [word for chunk in document["chunks"] if chunk["t"] == "str" for word in chunk["v"]]
+    slept = [(strings[state], strings[op] if op >= 0 else None) for chunk in document["chunks"] if chunk["t"] == "state"
+             for _, dur, state, op in rows_of(chunk, "dur", "state", "op") if strings[state] != "gone" and dur > 300_000_000]
+    assert len(slept) == 1 and slept[0][0] == "sleep" and "nanosleep" in slept[0][1], slept
+
+
 def a_program_is_called_what_it_was_started_as():
     """Several names may lead to one file: known is the name that was used, as long as the program calls neither itself nor its thread otherwise."""
     real = os.path.realpath(sys.executable)

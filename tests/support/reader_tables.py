@@ -105,6 +105,7 @@ class Tables:
         self.objects = {}  # what it is -> [kind, name], in order of appearance
         self.asking = set()  # sockets that ask, as their names say
         self.pids = {}  # of threads, as far as they are told
+        self.programs = {}  # thread -> the one with its ids that was told before it, which it was before it executed another program
         self.sched = {}  # thread -> its scheduler's events, None where some are missing
         self.call_stacks = {}  # thread -> (start, stack) of the call that is told next
         self.unreturned = []
@@ -125,6 +126,9 @@ class Tables:
 
     def _take(self, item):
         if isinstance(item, r.Thread):
+            before = self.threads_by_tid.get(item.tid)
+            if item.thread not in self.pids and before and before.pid == item.pid:
+                self.programs[item.thread] = before.thread if before.thread in self.sched else self.programs.get(before.thread, before.thread)
             self.pids[item.thread] = item.pid
             self.threads_by_tid[item.tid] = item
             self._lane(item.thread, 0)
@@ -444,6 +448,7 @@ class Tables:
             task=stream.task,
             flags=flags | (OPEN_START if before else 0),
             why=CALLS.get(means, "sleep"),
+            explains=(stream.thread, start),
         )
 
     def _call(self, stream, ticks, v, means):
@@ -454,7 +459,13 @@ class Tables:
 
     def _unreturned(self, pending):
         item, thing = pending
-        self._add_call(self._stream(item.thread, 0), item.kind, item.op, thing, item.start_ticks, self.gone.get(item.thread, self.end), 0, None, OPEN_END)
+        gone = self.gone.get(self._scheduled_as(item.thread, item.start_ticks), self.end)
+        self._add_call(self._stream(item.thread, 0), item.kind, item.op, thing, item.start_ticks, gone, 0, None, OPEN_END)
+
+    def _scheduled_as(self, thread, start_ticks):
+        """Whose states its call explains: who executes another program goes on as the old thread for the scheduler, and as a new one for the hooks."""
+        old = None if thread in self.sched else self.programs.get(thread)
+        return old if old in self.sched and start_ticks < self.gone.get(old, start_ticks + 1) else thread
 
     def _call_stack(self, stream, _ticks, v):
         self.call_stacks[stream.thread] = (v["start"], self._stack_of(v["stack"]))
@@ -553,7 +564,7 @@ class Tables:
         for row in (row for table in tables.values() for row in table if "object" in row):
             row["object"] = keys[row["object"]]
         for row in tables["call"]:
-            del row["why"]
+            del row["why"], row["explains"]
         return tables
 
     def _add_states(self, tables, window_ns):
@@ -561,7 +572,7 @@ class Tables:
         tables["state"], tables["wake"], self.only_looked_at, self.disagreements = [], [], set(), 0
         calls = {}
         for row in tables["call"]:
-            calls.setdefault(row["lane"], []).append(row)
+            calls.setdefault(self.lanes[self._scheduled_as(*row["explains"]), 0], []).append(row)
         for thread, told in self.sched.items():
             lane = self.lanes[thread, 0]
             events = [event and (max(0, self.clock.ns(event.ticks)), event.means, event.values) for event in told]

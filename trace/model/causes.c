@@ -109,7 +109,20 @@ static void release_ready(struct ttap__causes *causes, ttap__cause_tell_fn tell,
         release(causes, tell, arg);
 }
 
-/* Room for one more call: by growing, or by letting the oldest go. False: no memory for any. */
+/* A short call can be the cause of short stretches only. At least half go; all, where each is as long as no call is. */
+static void forget_short_calls(struct ttap__causes *causes)
+{
+    unsigned most = causes->calls_count / 2;
+    for (uint64_t least_ns = TTAP__CAUSE_SHORT_NS; causes->calls_count > most; least_ns *= 2) {
+        unsigned kept = 0;
+        for (unsigned i = 0; i < causes->calls_count; i++)
+            if (least_ns && (uint64_t)call_at(causes, i)->end_ns - (uint64_t)call_at(causes, i)->start_ns >= least_ns)
+                *call_at(causes, kept++) = *call_at(causes, i);
+        causes->calls_count = kept;
+    }
+}
+
+/* Room for one more call: by growing, or by letting short ones go. False: no memory for any. */
 static bool make_room(struct ttap__causes *causes)
 {
     if (causes->calls_count < causes->calls_room)
@@ -117,10 +130,7 @@ static bool make_room(struct ttap__causes *causes)
     unsigned room = causes->calls_room ? causes->calls_room * 2 : TTAP__CAUSE_CALLS_MIN;
     struct ttap__cause_call *calls = room <= TTAP__CAUSE_CALLS_MAX ? ttap__allowance_grow(causes->allowance, NULL, 0, room * sizeof *calls) : NULL;
     if (!calls) {
-        if (causes->calls_count) {
-            causes->calls_first++;
-            causes->calls_count--;
-        }
+        forget_short_calls(causes);
         return causes->calls_room != 0;
     }
     for (unsigned i = 0; i < causes->calls_count; i++)

@@ -7,7 +7,8 @@
  * The rule: a blocked stretch belongs to the call that covers most of it, the innermost if there are several, and at least half. Both streams
  * are in order of time but come in turns, so a stretch waits until the calls have got as far, and while none covers it (the outer one of two may
  * be told later, and a wait that others take the lock from at each wake has thousands of stretches), at most SPANS_MAX of them; and a call is kept
- * until the stretches have got as far, at most CALLS_MAX of them. A stretch that meets no call keeps what the scheduler's stream knew, and is counted.
+ * until the stretches have got as far, at most CALLS_MAX of them, of more the longer ones. A stretch that meets no call keeps what the scheduler's
+ * stream knew, and is counted.
  */
 #ifndef TTAP_MODEL_CAUSES_H
 #define TTAP_MODEL_CAUSES_H
@@ -15,8 +16,9 @@
 #include "allowance.h"
 #include "states.h"
 
-/* The scheduler's stream may come 100 ms after the calls: 4,096 are 40,000 a second. */
-enum { TTAP__CAUSE_CALLS_MIN = 32, TTAP__CAUSE_CALLS_MAX = 4096 };
+/* The scheduler's stream may come 100 ms after the calls: 4,096 are 40,000 a second. A busy server makes more, but most of them return at once, and
+ * no thread sleeps and runs again in twice the 1 us that are let go first. */
+enum { TTAP__CAUSE_CALLS_MIN = 32, TTAP__CAUSE_CALLS_MAX = 4096, TTAP__CAUSE_SHORT_NS = 1000 };
 /* A wait that is woken each 5 ms, as for Python's interpreter lock, has three stretches each time: 4,096 are 7 s of it. They are a few pages a
  * thread, so beyond the least they take no more than half of what all tables may. */
 enum { TTAP__CAUSE_SPANS_MIN = 64, TTAP__CAUSE_SPANS_MAX = 4096 };

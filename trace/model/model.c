@@ -27,6 +27,7 @@ struct thread {
     struct ttap__lane *lanes[2]; /* by level */
     struct ttap__states *states; /* what its scheduler stream tells; NULL: nothing so far */
     struct ttap__causes *causes; /* with the calls that its own stream tells; NULL: no call so far, or no memory */
+    struct thread *program;      /* the one with its ids that was told before it: what it was before it executed another program; or NULL */
     uint64_t stack_start_ticks;  /* of the call whose stack came last, which is told next */
     int64_t gone_ns;             /* 0: not as far as its scheduler stream tells */
     int32_t stack;               /* -1: none */
@@ -168,6 +169,22 @@ static void stops_tell(struct ttap__model *model, const struct thread *thread, s
     }
 }
 
+/* Older ones only, so that none is before itself whatever a capture says. */
+static struct thread *program_before(const struct ttap__model *model, const struct ttap__thread_row *row)
+{
+    uint32_t at = ttap__idmap_get(&model->threads_by_tid, row->tid);
+    if (at == TTAP__IDMAP_NONE || at >= ttap__idmap_get(&model->threads_by_number, row->thread) || model->threads[at]->pid != row->pid)
+        return NULL;
+    return model->threads[at]->states || !model->threads[at]->program ? model->threads[at] : model->threads[at]->program;
+}
+
+/* Whose states its call explains. Who executes another program goes on as the old thread for the scheduler, and as a new one for the hooks. */
+static struct thread *scheduled_as(struct thread *thread, int64_t start_ns)
+{
+    struct thread *old = thread->states ? NULL : thread->program;
+    return old && old->states && (!old->gone_ns || start_ns < old->gone_ns) ? old : thread;
+}
+
 static int on_thread(void *arg, const struct ttap__thread_row *row)
 {
     struct ttap__model *model = arg;
@@ -179,6 +196,8 @@ static int on_thread(void *arg, const struct ttap__thread_row *row)
         thread = thread_new(model, row->thread);
     if (!thread || same)
         return done(model);
+    if (!thread->pid)
+        thread->program = program_before(model, row);
     thread->pid = row->pid;
     thread->tid = row->tid;
     if (!ttap__idmap_put(&model->threads_by_tid, model->around.allowance, row->tid, ttap__idmap_get(&model->threads_by_number, row->thread)))
@@ -403,8 +422,9 @@ static struct ttap__causes *causes_of(struct ttap__model *model, struct thread *
     return thread->causes;
 }
 
-static void explain(struct ttap__model *model, struct thread *thread, const struct ttap__call_row *row, uint8_t why)
+static void explain(struct ttap__model *model, struct thread *by, const struct ttap__call_row *row, uint8_t why)
 {
+    struct thread *thread = scheduled_as(by, row->start_ns);
     struct states_lane to = {model, thread->lanes[0], thread};
     if (thread->lanes[0] && causes_of(model, thread))
         ttap__causes_call(thread->causes,
@@ -563,7 +583,7 @@ static void pending_finish(struct ttap__model *model, int64_t end_ns)
     for (size_t i = 0; i < model->pending_count; i++) {
         const struct pending *pending = &model->pending[i];
         struct ttap__call_row row = {.op = pending->op, .object = pending->object, .stack = -1, .flags = TTAP__OPEN_END};
-        int64_t gone_ns = pending->thread->gone_ns;
+        int64_t gone_ns = scheduled_as(pending->thread, ttap__ns(&model->time, pending->start_ticks))->gone_ns;
         tell_call(model, pending->thread->lanes[0], &row, pending->start_ticks, gone_ns ? gone_ns : end_ns);
         explain(model, pending->thread, &row, pending->why);
     }

@@ -1,6 +1,7 @@
 /* test_causes.c - which call a blocked stretch belongs to. */
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,6 +99,42 @@ static void what_a_handler_calls_does_not_hide_the_call_it_interrupted(void)
     call(100, 300, 2, 5);
     CU_ASSERT_EQUAL(told_count, 2);
     CU_ASSERT_EQUAL(told[0].object, 5);
+    finish();
+}
+
+/* Scheduler records come up to 100 ms behind the calls. A server that makes 200,000 a second had no cause for 3 % of its waits, because only the
+ * last 4,096 calls were kept; of them nine tenths were such as return at once. */
+static void a_long_call_is_remembered_over_many_short_ones(void)
+{
+    begin();
+    for (int i = 0; i < 1000; i++) {
+        int64_t at = i * 100000;
+        call(at, at + 20000, 2, i);
+        for (int k = 0; k < 20; k++)
+            call(at + 20000 + k * 1000, at + 20800 + k * 1000, 3, 7777);
+    }
+    for (int i = 0; i < 1000; i++)
+        span(TTAP__STATE_BLOCKED, i * 100000 + 2000, i * 100000 + 19000);
+    CU_ASSERT_EQUAL(told_count, 1000);
+    for (unsigned i = 0; i < told_count; i++)
+        CU_ASSERT_EQUAL(told[i].object, (int)i);
+    CU_ASSERT_EQUAL(causes.unexplained, 0);
+    finish();
+}
+
+static void of_too_many_calls_the_short_ones_go_however_long_they_are(void)
+{
+    for (int64_t length_ns = 1; length_ns > 0; length_ns = length_ns > INT64_MAX / 2 ? -1 : length_ns * 2) {
+        begin();
+        for (int i = 0; i < TTAP__CAUSE_CALLS_MAX + 1; i++)
+            call(0, length_ns, 2, i);
+        CU_ASSERT(causes.calls_count <= TTAP__CAUSE_CALLS_MAX / 2 + 1);
+        finish();
+    }
+    begin();
+    for (int i = 0; i < TTAP__CAUSE_CALLS_MAX + 1; i++)
+        call(INT64_MIN, INT64_MAX, 2, i);
+    CU_ASSERT(causes.calls_count <= TTAP__CAUSE_CALLS_MAX / 2 + 1);
     finish();
 }
 
@@ -206,6 +243,8 @@ int main(void)
         {"what waits is told in order at the end", what_waits_is_told_in_order_at_the_end},
         {"a call explains each stretch of its wait, however many", a_call_explains_each_stretch_of_its_wait_however_many},
         {"a hundred milliseconds of calls may come first", a_hundred_milliseconds_of_calls_may_come_first},
+        {"a long call is remembered over many short ones", a_long_call_is_remembered_over_many_short_ones},
+        {"of too many calls the short ones go, however long they are", of_too_many_calls_the_short_ones_go_however_long_they_are},
         {"without memory states are told without causes", without_memory_states_are_told_without_causes},
         CU_TEST_INFO_NULL};
     static CU_SuiteInfo suites[] = {{"causes", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
