@@ -4,6 +4,7 @@ strace injects the errors; nothing in the service knows. Once: it does not start
 fault is over. For ever: it may have to stay silent, but it neither aborts nor hangs, and ends in good order.
 """
 import concurrent.futures
+import glob
 import http.client
 import os
 import re
@@ -254,6 +255,18 @@ def without_threads_the_endpoint_does_not_start_and_says_so():
     assert outcomes.count("refused") >= 2 and outcomes[-1] == "served", outcomes
 
 
+def drainers_of(s):
+    """How many of its threads have the drainer's name."""
+    found = 0
+    for path in glob.glob(f"/proc/{s.process.pid}/task/*/comm"):
+        try:
+            with open(path) as name:
+                found += name.read() == "tracetap\n"
+        except OSError:  # it has just ended
+            pass
+    return found
+
+
 @alone
 def without_threads_a_capture_is_refused_and_leaves_nothing():
     """The drainer's thread cannot be made."""
@@ -263,9 +276,12 @@ def without_threads_a_capture_is_refused_and_leaves_nothing():
     s = service.Service(*words, service.PROGRAM, "--threads", "2", program="setpriv")
     folder = f"/proc/{s.process.pid}"
     holdings = lambda: (len(os.listdir(f"{folder}/fd")), len(os.listdir(f"{folder}/task")))  # noqa: E731
-    before = holdings()
     s.get("/debug/trace?seconds=0.05").expect(200)
-    service.wait_until(lambda: holdings() <= before, "the first capture's thread to end")
+    service.wait_until(lambda: len(s.gates) >= 2, "the window to be seen by the service's last thread")
+    # The service says its port before it starts its own threads, so what it holds is counted behind that: when the drainer's thread is gone.
+    service.wait_until(lambda: not drainers_of(s), "the first capture's thread to end")
+    before = holdings()
+
     def limit_threads(soft):
         subprocess.run([*user, "prlimit", "--pid", str(s.process.pid), f"--nproc={soft}:"], check=True)
     limit_threads(1)
@@ -278,7 +294,7 @@ def without_threads_a_capture_is_refused_and_leaves_nothing():
     s.get("/debug/trace?seconds=0.05").expect_error(503, "no_memory")
     assert len(s.gates) == changes, "something was recorded"
     assert s.status()["captures_active"] == 0
-    service.wait_until(lambda: holdings() <= before, f"descriptors and threads {before} again, are {holdings()}")
+    service.wait_until(lambda: all(now <= then for now, then in zip(holdings(), before)), f"descriptors and threads {before} again, are {holdings()}")
     limit_threads(1000)
     native = s.get("/debug/trace?seconds=0.1").expect(200).body
     assert service.validate(native) == "exact"

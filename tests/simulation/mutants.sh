@@ -56,7 +56,7 @@ mutant delivered_not_counted capture/sub.c 's|        a->delivered += run->count
 mutant queue_loss_forgotten capture/sub.c 's|    a->pending_lost += lost;|    a->pending_lost = lost;|'
 mutant loss_takes_no_numbers capture/drainer.c 's|    d->next_seq += count;|    ;|'
 mutant window_ends_early capture/drainer.c 's|now_ns >= sub->end_mono_ns)|now_ns + 1000000 >= sub->end_mono_ns)|'
-mutant window_ends_late capture/drainer.c 's|        wake_ns = sub->end_mono_ns < wake_ns ? sub->end_mono_ns : wake_ns;|        wake_ns += 20000000;|'
+mutant window_ends_late capture/drainer.c 's|return now_ns + wait_ns < end_ns ? now_ns + wait_ns : end_ns;|return now_ns + wait_ns;|'
 mutant lease_ignored emit/chunks.c 's|    check_lease(arena, now_ticks);|    (void)check_lease;|'
 mutant chunk_given_back_twice emit/chunks.c 's| \&\& !(published \& TTAP__PUB_HANDED_OVER))|)|'
 mutant stop_wakes_nobody capture/sub.c '/^void ttap__sub_stop/,/^}/ s|    ttap__engine_poke();|    ;|'

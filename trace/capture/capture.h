@@ -37,9 +37,9 @@ struct ttap__sub_opts {
     uint64_t max_bytes;   /* window ends early after this many bytes were queued; 0: no limit */
     const char *sample;   /* sampling rule, or NULL for the process-wide one */
     bool keep;            /* a kept capture: bytes stay, ttap__sub_peek() reads them any number of times, ttap__sub_read() not allowed */
-    void (*ready)(
-        void *
-            arg); /* called on the drainer thread, no lock held, when a reader that saw 0 has something to read, or at the end. May be NULL. Must not call back into this file except sub_stop */
+    /* Called on the drainer thread, no lock held, when a reader that saw 0 has something to read that is worth a wake (limits.h), or at the end.
+     * May be NULL. Must not call back into this file except sub_stop. */
+    void (*ready)(void *arg);
     void *arg;
     uint32_t samples_hz;         /* stacks of running threads, so often in a second of CPU time, and of long waits; 0: none, whatever groups says */
     uint32_t long_wait_us;       /* which waits those are: from so long on; 0: from TTAP__LONG_WAIT_US */
@@ -68,7 +68,8 @@ size_t ttap__sub_peek(struct ttap__sub *sub, uint64_t offset, void *buf, size_t 
 
 enum ttap__sub_state ttap__sub_state(struct ttap__sub *sub);
 
-/** Wait until the state leaves RECORDING or something can be read; @timeout_ms -1 for ever. Returns false on timeout. For readers without a ready callback. */
+/** Wait until the state leaves RECORDING or something can be read; @timeout_ms -1 for ever. Returns false on timeout. For readers without a ready callback.
+ *  What is recorded can be read TTAP__TICK_MS later where much is, and TTAP__LONG_TICK_MS where little. */
 bool ttap__sub_wait(struct ttap__sub *sub, int timeout_ms);
 
 /** End the window now, for @why. Returns at once; the drainer finishes it within a few milliseconds (recording for this subscriber is off when its

@@ -1,6 +1,6 @@
 /* drainer.c - the one thread behind all captures; it exists while somebody listens and one second longer.
  *
- *   tick:  joins -> drain -> ends -> clocks -> tell readers          every 5 ms, at once when a chunk list grows long
+ *   tick:  joins -> drain -> ends -> clocks -> tell readers          each 5 ms where much comes, else each 50 ms; at once when asked
  *
  *   drain: full chunks, oldest first;  then, for each live stream, the part of its chunk that is new;  then threads that ended
  *
@@ -60,7 +60,8 @@ static struct {
     bool may_close;             /* this drain is the last thing before windows end */
     uint64_t idle_since_ns;
     uint32_t chunks_mapped;
-    uint32_t fulls; /* full chunks seen by the last drain */
+    uint32_t fulls;               /* full chunks seen by the last drain */
+    uint32_t full_tag, ended_tag; /* of the lists of full chunks and ended threads, as that drain began: each push adds one */
     uint64_t norecord_seen;
     struct ttap__follow **follow; /* [slot * 2 + level] */
 } engine = {.mutex = PTHREAD_MUTEX_INITIALIZER, .captures_max = TTAP__CAPTURES_MAX_DEFAULT};
@@ -698,9 +699,16 @@ static void drain_threads(void)
     drain_norecord();
 }
 
+static uint32_t tag_of(const uint64_t *list)
+{
+    return (uint32_t)(ttap__load(list) >> 32);
+}
+
 static void drain(void)
 {
     engine.fulls = 0;
+    engine.full_tag = tag_of(&ttap__arena_here()->full_chunks);
+    engine.ended_tag = tag_of(&ttap__arena_here()->ended_slots);
     drain_threads();
     ttap__sources_drain();
 }
@@ -989,7 +997,7 @@ static void accept_joins(void)
 static void release(struct ttap__sub *sub)
 {
     ttap__sub_finish(sub, ttap__thread_cpu_ns());
-    ttap__sub_notify(sub);
+    ttap__sub_notify(sub, ttap__mono_ns());
     pthread_mutex_lock(&engine.mutex);
     sub->released = true;
     if (sub->opts.keep)
@@ -1075,7 +1083,7 @@ static void record_and_deliver(void)
     }
     for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next) {
         ttap__sub_clock(sub, now_ns);
-        ttap__sub_notify(sub);
+        ttap__sub_notify(sub, now_ns);
     }
 }
 
@@ -1112,36 +1120,69 @@ static void tick(void)
 
 /* ---- The thread ---- */
 
-static uint64_t next_wake_ns(void)
+/* When to drain at the latest; while nobody listens: when to end. */
+static uint64_t drain_by_ns(uint64_t now_ns)
 {
-    uint64_t now_ns = ttap__mono_ns();
     if (!engine.in_session)
         return engine.idle_since_ns + TTAP__LINGER_MS * 1000000u;
     if (engine.fulls * 4 > ttap__arena_here()->chunks_limit)
         return now_ns; /* a quarter of all chunks came in at once: do not sleep */
-    uint64_t wake_ns = now_ns + TTAP__TICK_MS * 1000000u;
-    if (engine.fulls > 128)
-        wake_ns = now_ns + 1000000u; /* more than 1 MiB a tick: sooner, while the cells are still in the cache */
-    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next)
-        wake_ns = sub->end_mono_ns < wake_ns ? sub->end_mono_ns : wake_ns;
-    return wake_ns;
+    uint64_t wait_ns = TTAP__LONG_TICK_MS * 1000000u, end_ns = UINT64_MAX;
+    for (struct ttap__sub *sub = engine.subs; sub; sub = sub->next) {
+        uint64_t patience_ns = ttap__patience_ns(now_ns - sub->start.mono_ns);
+        wait_ns = patience_ns < wait_ns ? patience_ns : wait_ns;
+        end_ns = sub->end_mono_ns < end_ns ? sub->end_mono_ns : end_ns;
+    }
+    if (engine.fulls > TTAP__MUCH_CHUNKS)
+        wait_ns = 1000000u; /* sooner, while the cells are still in the cache */
+    return now_ns + wait_ns < end_ns ? now_ns + wait_ns : end_ns;
+}
+
+/* Since the last drain began. */
+static bool much_has_come(void)
+{
+    const struct ttap__arena *arena = ttap__arena_here();
+    uint32_t chunks = tag_of(&arena->full_chunks) - engine.full_tag;
+    return chunks >= TTAP__MUCH_CHUNKS || chunks * 4 > ttap__load(&arena->chunks_limit) ||
+           tag_of(&arena->ended_slots) - engine.ended_tag >= TTAP__MUCH_ENDED;
+}
+
+/* With engine.mutex. */
+static bool is_asked(void)
+{
+    return engine.poked || engine.joining || engine.stop_all;
+}
+
+/* With engine.mutex. */
+static void sleep_until(uint64_t ns)
+{
+    struct timespec until = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+    pthread_cond_timedwait(&engine.wake, &engine.mutex, &until);
+}
+
+/* With engine.mutex: whoever joins from here on starts another thread. */
+static void retire(void)
+{
+    engine.running = false;
+    engine.cpu_ns_before += ttap__thread_cpu_ns();
+    give_memory_back();
 }
 
 /* Sleep until there is something to do. False: nobody has listened for a while. */
 static bool doze(void)
 {
-    uint64_t wake_ns = next_wake_ns();
-    struct timespec until = {(time_t)(wake_ns / 1000000000u), (long)(wake_ns % 1000000000u)};
-    bool go_on = true;
+    uint64_t now_ns = ttap__mono_ns(), by_ns = drain_by_ns(now_ns);
+    bool over = now_ns >= by_ns;
     pthread_mutex_lock(&engine.mutex);
-    bool work = engine.poked || engine.joining || engine.stop_all;
-    if (!work && pthread_cond_timedwait(&engine.wake, &engine.mutex, &until) == ETIMEDOUT && !engine.in_session && !engine.joining &&
-        !engine.stop_all) {
-        engine.running = false;
-        engine.cpu_ns_before += ttap__thread_cpu_ns();
-        give_memory_back();
-        go_on = false;
+    while (!over && !is_asked()) {
+        uint64_t look_ns = now_ns + TTAP__TICK_MS * 1000000u;
+        sleep_until(engine.in_session && look_ns < by_ns ? look_ns : by_ns);
+        now_ns = ttap__mono_ns();
+        over = now_ns >= by_ns || (engine.in_session && now_ns >= look_ns && (much_has_come() || !ttap__sources_can_wait(now_ns)));
     }
+    bool go_on = engine.in_session || is_asked();
+    if (!go_on)
+        retire();
     engine.poked = false;
     pthread_mutex_unlock(&engine.mutex);
     return go_on;

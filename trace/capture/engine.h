@@ -62,6 +62,7 @@ struct ttap__sub {
     enum sub_phase phase;
     enum ttap__end why; /* set by sub_stop, or by the drainer */
     bool waiting;       /* the reader saw 0: tell it */
+    uint64_t tell_ns;   /* not before, where little has come */
     struct ttap__sub_info shown;
     bool cut; /* there was no memory for the last accounts, or for the trailer */
     int join_error;
@@ -89,6 +90,13 @@ struct ttap__sub {
     struct ttap__account merged;                                /* threads without a record, and rows that did not fit */
     struct ttap__sums sums;
 };
+
+/* How long a window of this age can wait for what little has come: a young one's reader wants to see that it has begun. */
+static inline uint64_t ttap__patience_ns(uint64_t age_ns)
+{
+    const uint64_t least = TTAP__TICK_MS * 1000000u, most = TTAP__LONG_TICK_MS * 1000000u;
+    return age_ns < 2 * least ? least : age_ns > 2 * most ? most : age_ns / 2;
+}
 
 /* ---- sub.c: what the drainer does to one subscriber ---- */
 
@@ -120,8 +128,8 @@ void ttap__untimed_calls_look(void);
 /* The thread of this slot has ended: the call that it was in will not return. Before its stream is over. */
 void ttap__sub_last_call(struct ttap__sub *sub, uint32_t slot);
 bool ttap__current_task_of(const struct ttap__slot *slot, struct ttap_task *task);
-/* Tell the reader, if it waits and there is something. */
-void ttap__sub_notify(struct ttap__sub *sub);
+/* Tell the reader, if it waits and there is something worth a wake. */
+void ttap__sub_notify(struct ttap__sub *sub, uint64_t now_ns);
 
 /* ---- budget.c ---- */
 extern struct ttap__pool ttap__pool_queues, ttap__pool_kept, ttap__pool_other;

@@ -42,6 +42,8 @@ struct ttap__source {
     /* A window begins or ends at this time: say where every thread stands. Take effect before or with the next drain. */
     void (*edge)(uint64_t mono_ns);
     void (*drain)(void);
+    /* What there is to drain is as good some ticks later. NULL: never. With the engine's lock held. */
+    bool (*can_wait)(uint64_t now_ns);
     /* A thread is gone and its slot about to be given back: the last look at what the slot holds. */
     void (*slot_over)(uint32_t slot);
     void (*stop)(void);
@@ -91,6 +93,7 @@ void ttap__sources_start(uint64_t groups);
 void ttap__sources_look(void);
 void ttap__sources_edge(uint64_t mono_ns);
 void ttap__sources_drain(void);
+bool ttap__sources_can_wait(uint64_t now_ns);
 void ttap__sources_slot_over(uint32_t slot);
 /* @source says that a thread is over. */
 void ttap__sources_thread_over(const struct ttap__source *source, uint64_t number);

@@ -87,6 +87,14 @@ void ttap__sources_drain(void)
             linked[i]->drain();
 }
 
+bool ttap__sources_can_wait(uint64_t now_ns)
+{
+    for (uint32_t i = 0; linked[i]; i++)
+        if (running[i] && linked[i]->drain && !(linked[i]->can_wait && linked[i]->can_wait(now_ns)))
+            return false;
+    return true;
+}
+
 void ttap__sources_slot_over(uint32_t slot)
 {
     for (uint32_t i = 0; linked[i]; i++)

@@ -1026,12 +1026,20 @@ static bool has_news(const struct ttap__sub *sub)
     return sub->phase == SUB_DRAINING || (!sub->opts.keep && sub->queue.put_bytes > sub->queue.taken_bytes);
 }
 
-void ttap__sub_notify(struct ttap__sub *sub)
+/* Worth a wake: the end, much, or what has lain for long enough. */
+static bool is_due(const struct ttap__sub *sub, uint64_t now_ns)
+{
+    return sub->phase == SUB_DRAINING || sub->queue.put_bytes - sub->queue.taken_bytes >= ttap__budget_bytes() / TTAP__TELL_SHARE ||
+           now_ns >= sub->tell_ns;
+}
+
+void ttap__sub_notify(struct ttap__sub *sub, uint64_t now_ns)
 {
     pthread_mutex_lock(&sub->mutex);
-    bool tell = sub->waiting && has_news(sub);
+    bool tell = sub->waiting && has_news(sub) && is_due(sub, now_ns);
     if (tell) {
         sub->waiting = false;
+        sub->tell_ns = now_ns + ttap__patience_ns(now_ns - sub->start.mono_ns);
         pthread_cond_broadcast(&sub->changed);
     }
     pthread_mutex_unlock(&sub->mutex);

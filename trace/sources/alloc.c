@@ -116,6 +116,11 @@ static void drain(void)
         look_at_all(now_ns);
 }
 
+static bool can_wait(uint64_t now_ns)
+{
+    return now_ns < alloc.next_ns;
+}
+
 static void slot_over(uint32_t index)
 {
     if (!alloc.running)
@@ -170,6 +175,7 @@ const struct ttap__source ttap__source_alloc = {
     .look = nothing,
     .edge = edge,
     .drain = drain,
+    .can_wait = can_wait,
     .slot_over = slot_over,
     .stop = stop,
     .after_fork = after_fork,

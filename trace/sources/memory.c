@@ -192,6 +192,11 @@ static void drain(void)
 
 /* ---- For the engine ---- */
 
+static bool can_wait(uint64_t now_ns)
+{
+    return !memory.edge_pending && now_ns < memory.next_ns;
+}
+
 static void start(void)
 {
     memset(&memory, 0, sizeof(memory));
@@ -247,6 +252,7 @@ const struct ttap__source ttap__source_memory = {
     .start = start,
     .edge = edge,
     .drain = drain,
+    .can_wait = can_wait,
     .stop = stop,
     .after_fork = after_fork,
     .number_of = number_of,

@@ -17,7 +17,7 @@
 
 #define CPUS_MAX 256u
 /* The fastest switching seen is 400,000 a second on a CPU: 800,000 records of 32 bytes, 128 KiB in a tick of 5 ms. So the largest ring is
- * enough when the drainer comes 15 ms late; the smallest holds 20,000 switches a second at that. */
+ * enough when the drainer, which comes when a quarter is full, looks 10 ms late; the smallest holds 20,000 switches a second at that. */
 #define RING_BYTES_MAX (512u << 10)
 #define RING_BYTES_MIN (16u << 10)
 #define RINGS_SHARE 32u     /* of the budget: 2 MiB of 64 */
@@ -505,6 +505,14 @@ static const unsigned char *record_at(struct ring *ring, uint64_t tail, uint32_t
     memcpy(ring->bounce, data + from, first);
     memcpy(ring->bounce + first, data, bytes - first);
     return ring->bounce;
+}
+
+bool ttap__perf_rings_fill(void)
+{
+    for (unsigned i = 0; i < perf.cpus; i++)
+        if (__atomic_load_n(&perf.ring[i].page->data_head, __ATOMIC_RELAXED) - perf.ring[i].tail >= perf.ring_bytes / 4)
+            return true;
+    return false;
 }
 
 /* Parse what comes next in the ring. False: nothing. */

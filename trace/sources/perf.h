@@ -52,6 +52,8 @@ const struct ttap__perf_refusal *ttap__perf_watch_wakes(void);
 bool ttap__perf_next(uint64_t until_ns, struct ttap__perf_record *out);
 /* Give the room of what was read back to the kernel. */
 void ttap__perf_read_done(void);
+/* A ring is a quarter full. */
+bool ttap__perf_rings_fill(void);
 /* Not on the clerk; its descriptors must be closed. */
 void ttap__perf_close(void);
 void ttap__perf_after_fork(void);

@@ -574,6 +574,15 @@ static void drain(void)
         flush_all(now_ns);
 }
 
+static bool can_wait(uint64_t now_ns)
+{
+    if (sched.tier == TIER_OFF)
+        return true;
+    if (sched.edge_pending || now_ns - sched.flushed_ns >= GATHER_NS)
+        return false;
+    return sched.tier >= TIER_SWITCHES ? !ttap__perf_rings_fill() : now_ns < sched.next_look_ns;
+}
+
 /* ---- Start and stop ---- */
 
 static void open_perf(void *error)
@@ -713,6 +722,7 @@ const struct ttap__source ttap__source_sched = {
     .look = look,
     .edge = edge,
     .drain = drain,
+    .can_wait = can_wait,
     .stop = stop,
     .after_fork = after_fork,
     .number_of = number_of,
