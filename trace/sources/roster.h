@@ -15,6 +15,12 @@ enum ttap__state { TTAP__UNKNOWN, TTAP__RUNNING, TTAP__RUNNABLE, TTAP__BLOCKED, 
 /* 384: a busy thread fills it in about 60 switches, so that the 40 bytes of a run's head do not count. */
 #define TTAP__THREAD_EVENT_BYTES 384u
 
+struct ttap__sched_waker {
+    uint64_t ns;
+    uint64_t number; /* its thread's; 0: none of ours */
+    uint8_t cause;   /* of sched_wake */
+};
+
 struct ttap__sched_thread {
     struct ttap__sched_thread *next; /* of the same bucket, or free */
     uint32_t index;
@@ -24,9 +30,10 @@ struct ttap__sched_thread {
     uint32_t scan; /* the scan that saw it last */
     uint8_t state; /* enum ttap__state, after all events so far */
     bool live;
-    bool doubtful; /* records were lost since its last one, and some may have been its own */
-    uint32_t cpu;  /* + 1; 0: unknown */
-    uint64_t runs; /* switch-ins seen */
+    bool doubtful;                  /* records were lost since its last one, and some may have been its own */
+    uint32_t cpu;                   /* + 1; 0: unknown */
+    uint64_t runs;                  /* switch-ins seen */
+    struct ttap__sched_waker early; /* a wake that came before it slept; ns 0: none */
     /* As looked at last; settled when all records up to look_ns have been taken. */
     bool looked, settled, first_settled;
     uint8_t seen; /* enum ttap__state; UNKNOWN: only its totals were looked at */

@@ -28,6 +28,8 @@
 #define SETTLE_NS 1000000u     /* in passing: a CPU that was taken from us in the middle of a switch is usually back by then */
 #define SETTLE_EDGE_NS 100000u /* at the end of a window, which somebody waits for */
 #define GATHER_NS 100000000u   /* what a thread did is told after 100 ms at the latest */
+#define EARLY_NS 50000u        /* a switch is told of 3 us late, 30 where much else runs */
+#define ENDED_KEPT 16u         /* as many threads as may end, on all CPUs, while one of them gets from its record to its wakes */
 #define LOOK_SHARE 100u        /* looking takes at most a hundredth of a CPU */
 #define LOOK_MIN_NS 10000000u
 #define LOOK_MAX_NS 1000000000u
@@ -45,6 +47,12 @@ static struct {
     bool fresh;                       /* all threads were looked at just now */
     bool lost;                        /* records were lost since the last edge */
     struct ttap__clock_pair from, to; /* the line between them turns ns into ticks */
+    /* The last threads that ended. From Linux 6.16 on perf tells of an end before that thread wakes who joins it. */
+    struct {
+        uint64_t number;
+        int tid;
+    } ended[ENDED_KEPT];
+    uint32_t ended_count;
 } sched;
 
 /* For the status, which any thread may ask for: what was had last, or would be. */
@@ -185,7 +193,21 @@ static void end_thread(struct ttap__sched_thread *thread, uint64_t ns)
     say(thread, TTAP__SCHED_END, ns, 1);
     ttap__thread_field(thread, sched.tier == TIER_LOOKS);
     ttap__thread_flush(thread);
+    sched.ended[sched.ended_count % ENDED_KEPT].number = thread->number;
+    sched.ended[sched.ended_count++ % ENDED_KEPT].tid = thread->tid;
     ttap__threads_remove(thread);
+}
+
+/* A thread's number, if need be of one that has just ended; 0: none of ours. */
+static uint64_t number_of_waker(const struct ttap__perf_record *record)
+{
+    if (record->interrupt || !ttap__traced(record->by_pid))
+        return 0;
+    struct ttap__sched_thread *by = ttap__threads_find(record->by_tid);
+    for (uint32_t i = 1; !by && i <= ENDED_KEPT; i++)
+        if (sched.ended[(sched.ended_count - i) % ENDED_KEPT].tid == record->by_tid)
+            return sched.ended[(sched.ended_count - i) % ENDED_KEPT].number;
+    return by ? by->number : 0;
 }
 
 static struct ttap__sched_thread *begin_thread(int pid, int tid, int by_tid, uint64_t ns)
@@ -385,11 +407,31 @@ static void admit_doubt(struct ttap__sched_thread *thread, uint64_t ns)
     thread->doubtful = false;
 }
 
+static void say_wake(struct ttap__sched_thread *thread, uint64_t ns, const struct ttap__sched_waker *waker)
+{
+    say(thread, TTAP__SCHED_WAKE, ns, 2);
+    ttap__thread_field(thread, waker->number);
+    ttap__thread_field(thread, waker->cause);
+    thread->state = TTAP__RUNNABLE;
+}
+
+/* A switch is told of a little late, so that a wake may be told before the sleep that it ends: of one that was awake then, and is found to have slept
+ * right behind it and to run again although nobody woke it. If it had not been on its way to sleep it would have been woken from this one, too. */
+static void recall_early_wake(struct ttap__sched_thread *thread, const struct ttap__perf_record *record)
+{
+    struct ttap__sched_waker *early = &thread->early;
+    if (record->what == TTAP__PERF_RUN && thread->state == TTAP__BLOCKED && early->ns && !thread->doubtful)
+        say_wake(thread, thread->last_ns, early);
+    if (record->what != TTAP__PERF_BLOCK || record->ns - early->ns > EARLY_NS)
+        early->ns = 0;
+}
+
 static void on_switch(const struct ttap__perf_record *record)
 {
     struct ttap__sched_thread *thread = thread_of(record);
     if (!thread)
         return;
+    recall_early_wake(thread, record);
     if (thread->doubtful)
         admit_doubt(thread, record->ns);
     if (record->ns > thread->look_ns) {
@@ -412,13 +454,15 @@ static void on_switch(const struct ttap__perf_record *record)
 static void on_wake(const struct ttap__perf_record *record)
 {
     struct ttap__sched_thread *thread = ttap__threads_find(record->tid);
-    if (!thread || thread->state != TTAP__BLOCKED)
-        return; /* of another process; or it was on its way to sleep and did not */
-    struct ttap__sched_thread *by = record->interrupt || !ttap__traced(record->by_pid) ? NULL : ttap__threads_find(record->by_tid);
-    say(thread, TTAP__SCHED_WAKE, record->ns, 2);
-    ttap__thread_field(thread, by ? by->number : 0);
-    ttap__thread_field(thread, by ? 1 : record->interrupt || !record->by_tid ? 3 : 2);
-    thread->state = TTAP__RUNNABLE;
+    if (!thread)
+        return; /* of another process */
+    struct ttap__sched_waker waker = {record->ns, number_of_waker(record), 1};
+    if (!waker.number)
+        waker.cause = record->interrupt || !record->by_tid ? 3 : 2;
+    if (thread->state == TTAP__BLOCKED)
+        say_wake(thread, record->ns, &waker);
+    else
+        thread->early = waker; /* it was on its way to sleep */
 }
 
 static void on_begin(const struct ttap__perf_record *record)
