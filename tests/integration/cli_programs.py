@@ -150,6 +150,7 @@ class Recording:
         if "every switch" not in self.sched:
             raise cli.Skip(f"no switch records here: {self.sched}")
         blocked_ns = unexplained_ns = compared = long_waits = 0
+        off_by = (0, 0)
         without = []
         for number, rows in self.states.items():
             lane, at, running_ns, unknown_ns = self.lanes[number], 0, 0, 0
@@ -171,10 +172,11 @@ class Recording:
                 compared += 1
                 switches = sum(self.strings[state] == "running" for _, _, state, _ in rows)
                 slack_ns = 0.02 * self.duration_ns + switches * SWITCH_NS
+                off_by = max(off_by, (100 * max(0, kernels[0] - running_ns, running_ns - kernels[1]) / self.duration_ns, switches))
                 assert kernels[0] - slack_ns <= running_ns <= kernels[1] + slack_ns, \
                     f"thread {lane['tid']} {lane['name']} ran {running_ns} ns, the kernel says {kernels[0]} to {kernels[1]}; {switches} switches, {unknown_ns} ns unknown"
         share = 100 * unexplained_ns / (blocked_ns or 1)
-        print(f"{len(self.states)} threads, {compared} compared with the kernel's count; {share:.3f} % of {blocked_ns / 1e6:.0f} ms blocked without cause")
+        print(f"{len(self.states)} threads, {compared} compared with the kernel's count, off by {off_by[0]:.2f} points at most ({off_by[1]} switches); {share:.3f} % of {blocked_ns / 1e6:.0f} ms blocked without cause")
         assert share <= 2, share
         print(f"of {long_waits} waits of more than 1 ms, without cause or object: {without}")
         assert len(without) <= 1 + long_waits / 1000, without

@@ -9,8 +9,7 @@ from collections import Counter
 
 import cli_support as cli
 from cli_programs import answers, free_port, need, redis
-from cli_run import preloadable, whole_figures
-from cli_waits import rows
+from cli_run import preloadable, rows_of, whole_figures
 
 CALLS = {"read": "read", "write": "write", "accept4": "accept", "accept": "accept", "epoll_wait": "epoll_wait", "fsync": "fsync", "fdatasync": "fdatasync"}
 GETS = 300
@@ -46,7 +45,7 @@ def recorded_calls(document, pid):
             lanes.add(chunk["id"])
     for chunk in document["chunks"]:
         if chunk["t"] == "call" and chunk["lane"] in lanes:
-            for _, op, object_ in rows(chunk, "op", "object"):
+            for _, op, object_ in rows_of(chunk, "op", "object"):
                 if strings[op] in CALLS.values():
                     counts[strings[op], what(objects.get(object_, "?"))] += 1
     return counts

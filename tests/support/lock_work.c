@@ -2,9 +2,11 @@
  *
  * lock_work crowd N: N threads, each takes one mutex and holds it 1 ms. lock_work one: one thread holds it 5 ms, again and again, and another waits for it.
  * lock_work sleepers N: N threads that sleep 50 ms again and again, until it is killed.
- * At the end one line for each time that it was held: tid, from, to (ns since 1970; taken inside of the lock).
+ * At the end one line for each time that it was held (ns since 1970): tid, asked for, got, about to let go, let go. All but the first and the last were
+ * taken while it was held.
  */
 #define _GNU_SOURCE
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,7 +22,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_barrier_t together;
 static struct {
     int tid;
-    uint64_t from_ns, to_ns;
+    uint64_t asked_ns, from_ns, to_ns, let_go_ns;
 } held[THREADS_MAX];
 static unsigned held_count; /* by the lock */
 
@@ -33,14 +35,17 @@ static uint64_t now_ns(void)
 
 static void hold(uint64_t ns)
 {
+    uint64_t asked_ns = now_ns();
     pthread_mutex_lock(&lock);
     unsigned at = held_count++;
+    held[at].asked_ns = asked_ns;
     held[at].tid = (int)syscall(SYS_gettid);
     held[at].from_ns = now_ns();
     struct timespec nap = {0, (long)ns};
     nanosleep(&nap, NULL);
     held[at].to_ns = now_ns();
     pthread_mutex_unlock(&lock);
+    held[at].let_go_ns = now_ns();
 }
 
 static void *one_of_the_crowd(void *unused)
@@ -99,6 +104,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
     for (unsigned i = 0; i < held_count; i++)
-        printf("%d %llu %llu\n", held[i].tid, (unsigned long long)held[i].from_ns, (unsigned long long)held[i].to_ns);
+        printf("%d %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", held[i].tid, held[i].asked_ns, held[i].from_ns, held[i].to_ns,
+               held[i].let_go_ns);
     return 0;
 }
