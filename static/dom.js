@@ -57,6 +57,11 @@ export function fill(node, ...children) {
     append(node, children);
 }
 
+/** The first row of a table. @param {string[]} titles those with ">" before them are of numbers */
+export function heads(...titles) {
+    return h('thead', null, h('tr', null, titles.map((t) => h('th', { scope: 'col', class: t[0] === '>' ? 'num' : '' }, t.replace('>', '')))));
+}
+
 /** Definition list of names and values; pairs with an empty value are left out. @param {[string, Child][]} pairs */
 export function facts(pairs) {
     return h('dl', { class: 'facts' }, pairs.filter(([, v]) => v !== null && v !== undefined && v !== '' && v !== false).map(([k, v]) => [h('dt', null, k), h('dd', null, v)]));

@@ -2,11 +2,12 @@
 //
 //   task    |--------------------------------------------|
 //   works   |  worker-1 ........  |      | worker-2 .... |        each instant counts once, for the first of SPLIT that holds on any
-//   states  | running | lock | run|      | net  | running|        thread working for it then; nobody working: other
-//   parts     running   lock  run  other   net    running
+//   states  | running | lock | run|      | net  | running|        thread working for it then
+//   parts     running   lock  run queued   net    running
 //
 // A blocked thread while a collector's phase runs is "gc"; one that waits at a queue for this task "queue". A thread that works without
-// a state on record is "working": it may have run or not, we do not know.
+// a state on record is "working": it may have run or not, we do not know. Where nobody works for it, the task is "queued" if the thread
+// that takes it up next is another one than it left (it began on one, too, and another one may end it), else that is "other".
 
 import { eachSlice } from '../data/model.js';
 import { STATES, isBlocked } from '../data/states.js';
@@ -15,12 +16,13 @@ import { STATES, isBlocked } from '../data/states.js';
 /** @typedef {{lane: number, from: number, to: number}} Span */
 
 /** Parts, and which of them an instant counts for: the first that holds. */
-export const SPLIT = ['running', 'runnable', 'gc', 'queue', 'lock', 'network', 'file', 'sleep', 'blocked', 'working', 'other'];
+export const SPLIT = ['running', 'runnable', 'gc', 'queue', 'lock', 'network', 'file', 'sleep', 'blocked', 'working', 'queued', 'other'];
 const PART = new Map(SPLIT.map((name, i) => [name, i]));
 const GC = 2;
 const QUEUE = 3;
 const WORKING = 9;
-const OTHER = 10;
+const QUEUED = 10;
+const OTHER = 11;
 const PART_OF_STATE = STATES.map((s) => PART.get(s) ?? WORKING);
 
 /** @param {Model} model @param {'work'|'wait'} table @returns {Map<number, Span[]>} by task */
@@ -50,20 +52,24 @@ export function gcSpans(model) {
         /** @type {Span[]} */
         const all = [];
         for (const row of model.rowsOf('gc')) eachSlice(row, -Infinity, Infinity, (seg, i) => all.push({ lane: row.lane, from: seg.start[i], to: seg.start[i] + seg.dur[i] }));
-        all.sort((a, b) => a.from - b.from);
-        /** @type {Span[]} */
-        const merged = [];
-        for (const s of all) {
-            const last = merged[merged.length - 1];
-            if (last && s.from <= last.to) last.to = Math.max(last.to, s.to);
-            else merged.push({ ...s });
-        }
-        return merged;
+        return merged(all);
     });
 }
 
+/** The same times without overlaps. @param {Span[]} all @returns {Span[]} */
+export function merged(all) {
+    /** @type {Span[]} */
+    const out = [];
+    for (const s of all.sort((a, b) => a.from - b.from)) {
+        const last = out[out.length - 1];
+        if (last && s.from <= last.to) last.to = Math.max(last.to, s.to);
+        else out.push(s);
+    }
+    return out;
+}
+
 /** @param {Span[]} sorted disjoint @param {number} t @returns {number} the first that ends after t */
-function firstAfter(sorted, t) {
+export function firstAfter(sorted, t) {
     let lo = 0;
     let hi = sorted.length;
     while (lo < hi) {
@@ -118,13 +124,27 @@ function addBlocked(sweep, gcs, part, from, to) {
     for (let k = firstAfter(gcs, from); k < gcs.length && gcs[k].from < to; k++) sweep.add(GC, Math.max(from, gcs[k].from), Math.min(to, gcs[k].to));
 }
 
+/** From where a thread left the task to where another one enters it. @param {Sweep} sweep @param {import('../data/types.js').Task} task @param {Span[]} works */
+function addQueued(sweep, task, works) {
+    let { lane, start: left } = task;
+    const ended = { lane: task.endLane, from: sweep.to, to: sweep.to };
+    for (const next of [...works.filter((w) => w.to > sweep.from && w.from < sweep.to).sort((a, b) => a.from - b.from), ended]) {
+        if (next.lane !== lane && next.lane >= 0 && lane >= 0) sweep.add(QUEUED, Math.max(0, left), next.from); /* before the window it is not on record */
+        if (next.to < left) continue;
+        left = next.to;
+        lane = next.lane;
+    }
+}
+
 /** @param {Model} model @param {number} id @returns {Float64Array|null} ns by part of SPLIT, summing to the task's duration */
 export function splitTask(model, id) {
     const task = model.task(id);
     if (!task) return null;
     const sweep = new Sweep(task.start, task.start + task.dur);
     const gcs = gcSpans(model);
-    for (const work of spansByTask(model, 'work').get(id) ?? []) {
+    const works = spansByTask(model, 'work').get(id) ?? [];
+    addQueued(sweep, task, works);
+    for (const work of works) {
         sweep.add(WORKING, work.from, work.to);
         const states = model.row(work.lane, 'state');
         if (!states) continue;

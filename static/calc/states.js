@@ -5,12 +5,12 @@ import { eachSlice } from '../data/model.js';
 import { RUNNING, STATES, isBlocked, unpackPlace } from '../data/states.js';
 
 /** @typedef {import('../data/model.js').Model} Model */
-/** @typedef {{ns: Float64Array, n: Float64Array, longest: Float64Array}} StateSums  by state */
-/** @typedef {StateSums & {lane: number, switches: number, idle: boolean, longestWait: {ns: number, start: number, state: number, object: number}|null}} ThreadStats  idle: it waited all the time for something to do */
+/** @typedef {{ns: Float64Array, n: Float64Array, longest: Float64Array, idle: Float64Array}} StateSums  by state; idle: of ns, in waits for work */
+/** @typedef {StateSums & {lane: number, switches: number, longestWait: {ns: number, start: number, state: number, object: number}|null}} ThreadStats  */
 
 /** @returns {StateSums} */
 export function emptySums() {
-    return { ns: new Float64Array(STATES.length), n: new Float64Array(STATES.length), longest: new Float64Array(STATES.length) };
+    return { ns: new Float64Array(STATES.length), n: new Float64Array(STATES.length), longest: new Float64Array(STATES.length), idle: new Float64Array(STATES.length) };
 }
 
 /**
@@ -19,13 +19,13 @@ export function emptySums() {
  */
 export function threadStats(row, t0, t1) {
     /** @type {ThreadStats} */
-    const stats = { ...emptySums(), lane: row.lane, switches: 0, idle: false, longestWait: null };
+    const stats = { ...emptySums(), lane: row.lane, switches: 0, longestWait: null };
     eachSlice(row, t0, t1, (seg, i) => {
         const state = seg.name[i];
         const ns = Math.min(t1, seg.start[i] + seg.dur[i]) - Math.max(t0, seg.start[i]);
         stats.ns[state] += ns;
         stats.n[state]++;
-        stats.idle ||= seg.hue[i] === HUE.waitEmpty;
+        if (seg.hue[i] === HUE.waitEmpty) stats.idle[state] += ns;
         if (ns > stats.longest[state]) stats.longest[state] = ns;
         if (state === RUNNING) stats.switches++;
         else if (isBlocked(state) && (!stats.longestWait || ns > stats.longestWait.ns)) stats.longestWait = { ns, start: seg.start[i], state, object: unpackPlace(seg.extra?.[i] ?? 0).object };
@@ -50,6 +50,7 @@ export function sumStates(threads) {
         for (let s = 0; s < STATES.length; s++) {
             sum.ns[s] += t.ns[s];
             sum.n[s] += t.n[s];
+            sum.idle[s] += t.idle[s];
             sum.longest[s] = Math.max(sum.longest[s], t.longest[s]);
         }
     }

@@ -10,7 +10,7 @@
 
 import { SegBuilder } from './seg.js';
 import { HUE, hueOfLane, hueOfTask, hueOfText } from './hues.js';
-import { CPUS_MAX, CPU_LANE, GONE, RUNNING, STATE_HUES, isBlocked, packPlace, stateOf } from './states.js';
+import { CPUS_MAX, CPU_LANE, FOR_ANYTHING, FOR_WORK, GONE, RUNNING, STATE_HUES, isBlocked, packPlace, stateOf } from './states.js';
 import { Numbers } from '../calc/stats.js';
 
 /** Twice what the format allows: a reader should be more generous than the writer, but bounded. */
@@ -21,6 +21,11 @@ const WHOLE_MAX = 256 * 1024 * 1024;
 const THROUGHOUT = 3;
 /** A thread that spends all of the window in such a call is held up by another one; in any other call, it has nothing to do. */
 const OTHERS_HOLD_IT = /mutex|rwlock|spin|flock/;
+
+/** @param {string} op */
+function waitsFor(op) {
+    return /^(accept|epoll_wait)$/.test(op) ? FOR_WORK : /^(poll|select|io_uring_wait|pthread_cond_wait|sem_wait|sigwait)$/.test(op) ? FOR_ANYTHING : 0;
+}
 
 export class DecodeError extends Error {
     /** @param {'foreign'|'native'|'damaged'|'version'} code @param {string} message */
@@ -116,6 +121,8 @@ export class Decoder {
         this.strings = [];
         /** @type {number[]} */
         this.stringHue = [];
+        /** @type {number[]} */
+        this.stringWait = [];
         /** @type {Map<string, {table: RowTable, lane: number, depth: number, builder: SegBuilder, end: number}>} */
         this.builders = new Map();
         /** What each CPU ran, until all threads have told. @type {Map<number, {t: Numbers, d: Numbers, lane: Numbers}>} */
@@ -280,6 +287,7 @@ export class Decoder {
             const value = typeof s === 'string' ? s : String(s);
             this.strings.push(value);
             this.stringHue.push(hueOfText(value));
+            this.stringWait.push(waitsFor(value));
             this.batch.strings.push(value);
         }
     }
@@ -330,9 +338,10 @@ export class Decoder {
             if (!(d >= 0) || !Number.isFinite(from + d)) return damaged(c, `row ${i} has start ${from} and duration ${d}`);
             const s = stateOf(state[i], this.strings[state[i]]);
             if (s === GONE) continue;
-            const idle = isBlocked(s) && (flags[i] & THROUGHOUT) === THROUGHOUT && !OTHERS_HOLD_IT.test(this.strings[op[i]] ?? '');
+            const blocked = isBlocked(s);
+            const idle = blocked && (flags[i] & THROUGHOUT) === THROUGHOUT && !OTHERS_HOLD_IT.test(this.strings[op[i]] ?? '');
             const detail = stack[i] >= 0 ? stack[i] : op[i] >= 0 ? -2 - op[i] : -1;
-            row.builder.add(from, d, s, -1, packPlace(object[i], cpu[i]), flags[i], idle ? HUE.waitEmpty : STATE_HUES[s], detail);
+            row.builder.add(from, d, s, -1, packPlace(object[i], cpu[i]), blocked ? flags[i] | (this.stringWait[op[i]] ?? 0) : flags[i], idle ? HUE.waitEmpty : STATE_HUES[s], detail);
             if (row.builder.full()) this.seal(row);
             if (s === RUNNING && cpu[i] >= 0 && cpu[i] < CPUS_MAX) this.ran(cpu[i], from, d, lane);
         }
@@ -379,7 +388,7 @@ export class Decoder {
     /** @param {Chunk} c */
     requestChunk(c) {
         const n = rowCount(c);
-        this.batch.requests.push({ t: times(c, n), dur: column(c, 'dur', n, Float64Array), object: column(c, 'object', n, Int32Array, -1), side: column(c, 'side', n, Int32Array, -1), end: column(c, 'end_lane', n, Int32Array, -1), flags: column(c, 'flags', n, Int32Array, 0) });
+        this.batch.requests.push({ t: times(c, n), dur: column(c, 'dur', n, Float64Array), object: column(c, 'object', n, Int32Array, -1), lane: column(c, 'lane', n, Int32Array, -1), side: column(c, 'side', n, Int32Array, -1), end: column(c, 'end_lane', n, Int32Array, -1), flags: column(c, 'flags', n, Int32Array, 0) });
         this.rows += n;
     }
 

@@ -1,5 +1,7 @@
 // load.js - starts the worker for one source and feeds the model with what it sends.
 
+import { markIdle } from '../calc/idle.js';
+import { inPieces } from '../calc/regions.js';
 import { Model } from './model.js';
 
 /** @typedef {{kind: 'capture', id: number, url: string, headers: Record<string, string>}|{kind: 'file', name: string, file: File}} Source */
@@ -39,10 +41,12 @@ export class Loading {
             } else if (data.type === 'done') {
                 this.model.end = data.end;
                 this.model.stopped = data.stopped ? data.stopped.message : null;
-                this.model.loading = false;
-                this.model.version++;
                 worker.terminate();
-                on.done();
+                inPieces(markIdle(this.model)).then(() => {
+                    this.model.loading = false;
+                    this.model.version++;
+                    on.done();
+                });
             } else if (data.type === 'error') {
                 worker.terminate();
                 on.failed(data.code, data.message);

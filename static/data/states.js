@@ -18,14 +18,16 @@ export const STATE_HUES = [HUE.running, HUE.runnable, HUE.blocked, HUE.lock, HUE
 export const CPU_LANE = -100000;
 export const CPUS_MAX = 4096;
 
-/** @type {Record<string, number>} */
-const ALSO = { gone: GONE, preempted: 1, waiting: 2, other: 2, mutex: 3, cond: 3, condition: 3, join: 3, semaphore: 3, queue: 3, net: 4, socket: 4, poll: 4, syscall: 5, io: 5, disk: 5, pipe: 5, timer: 6 };
-const BY_NAME = new Map([...STATES.map((s, i) => /** @type {[string, number]} */ ([s, i])), ...Object.entries(ALSO)]);
+const BY_NAME = new Map([...STATES.map((s, i) => /** @type {[string, number]} */ ([s, i])), ['gone', GONE]]);
 
 /** @param {number} value @param {string|undefined} name the string of that number */
 export function stateOf(value, name) {
     return BY_NAME.get(name ?? '') ?? (value >= 0 && value < STATES.length ? value : BLOCKED);
 }
+
+/** Flags of a state: blocked in a call that ends with new work, or in one that may. */
+export const FOR_WORK = 16;
+export const FOR_ANYTHING = 32;
 
 /** @param {number} state blocked by whatever */
 export function isBlocked(state) {

@@ -115,7 +115,7 @@
  * @typedef {{task: Int32Array, key: Int32Array, value: (string|number)[]}} AttrChunk
  * @typedef {{t: Float64Array, from: Int32Array, to: Int32Array}} WakeChunk  who woke whom
  * @typedef {{t: Float64Array, lane: Int32Array, stack: Int32Array, task: Int32Array, cpu: Float64Array}} SampleChunk  CPU samples; cpu: the CPU time in ns that each stands for, 0 where the capture does not say; of allocations the bytes
- * @typedef {{t: Float64Array, dur: Float64Array, object: Int32Array, side: Int32Array, end: Int32Array, flags: Int32Array}} RequestChunk  what connections were asked; end: the lane of the last send, -1: not answered
+ * @typedef {{t: Float64Array, dur: Float64Array, object: Int32Array, lane: Int32Array, side: Int32Array, end: Int32Array, flags: Int32Array}} RequestChunk  what connections were asked; lane: of the first receive, or send; end: the lane of the last send, -1: not answered
  * @typedef {{func: Int32Array, file: Int32Array, line: Int32Array}} FrameChunk  string numbers
  * @typedef {{frame: Int32Array, parent: Int32Array}} StackChunk  parent: stack number, -1 at the root
  */

@@ -2,7 +2,7 @@
 
 import { splitTask } from '../calc/split.js';
 import { taskMarks, taskUse } from '../calc/tasks.js';
-import { facts, fill, h, nothing } from '../dom.js';
+import { facts, fill, h, heads, nothing } from '../dom.js';
 import { count, duration, instant, percent } from '../fmt.js';
 import { formatHash, formatRange } from '../url.js';
 import { attrTable, foreign, markList, statusWord, taskLink } from '../view/details.js';
@@ -70,7 +70,7 @@ function rest(app, model, id) {
     const children = model.children(id);
     return [
         children.length ? h('section', { class: 'card', 'aria-label': 'Child tasks' }, h('h2', null, `${count(children.length)} child ${children.length === 1 ? 'task' : 'tasks'}`),
-            h('div', { class: 'scroll' }, h('table', { 'aria-label': 'Child tasks' }, h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Task'), h('th', { scope: 'col', class: 'num' }, 'Start'), h('th', { scope: 'col', class: 'num' }, 'Duration'), h('th', { scope: 'col' }, 'Status'))),
+            h('div', { class: 'scroll' }, h('table', { 'aria-label': 'Child tasks' }, heads('Task', '>Start', '>Duration', 'Status'),
                 h('tbody', null, children.slice(0, CHILDREN_MAX).map((c) => {
                     const child = model.task(c);
                     return child ? h('tr', null, h('td', { class: 'name' }, taskLink(model, c, app.link())), h('td', { class: 'num' }, instant(child.start, 1e3)), h('td', { class: 'num' }, duration(child.dur)), h('td', null, statusWord(child))) : null;

@@ -33,14 +33,15 @@ export function threadsPage(app, params) {
 /** @param {import('../app.js').App} app @param {ThreadStats[]} stats */
 function table(app, stats) {
     const model = app.needModel();
-    const all = (/** @type {ThreadStats} */ t) => t.ns.reduce((a, b) => a + b, 0);
+    const add = (/** @type {Float64Array} */ ns) => ns.reduce((a, b) => a + b, 0);
+    const all = (/** @type {ThreadStats} */ t) => add(t.ns);
     const share = (/** @type {string} */ title, /** @type {(t: ThreadStats) => number} */ get) => ({ title, num: true, down: true, sort: byNumber((/** @type {ThreadStats} */ t) => get(t) / all(t)), cell: (/** @type {ThreadStats} */ t) => percent(get(t), all(t)) });
     const blocked = (/** @type {ThreadStats} */ t) => t.ns.reduce((sum, ns, s) => sum + (isBlocked(s) ? ns : 0), 0);
     return new Table('Threads', [
         { title: 'Thread', name: true, sort: byNumber((t) => model.sortedLanes().indexOf(model.lane(t.lane))), cell: (t) => h('a', { href: formatHash('timeline', { ...app.link(), pin: t.lane }) }, foreign(model.laneName(model.lane(t.lane)), 100)) },
         { title: 'tid', num: true, sort: byNumber((t) => model.lane(t.lane).tid), cell: (t) => String(model.lane(t.lane).tid || '') },
-        { title: 'States', bar: true, cell: (t) => (t.idle ? splitBar([1], ['idle']) : splitBar(t.ns, STATES)) },
-        share('Running', (t) => t.ns[RUNNING]), share('Runnable', (t) => t.ns[RUNNABLE]), share('Blocked', blocked),
+        { title: 'States', bar: true, cell: (t) => splitBar([...t.ns.map((ns, s) => ns - t.idle[s]), add(t.idle)], [...STATES, 'idle']) },
+        share('Running', (t) => t.ns[RUNNING]), share('Runnable', (t) => t.ns[RUNNABLE]), share('Blocked', blocked), share('Of that idle', (t) => add(t.idle)),
         { title: 'CPU time', num: true, down: true, sort: byNumber((t) => t.ns[RUNNING]), cell: (t) => duration(t.ns[RUNNING]) },
         { title: 'Switched in', num: true, down: true, sort: byNumber((t) => t.switches), cell: (t) => count(t.switches) },
         { title: 'Longest for a CPU', num: true, down: true, sort: byNumber((t) => t.longest[RUNNABLE]), cell: (t) => (t.n[RUNNABLE] ? duration(t.longest[RUNNABLE]) : '') },

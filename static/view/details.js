@@ -5,7 +5,7 @@ import { laneMarks } from '../calc/tasks.js';
 import { sumStates } from '../calc/states.js';
 import { wakesOf } from '../calc/wakes.js';
 import { STATES, unpackPlace } from '../data/states.js';
-import { facts, h } from '../dom.js';
+import { facts, h, heads } from '../dom.js';
 import { count, duration, instant, percent, value, visible } from '../fmt.js';
 import { formatHash } from '../url.js';
 import { palette } from './palette.js';
@@ -196,9 +196,9 @@ function legend(model) {
     const states = model.rowsOf('state').length > 0;
     return h('div', { class: 'legend', role: 'group', 'aria-label': 'Legend' }, h('h3', null, 'Legend'),
         states ? LEGEND.map(([state, words]) => h('span', null, h('i', { class: `state-${state}` }), words)) : null,
-        h('span', null, h('i', { class: 'idle' }), 'idle: nothing to do, or waits at an empty queue'),
+        h('span', null, h('i', { class: 'part-idle' }), 'idle: waits for work, with no task, region or request at hand'),
         h('span', null, h('i', { class: 'full' }), 'waits at a full queue: held up'),
-        h('span', null, h('i', { class: 'gc' }), 'garbage collector'),
+        h('span', null, h('i', { class: 'state-gc' }), 'garbage collector'),
         h('span', null, h('i', { class: 'lost' }), 'events were lost here'));
 }
 
@@ -214,7 +214,7 @@ export function rangeDetails(model, range, stats, act) {
         h('div', { class: 'row' }, h('button', { type: 'button', onclick: act.zoom }, 'Zoom to it (Z)'), h('button', { type: 'button', onclick: act.clear }, 'Clear (Esc)')),
         stats === null ? h('p', { class: 'muted' }, 'Adding up…') : [stateTable(stats.states), h('table', null,
             h('caption', { class: 'visually-hidden' }, 'Regions in this range'),
-            h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Region'), h('th', { scope: 'col', class: 'num' }, 'n'), h('th', { scope: 'col', class: 'num' }, 'Self'), h('th', { scope: 'col', class: 'num' }, 'Total'))),
+            heads('Region', '>n', '>Self', '>Total'),
             h('tbody', null, stats.regions.slice(0, 60).map((r) => h('tr', null, h('td', { class: 'name' }, foreign(model.string(r.name), 120)), h('td', { class: 'num' }, count(r.n)),
                 h('td', { class: 'num' }, duration(r.self)), h('td', { class: 'num' }, duration(r.total))))))],
     ];
@@ -225,9 +225,9 @@ export function rangeDetails(model, range, stats, act) {
 function stateTable(threads) {
     if (threads.length === 0) return null;
     const sum = sumStates(threads);
-    const all = sum.ns.reduce((a, b) => a + b, 0);
-    const th = (/** @type {string} */ text, num = true) => h('th', { scope: 'col', class: num ? 'num' : '' }, text);
-    return h('table', null, h('caption', { class: 'visually-hidden' }, 'States in this range'), h('thead', null, h('tr', null, th('State', false), th('n'), th('Time'), th('Share'), th('Longest'))),
+    const [all, idle] = [sum.ns, sum.idle].map((ns) => ns.reduce((a, b) => a + b, 0));
+    return h('table', null, h('caption', { class: 'visually-hidden' }, 'States in this range'), heads('State', '>n', '>Time', '>Share', '>Longest'),
         h('tbody', null, STATES.map((name, s) => (sum.n[s] === 0 ? null : h('tr', null, h('th', { scope: 'row' }, h('span', { class: `statebox state-${name}` }), name), h('td', { class: 'num' }, count(sum.n[s])), h('td', { class: 'num' }, duration(sum.ns[s])),
-            h('td', { class: 'num' }, percent(sum.ns[s], all)), h('td', { class: 'num' }, duration(sum.longest[s])))))));
+            h('td', { class: 'num' }, percent(sum.ns[s], all)), h('td', { class: 'num' }, duration(sum.longest[s]))))),
+            idle > 0 ? h('tr', null, h('th', { scope: 'row' }, h('span', { class: 'statebox part-idle' }), 'of that idle'), h('td'), h('td', { class: 'num' }, duration(idle)), h('td', { class: 'num' }, percent(idle, all)), h('td')) : null));
 }

@@ -310,9 +310,10 @@ function stateText(model, seg, i) {
     if (state === RUNNING) return cpu >= 0 ? `running on CPU ${cpu}` : 'running';
     if (state === RUNNABLE) return 'runnable: waits for a CPU';
     const op = seg.detail && seg.detail[i] <= -2 ? ` in ${model.string(-2 - seg.detail[i])}` : '';
+    const idle = seg.hue[i] === HUE.waitEmpty ? '; idle: waits for work' : '';
     const what = (object >= 0 ? `: ${model.objectTitle(object)}` : '') + op + (seg.flags[i] & ESTIMATED ? ' (about)' : '');
     if (state === UNKNOWN) return 'state unknown';
-    return state === 2 ? `blocked${what}` : `blocked, ${STATES[state]}${what}`;
+    return `${state === 2 ? 'blocked' : `blocked, ${STATES[state]}`}${what}${idle}`;
 }
 
 /** Takes out of a band what does not reach that high, and dots what is runnable. @param {Uint32Array} out @param {PixelLine} line @param {{least: number}} band @param {number} dpr */

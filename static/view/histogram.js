@@ -1,6 +1,6 @@
 // histogram.js - durations as bars over a logarithmic axis. A bar is a button: it selects what fell into it.
 
-import { h, s } from '../dom.js';
+import { h, heads, s } from '../dom.js';
 import { count, duration, percent } from '../fmt.js';
 
 /** @typedef {import('../calc/hist.js').Bar} Bar */
@@ -32,7 +32,7 @@ export function histogramView(label, bars, selected, lines, choose) {
     const svg = s('svg', { class: 'hist', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'group', 'aria-label': label },
         s('line', { x1: 0, x2: WIDTH, y1: HEIGHT - BOTTOM + 0.5, y2: HEIGHT - BOTTOM + 0.5 }), nodes, marks, labels);
     const twin = h('details', null, h('summary', null, 'As a table'), h('div', { class: 'scroll' }, h('table', { 'aria-label': label },
-        h('thead', null, h('tr', null, ['From', 'To', 'Count', 'Share'].map((t) => h('th', { scope: 'col', class: 'num' }, t)))),
+        heads('>From', '>To', '>Count', '>Share'),
         h('tbody', null, bars.map((b) => h('tr', null, h('td', { class: 'num' }, duration(b.from)), h('td', { class: 'num' }, duration(b.to)), h('td', { class: 'num' }, count(b.n)), h('td', { class: 'num' }, percent(b.n, total))))))));
     return h('div', null, svg, twin);
 }

@@ -1,7 +1,7 @@
 // slicelist.js - what the timeline shows, as a table: for those who read rather than look.
 
 import { eachSlice } from '../data/model.js';
-import { fill, h } from '../dom.js';
+import { fill, h, heads } from '../dom.js';
 import { duration, instant } from '../fmt.js';
 import { foreign, taskLink } from './details.js';
 import { sliceText } from './draw.js';
@@ -14,10 +14,9 @@ const ROWS_MAX = 500;
 /** @param {Timeline} tl @param {Element} node */
 export function fillSliceList(tl, node) {
     const { slices, more } = slicesInView(tl);
-    const th = (/** @type {string} */ text, /** @type {string} */ cls = '') => h('th', { scope: 'col', class: cls }, text);
     fill(node, h('table', null,
         h('caption', { class: 'visually-hidden' }, 'Slices in view'),
-        h('thead', null, h('tr', null, th('Start', 'num'), th('Duration', 'num'), th('What'), th('Thread'), th('Kind'), th('Task'))),
+        heads('>Start', '>Duration', 'What', 'Thread', 'Kind', 'Task'),
         h('tbody', null, slices.map((slice) => rowOf(tl, slice)))),
     more ? h('p', { class: 'banner info' }, `The first ${ROWS_MAX} are listed; zoom in for the others.`) : null);
 }

@@ -5,7 +5,7 @@ import { h } from '../dom.js';
 import { duration, percent } from '../fmt.js';
 
 /** @type {Record<string, string>} */
-const WORDS = { running: 'running', runnable: 'runnable: waited for a CPU', gc: 'stopped by the collector', queue: 'queue: waited at it', lock: 'lock', network: 'network', file: 'file or call', sleep: 'sleep', blocked: 'blocked, cause unknown', working: 'worked on a thread whose state is not on record', other: 'other: nobody worked for it' };
+const WORDS = { running: 'running', runnable: 'runnable: waited for a CPU', gc: 'stopped by the collector', queue: 'queue: a thread waited at it', lock: 'lock', network: 'network', file: 'file or call', sleep: 'sleep', blocked: 'blocked, cause unknown', working: 'worked on a thread whose state is not on record', queued: 'queued: from one thread to the next', other: 'other: nobody worked for it' };
 
 /** @param {ArrayLike<number>} ns by part @param {readonly string[]} parts @returns {HTMLElement} */
 export function splitBar(ns, parts = SPLIT) {

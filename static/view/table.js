@@ -1,6 +1,6 @@
 // table.js - a sortable table of any length: only the rows in view exist. A real <table>, so that screen readers know what it is.
 
-import { fill, h } from '../dom.js';
+import { fill, h, heads } from '../dom.js';
 import { saveCsv } from './csv.js';
 
 /** @typedef {import('../dom.js').Child} Child */
@@ -82,7 +82,7 @@ export class Table {
 
 /** What a chart shows in numbers, closed under it. @param {string} label @param {string[]} titles @param {string[][]} rows */
 export function asTable(label, titles, rows) {
-    return h('details', null, h('summary', null, 'As a table'), h('table', { 'aria-label': label }, h('thead', null, h('tr', null, titles.map((t) => h('th', { scope: 'col', class: 'num' }, t)))),
+    return h('details', null, h('summary', null, 'As a table'), h('table', { 'aria-label': label }, heads(...titles.map((t) => `>${t}`)),
         h('tbody', null, rows.map((r) => h('tr', null, r.map((c) => h('td', { class: 'num' }, c)))))));
 }
 

@@ -10,12 +10,15 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { markIdle } from '../../../static/calc/idle.js';
+import { HUE } from '../../../static/data/hues.js';
 import { eachSlice } from '../../../static/data/model.js';
-import { STATES, STATE_HUES, unpackPlace } from '../../../static/data/states.js';
+import { STATES, unpackPlace } from '../../../static/data/states.js';
 import { sliceColours } from '../../../static/view/colours.js';
 import { formatRange } from '../../../static/url.js';
 import { openBrowser } from '../support/browser.mjs';
 import { read } from '../support/read.mjs';
+import { run } from '../support/tables.mjs';
 
 const [tracetap] = process.argv.slice(2);
 /** Many more than redis needs to let its second thread write. */
@@ -73,7 +76,7 @@ async function started() {
 }
 
 /** @typedef {import('../../../static/data/model.js').Model} Model */
-/** @typedef {{lane: import('../../../static/data/types.js').Lane, start: number, dur: number, state: number, object: number}} Span */
+/** @typedef {{lane: import('../../../static/data/types.js').Lane, start: number, dur: number, state: number, hue: number, object: number}} Span */
 
 /** @param {Model} model @param {(s: Span) => boolean} wanted @returns {Span|null} the longest one that lies wholly in the window */
 function longest(model, wanted) {
@@ -81,7 +84,7 @@ function longest(model, wanted) {
     let best = null;
     for (const row of model.rowsOf('state')) {
         eachSlice(row, 0, model.duration, (seg, i) => {
-            const span = { lane: model.lane(row.lane), start: seg.start[i], dur: seg.dur[i], state: seg.name[i], object: unpackPlace(seg.extra?.[i] ?? 0).object };
+            const span = { lane: model.lane(row.lane), start: seg.start[i], dur: seg.dur[i], state: seg.name[i], hue: seg.hue[i], object: unpackPlace(seg.extra?.[i] ?? 0).object };
             if ((!best || span.dur > best.dur) && wanted(span)) best = span;
         });
     }
@@ -112,7 +115,9 @@ async function record(base) {
     const ready = page.getByRole('link', { name: /is ready: open it/ });
     await ready.waitFor();
     const id = Number(/\d+/.exec(await ready.innerText())?.[0]);
-    return { id, model: read(await (await fetch(new URL(`../captures/${id}?format=json`, base))).text()) };
+    const model = read(await (await fetch(new URL(`../captures/${id}?format=json`, base))).text());
+    run(markIdle(model));
+    return { id, model };
 }
 
 /** @param {Model} model @param {Span} span @returns {string} an address with it in the middle third, selected */
@@ -145,7 +150,7 @@ async function probe(base, id, span) {
         const style = getComputedStyle(document.documentElement);
         return Object.fromEntries([...style].filter((n) => n.startsWith('--')).map((n) => [n.slice(2), style.getPropertyValue(n).trim()]));
     });
-    const colour = sliceColours((name) => values[name])[STATE_HUES[span.state]];
+    const colour = sliceColours((name) => values[name])[span.hue];
     return page.evaluate(({ title, sub, c }) => {
         const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector('.tl-canvas'));
         const names = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('.tl-name')]);
@@ -183,7 +188,9 @@ async function seesStates(base, id, model) {
         const n = await probe(base, id, span);
         assert.ok(n >= 20, `${name} of ${span.lane.name} at ${span.start}, ${span.dur} ns long: ${n} pixels of its colour`);
         const words = name === 'running' ? /^running on CPU \d+$/ : name === 'runnable' ? /^runnable/ : new RegExp(`^blocked, ${name}: .+`);
-        assert.match(await side().getByRole('heading', { level: 2 }).first().innerText(), words);
+        const title = await side().getByRole('heading', { level: 2 }).first().innerText();
+        assert.match(title, words);
+        assert.equal(title.endsWith('idle: waits for work'), span.hue === HUE.waitEmpty, title);
     }
 }
 

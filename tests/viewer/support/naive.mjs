@@ -7,8 +7,11 @@
 /** Blocked, by what: what docs/format.md lists, and how a page calls it. */
 const PAGES = { sync: ['lock'], network: ['network'], syscall: ['file', 'blocked'], sleep: ['sleep'], sched: ['runnable'] };
 const BLOCKED = ['blocked', 'lock', 'network', 'file', 'sleep'];
+/** Ends with new work; and what may do so, on threads that tell what they work at. */
+const FOR_WORK = ['accept', 'epoll_wait'];
+const FOR_ANYTHING = ['poll', 'select', 'io_uring_wait', 'pthread_cond_wait', 'sem_wait', 'sigwait'];
 /** An instant of a task counts for the first of these that holds. */
-const PARTS = ['running', 'runnable', 'gc', 'queue', 'lock', 'network', 'file', 'sleep', 'blocked', 'working'];
+const PARTS = ['running', 'runnable', 'gc', 'queue', 'lock', 'network', 'file', 'sleep', 'blocked', 'working', 'queued'];
 
 const overlap = (a, b, c, d) => Math.max(0, Math.min(b, d) - Math.max(a, c));
 const add = (map, key, ns) => { if (ns > 0) map[key] = (map[key] ?? 0) + ns; };
@@ -23,7 +26,7 @@ export class Naive {
         this.lanes = new Map();
         this.objects = new Map();
         /** @type {Record<string, Row[]>} */
-        this.tables = { state: [], wait: [], call: [], gc: [], sample: [], frame: [], stack: [], work: [], task: [], region: [] };
+        this.tables = { state: [], wait: [], call: [], gc: [], sample: [], frame: [], stack: [], work: [], task: [], region: [], request: [] };
         for (const c of doc.chunks) {
             if (c.t === 'str') this.strings.push(...c.v);
             else if (c.t === 'lane') this.lanes.set(c.id, c);
@@ -106,15 +109,34 @@ export class Naive {
         return Math.min(1, ...begins.map((t) => 1 - this.covered(spans.map(([a, b]) => /** @type {[number, number]} */ ([Math.max(a, t), Math.min(b, t + window)])).filter(([a, b]) => b > a)) / window));
     }
 
+    /** Blocked with nothing at hand, until there is work; or throughout, and by no other thread. @param {Row} s of `state` */
+    idle(s) {
+        if (!BLOCKED.includes(s.is)) return false;
+        const [op, mine] = [this.strings[s.op] ?? '', (/** @type {Row} */ x) => x.lane === s.lane];
+        if ((s.flags & 3) === 3 && !/mutex|rwlock|spin|flock/.test(op)) return true;
+        const served = this.tables.request.filter(mine).filter((x) => (x.end_lane < 0 ? x.flags & 2 : x.end_lane === x.lane));
+        const [work, region, wait] = [this.tables.work, this.tables.region.filter((x) => x.depth === 0), this.tables.wait].map((rows) => rows.filter(mine));
+        const known = [work, region, wait].some((rows) => rows.length > 0);
+        if (!FOR_WORK.includes(op) && !(known && FOR_ANYTHING.includes(op))) return false;
+        return ![...work, ...region, ...served, ...wait.filter((x) => this.strings[x.why] === 'full')].some((x) => x.start < s.start + s.dur && x.start + x.dur > s.start);
+    }
+
+    /** Whoever had it last until @from is not who has it next from @to on. @param {Row} task @param {Row[]} works of it @param {number} from @param {number} to */
+    handedOn(task, works, from, to) {
+        const before = works.filter((w) => w.start + w.dur <= from).sort((a, b) => b.start + b.dur - a.start - a.dur || b.start - a.start)[0] ?? { lane: task.lane };
+        const after = works.filter((w) => w.start >= to).sort((a, b) => a.start - b.start)[0] ?? { lane: task.end_lane };
+        return before.lane >= 0 && after.lane >= 0 && before.lane !== after.lane;
+    }
+
     /** @param {Row} task @returns {Record<string, number>} ns by part, summing to its wall time */
     split(task) {
-        const [from, to] = [task.start, task.start + task.dur];
+        const [from, to] = [task.start, task.start + task.dur]; /* what was before 0 is not on record */
         const here = (list) => list.filter((x) => overlap(x.start, x.start + x.dur, from, to) > 0);
         const works = here(this.tables.work).filter((w) => w.task === task.id);
         const waits = here(this.tables.wait).filter((w) => w.task === task.id);
         const lanes = new Set(works.map((w) => w.lane));
         const [states, gcs] = [here(this.tables.state).filter((s) => lanes.has(s.lane)), here(this.tables.gc)];
-        const cuts = [...new Set([from, to, ...[...works, ...waits, ...states, ...gcs].flatMap((x) => [x.start, x.start + x.dur])])].filter((t) => t >= from && t <= to).sort((a, b) => a - b);
+        const cuts = [...new Set([from, to, 0, ...[...works, ...waits, ...states, ...gcs].flatMap((x) => [x.start, x.start + x.dur])])].filter((t) => t >= from && t <= to).sort((a, b) => a - b);
         const sums = {};
         for (let i = 1; i < cuts.length; i++) {
             const at = (x) => x.start <= cuts[i - 1] && x.start + x.dur >= cuts[i];
@@ -126,6 +148,7 @@ export class Naive {
                 if (BLOCKED.includes(s.is) && gcs.some(at)) now.add('gc');
             }
             if (waits.some(at)) now.add('queue');
+            if (cuts[i - 1] >= 0 && this.handedOn(task, works, cuts[i - 1], cuts[i])) now.add('queued');
             add(sums, PARTS.find((p) => now.has(p)) ?? 'other', cuts[i] - cuts[i - 1]);
         }
         return sums;

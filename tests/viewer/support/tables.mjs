@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { BLOCKING, blockingFlame, cpuFlame, lockStats } from '../../../static/calc/blocking.js';
 import { flameTable } from '../../../static/calc/flame.js';
+import { markIdle } from '../../../static/calc/idle.js';
 import { mmuCurve } from '../../../static/calc/mmu.js';
 import { SPLIT, gcSpans, splitTask } from '../../../static/calc/split.js';
 import { stateStats } from '../../../static/calc/states.js';
@@ -57,6 +58,7 @@ function states(model, naive) {
     for (const thread of run(stateStats(model))) {
         const own = naive.tables.state.filter((s) => s.lane === thread.lane);
         assert.deepEqual([...thread.ns], STATES.map((name) => own.filter((s) => s.is === name).reduce((sum, s) => sum + s.dur, 0)), naive.laneName(thread.lane));
+        assert.equal(thread.idle.reduce((a, b) => a + b), own.filter((s) => naive.idle(s)).reduce((sum, s) => sum + s.dur, 0), `idle of ${naive.laneName(thread.lane)}`);
         assert.equal(thread.switches, own.filter((s) => s.is === 'running').length);
     }
 }
@@ -76,6 +78,7 @@ function splits(model, naive) {
 /** @param {string} text a capture @returns {string} how much was compared */
 export function compareTables(text) {
     const [model, naive] = [read(text), new Naive(text)];
+    run(markIdle(model));
     states(model, naive);
     return `${samples(model, naive)} samples, ${waits(model, naive)} locks and queues, ${collector(model, naive)} phases, ${splits(model, naive)} tasks equal the naive tables`;
 }

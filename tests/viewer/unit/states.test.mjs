@@ -3,12 +3,15 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { stateStats, sumStates, threadStats } from '../../../static/calc/states.js';
+import { markIdle } from '../../../static/calc/idle.js';
+import { PixelLine, paintRow } from '../../../static/calc/lod.js';
 import { wakeOf, wakesOf } from '../../../static/calc/wakes.js';
 import { parseFilter } from '../../../static/calc/filter.js';
 import { Search } from '../../../static/calc/search.js';
 import { kindLanes, objectLanes } from '../../../static/data/derived.js';
 import { eachSlice, sliceAt } from '../../../static/data/model.js';
 import { HUE } from '../../../static/data/hues.js';
+import { buildPyramid } from '../../../static/data/pyramid.js';
 import { BLOCKED, STATES, packPlace, stateOf, unpackPlace } from '../../../static/data/states.js';
 import { blockingFlame, lockStats } from '../../../static/calc/blocking.js';
 import { flameTable } from '../../../static/calc/flame.js';
@@ -20,7 +23,7 @@ const run = (generator) => { for (;;) { const step = generator.next(); if (step.
 const all = (row) => { const out = []; eachSlice(row, -Infinity, Infinity, (seg, i) => out.push({ seg, i, start: seg.start[i], dur: seg.dur[i], name: seg.name[i] })); return out; };
 
 test('states come by name or by number, and unknown causes are blocked', () => {
-    assert.deepEqual(['running', 'runnable', 'lock', 'net', 'io', 'something new'].map((n) => STATES[stateOf(999, n)]), ['running', 'runnable', 'lock', 'network', 'file', 'blocked']);
+    assert.deepEqual(['running', 'runnable', 'lock', 'network', 'file', 'something new'].map((n) => STATES[stateOf(999, n)]), ['running', 'runnable', 'lock', 'network', 'file', 'blocked']);
     assert.deepEqual([0, 1, 2, 3, 7, 8, 9, -1].map((v) => stateOf(v, undefined)), [0, 1, 2, 3, 7, 8, BLOCKED, BLOCKED]);
     for (const place of [{ object: -1, cpu: -1 }, { object: 0, cpu: 0 }, { object: 2 ** 31 - 1, cpu: 4095 }]) assert.deepEqual(unpackPlace(packPlace(place.object, place.cpu)), place);
 });
@@ -146,8 +149,56 @@ test('a thread that waits throughout is idle, unless another one holds what it w
         w.table('state', { lane: i + 1 }, [{ ...all, state, op, flags }]);
     });
     const model = read(w.text());
-    assert.deepEqual([1, 2, 3, 4].map((lane) => threadStats(model.row(lane, 'state'), 0, 1000 * MS).idle), [true, false, false, true]);
+    assert.deepEqual([1, 2, 3, 4].map((lane) => threadStats(model.row(lane, 'state'), 0, 1000 * MS).idle.reduce((a, b) => a + b)), [1000 * MS, 0, 0, 1000 * MS]);
     assert.deepEqual([1, 2, 3, 4].map((lane) => model.row(lane, 'state').segs[0].hue[0]), [HUE.waitEmpty, HUE.lock, HUE.lock, HUE.waitEmpty]);
+});
+
+/** Slices of a thread: what it is blocked in and whether that is idle; running between them. */
+function idleOf(waits, more = () => {}) {
+    const w = new CaptureWriter();
+    const [running, lock, network] = ['running', 'lock', 'network'].map((s) => w.str(s));
+    w.lane(1, 'worker-1');
+    w.object(7, 'tcp 127.0.0.1:80 127.0.0.1:5000', 'socket');
+    const stack = (w.table('frame', {}, [{ func: w.str('f'), file: -1, line: 0 }]), w.table('stack', {}, [{ frame: 0, up: 0 }]), 0);
+    const ops = waits.map(([, op]) => w.str(op));
+    w.table('state', { lane: 1 }, waits.flatMap(([at, op, deep], i) => [{ start: at * MS, dur: 50 * MS, state: op.startsWith('pthread') ? lock : network, object: 7, op: ops[i], stack: deep ? stack : -1, cpu: -1, flags: 0 },
+        { start: (at + 50) * MS, dur: 50 * MS, state: running, object: -1, op: -1, stack: -1, cpu: 0, flags: 0 }]));
+    w.table('call', { lane: 1 }, waits.map(([at], i) => ({ start: at * MS, dur: 50 * MS, op: ops[i], object: 7, result: 0, task: -1, flags: 0 })));
+    more(w);
+    const m = read(w.text());
+    const before = threadStats(m.row(1, 'state'), 0, 1000 * MS);
+    run(markIdle(m));
+    const after = threadStats(m.row(1, 'state'), 0, 1000 * MS);
+    assert.deepEqual([...after.ns], [...before.ns], 'what is blocked stays as long as it was');
+    const found = all(m.row(1, 'state')).flatMap((x) => (STATES[x.name] === 'running' ? [] : [m.row(1, 'state').segs[0].hue[x.i] === HUE.waitEmpty]));
+    assert.equal(after.idle.reduce((a, b) => a + b), 50 * MS * found.filter(Boolean).length);
+    for (const { pyramid, n, start, dur, hue, t0, t1 } of m.row(1, 'state').segs) {
+        const fresh = new Uint8Array(pyramid.length);
+        buildPyramid(fresh, n, start, dur, hue, t0, t1);
+        assert.deepEqual(pyramid, fresh, 'far away it looks the same');
+    }
+    const line = new PixelLine(1000);
+    paintRow(line, m.row(1, 'state').segs, 0, MS);
+    waits.forEach(([at], i) => assert.equal(line.hue[at + 25] === HUE.waitEmpty, found[i], `the pixel at ${at + 25} ms`));
+    return found;
+}
+
+test('a wait for work is idle, one in the midst of work is not', () => {
+    assert.deepEqual(idleOf([[0, 'epoll_wait'], [100, 'accept', true], [200, 'recv'], [300, 'pthread_mutex_lock', true], [400, 'pthread_cond_wait'], [500, 'poll']]), [true, true, false, false, false, false]);
+    const region = (w) => w.table('region', { lane: 1, depth: 0 }, [{ start: 160 * MS, dur: 110 * MS, name: w.str('handle'), task: -1, flags: 0 }]);
+    assert.deepEqual(idleOf([[0, 'poll'], [100, 'pthread_cond_wait', true], [200, 'pthread_cond_wait'], [300, 'sem_wait']], region), [true, true, false, true]);
+    const work = (w) => w.table('work', { lane: 1 }, [{ start: 50 * MS, dur: 130 * MS, task: 0, flags: 0 }, { start: 260 * MS, dur: 30 * MS, task: 0, flags: 0 }]);
+    assert.deepEqual(idleOf([[0, 'poll'], [100, 'poll'], [200, 'poll'], [300, 'poll']], work), [true, false, true, true]);
+    const wait = (why) => (w) => w.table('wait', { lane: 1 }, [{ start: 95 * MS, dur: 60 * MS, object: 7, why: w.str(why), task: -1, flags: 0 }]);
+    assert.deepEqual([wait('empty'), wait('full')].map((more) => idleOf([[100, 'pthread_cond_wait']], more)), [[true], [false]]);
+});
+
+test('a thread is held up while a request is open that it alone serves, or that it asks and hears the answer of', () => {
+    const asked = (...rows) => (w) => w.table('request', {}, rows.map(([start, dur, lane, end_lane, flags = 0]) => ({ start: start * MS, dur: dur * MS, object: 7, side: w.str('asked'), lane, end_lane, flags })));
+    const waits = [[0, 'epoll_wait'], [100, 'epoll_wait'], [200, 'epoll_wait'], [300, 'epoll_wait']];
+    assert.deepEqual(idleOf(waits, asked([60, 60, 1, 1], [70, 10, 1, 1], [260, 500, 1, -1, 2])), [true, false, true, false]);
+    assert.deepEqual(idleOf([[300, 'poll']], asked([60, 60, 1, 1])), [false], 'poll may be for an answer');
+    assert.deepEqual(idleOf(waits, asked([60, 400, 1, 2], [60, 400, 2, 2], [60, 400, 1, -1])), [true, true, true, true], 'handed on, of others, never answered');
 });
 
 test('a lock that has only an address is called by as much of its end as no other lock has', () => {
