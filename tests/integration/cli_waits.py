@@ -223,6 +223,7 @@ def who_ends_a_wait_of_any_kind_is_known_by_the_kernels_wakes():
 
 def mutexes_of_every_kind_return_the_same_under_run_and_are_let_go_once():
     """Also when they are used wrongly. While another waits for each, who does not hold it fails to let it go, and who holds it twice lets it go once."""
+    preloadable()  # and a sanitizer would say what is used wrongly
     plain = subprocess.run([MUTEX_KINDS], capture_output=True, text=True, timeout=cli.TIMEOUT_S, check=True).stdout.splitlines()
     work = Waits(MUTEX_KINDS)
     assert work.lines == [line.split() for line in plain], (plain, work.lines)

@@ -1,6 +1,6 @@
 /* drainer.c - the one thread behind all captures; it exists while somebody listens and one second longer.
  *
- *   tick:  joins -> drain -> ends -> clocks -> tell readers          each 5 ms where much comes, else each 50 ms; at once when asked
+ *   tick:  joins -> drain -> ends -> clocks -> tell readers          each 5 ms where much comes, else each 100 ms; at once when asked
  *
  *   drain: full chunks, oldest first;  then, for each live stream, the part of its chunk that is new;  then threads that ended
  *

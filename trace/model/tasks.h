@@ -12,7 +12,7 @@
 #include "names.h"
 #include "rows.h"
 
-#define TTAP__TASKS_ENDED_MAX 4096 /* a drain that is as late as it may be brings this many at 80,000 tasks a second */
+#define TTAP__TASKS_ENDED_MAX 7168 /* a drain that is as late as it may be brings this many at 70,000 tasks a second */
 #define TTAP__TASKS_GONE_MAX 16384
 
 struct ttap__task {
