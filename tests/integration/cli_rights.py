@@ -15,7 +15,8 @@ from sched_tables import no_cpu_idle
 LOOK_POINTS = 6  # of 100: what may lie before the first and behind the last look at a thread, and the kernel's own lag of a tick
 BUSY_SWITCH_NS = 50_000  # where others want the processors, each switch changes address spaces and branch predictors too: seen 27 us
 ASLEEP = {"blocked", "lock", "network", "file", "sleep"}
-MOUNTED = ("unshare", "-m", "sh", "-c", f"mount -t tracefs -o gid={NOBODY},mode=750 nodev /sys/kernel/tracing && exec \"$@\"", "-")
+UNMOUNTED = ("unshare", "-m", "sh", "-c", "umount -q /sys/kernel/tracing /sys/kernel/debug; exec \"$@\"", "-")
+MOUNTED = ("unshare", "-m", "sh", "-c", f"{{ umount -q /sys/kernel/tracing; mount -t tracefs -o gid={NOBODY},mode=750 nodev /sys/kernel/tracing; }} && exec \"$@\"", "-")
 
 
 class Service:
@@ -167,9 +168,7 @@ def nobody_with_ambient_perfmon_learns_who_woke_whom_in_a_service_that_embeds_tr
 
 def nobody_with_ambient_perfmon_but_no_tracefs_is_told_how_to_give_the_id():
     ambient_or_skip()
-    if os.path.exists("/sys/kernel/tracing/events") and os.stat("/sys/kernel/tracing").st_mode & 0o005:
-        raise cli.Skip("tracefs is readable by everybody here")
-    with embedded(*AS_NOBODY, *WITH_PERFMON) as service:
+    with embedded(*UNMOUNTED, *AS_NOBODY, *WITH_PERFMON) as service:
         tier, _, source = tier_of(service)
         if "PID namespace" in source["why"]:
             raise cli.Skip(source["why"])

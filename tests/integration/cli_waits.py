@@ -10,7 +10,7 @@ from cli_doctor import refuse_perf, root_or_skip
 from cli_run import preloadable, rows_of, whole_figures
 
 LOCK_WORK, WAIT_WORK, MUTEX_KINDS = (os.path.join(cli.BIN, "..", "tests", name) for name in ("lock_work", "wait_work", "mutex_kinds"))
-WITH_TRACEFS = ("unshare", "-m", "sh", "-c", "mount -t tracefs nodev /sys/kernel/tracing && exec \"$@\"", "-")
+WITH_TRACEFS = ("unshare", "-m", "sh", "-c", "{ umount -q /sys/kernel/tracing; mount -t tracefs nodev /sys/kernel/tracing; } && exec \"$@\"", "-")
 ASLEEP = {"blocked", "lock", "network", "file", "sleep"}
 CLOCKS_NS = 10_000  # the program's and ours; each of the crowd lets go once, a millisecond from any other
 CROWD = 1080  # who finds the lock free for a moment does not wait: of these a thousand do

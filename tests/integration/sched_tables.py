@@ -52,6 +52,7 @@ class Document:
         self.window = self.end["dur_ns"]
         self.source = self.capture["notes"]["source.sched"]
         self.lanes = defaultdict(Lane)
+        self.others = []  # (start, dur, cpu, pid, name)
         self.wakes = []  # (time, from lane, to lane, ns until it ran, cause)
         self.tasks = []  # (kind, start, dur, status, flags)
         self._strings = []
@@ -79,6 +80,10 @@ class Document:
     def _task(self, chunk):
         for kind, *row in rows(chunk, "kind", "start", "dur", "status", "flags"):
             self.tasks.append((self._strings[kind], *row))
+
+    def _other(self, chunk):
+        for at, dur, cpu, pid, name in timed_rows(chunk, "dur", "cpu", "pid", "name"):
+            self.others.append((at, dur, cpu, pid, self._strings[name]))
 
     def _wake(self, chunk):
         for at, to, run, cause in timed_rows(chunk, "to", "run", "cause"):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from recorded import convert, main, skip
 from sched_tables import Document, no_cpu_idle
@@ -20,9 +20,12 @@ WORK = sys.argv[2]
 SLACK_NS = 100_000  # or 2 %
 RECORD_NS = 4_000  # a tracepoint is told of before a switch's record, by 3.2 us in the mean
 WAKE_APART_NS = 20_000  # one wake, told twice
-SWITCH_NS = 8_000  # a switch, where others want the processors: nine tenths are below it
+SWITCH_NS = 16_000  # a switch, where others want the processors and each has the thread's own events to put in place
+WIDE_SWITCH_NS = 5_000  # a switch of a CPU that is recorded whole, out of idle
 STOLEN_NS = 5_000_000  # a virtual machine's CPU may be away for a timer tick: running by the records, not by the thread's clock
 CLOCKS_NS = 1_000_000  # two seconds before the first pair of clocks, ticks are turned into time by what the window's pairs say
+OTHER_MIN_NS = 50_000  # shorter stretches of other processes are left out
+PAIRS_NS = 1_000  # one tick may be two times, before and behind the next pair of clocks: docs/format.md
 BEGAN_BEFORE = 1  # a flag of rows: open_start
 BLOCKED = {"blocked", "lock", "network", "file", "sleep"}
 NOBODY = 65534
@@ -75,6 +78,11 @@ def record_switches(mode, *arguments, **options):
     if not first.source.startswith("on: every switch"):
         skip(f"no switch records here: {first.source}")
     return documents
+
+
+def may_record_others():
+    effective = int(re.search(r"CapEff:\s*(\w+)", open("/proc/self/status").read()).group(1), 16)
+    return bool(effective & (1 << 38 | 1 << 21))  # CAP_PERFMON, CAP_SYS_ADMIN
 
 
 def near(told, measured, whole=0):
@@ -133,15 +141,15 @@ def threads_of_a_ping_pong_wait_for_each_other():
 
 
 def check_pingpong(document):
-    """Each switch takes the kernel a microsecond, and up to eight where others run too, in which the thread runs by its own clock but not by the
-    records: docs/design/states.md, known errors."""
+    """Each switch takes the kernel some microseconds in which the thread runs by its own clock but not by the records: docs/design/states.md, known
+    errors."""
     lanes = list(document.measured())
     assert len(lanes) == 2, len(lanes)
     for number, lane, totals in lanes:
         switches = sum(1 for s in lane.states if s[2] == "running")
         gap = lane.counters["cpu_ns"] - totals["running"]
         print(number, dict(totals), lane.counters, switches)
-        assert -0.02 * lane.counters["wall_ns"] - STOLEN_NS <= gap <= switches * SWITCH_NS + SLACK_NS + 0.02 * lane.counters["wall_ns"], (number, gap, switches)
+        assert -0.02 * lane.counters["wall_ns"] - STOLEN_NS <= gap <= switches * (WIDE_SWITCH_NS if may_record_others() else SWITCH_NS) + SLACK_NS + 0.02 * lane.counters["wall_ns"], (number, gap, switches)
         yield number, lane, totals, lane.counters
 
 
@@ -249,7 +257,7 @@ def a_forked_child_captures_its_own_threads_and_its_parent_its_own():
 
 
 def record_wakes(mode, start='exec "$@"', **options):
-    mount = "mount -t tracefs nodev /sys/kernel/tracing && "
+    mount = "{ umount -q /sys/kernel/tracing; mount -t tracefs nodev /sys/kernel/tracing; } && "
     if subprocess.run(["unshare", "-m", "sh", "-c", mount + "true"], stderr=subprocess.DEVNULL).returncode:
         skip("tracefs cannot be mounted here")
     with no_cpu_idle():
@@ -286,6 +294,35 @@ def a_sleep_is_ended_by_an_interrupt_and_no_thread():
     assert all(w[3] >= 0 for w in of_sleeps), "a wake that was not followed by a run"
 
 
+def what_else_runs_on_a_cpu_is_told():
+    """Two threads on one CPU, and a process of its own that spins there: the CPU is somebody's all the time."""
+    with subprocess.Popen(["taskset", "-c", "0", "sh", "-c", "while :; do :; done"]) as spins:
+        try:
+            document = record_switches("pair", "--seconds", "0.4")
+        finally:
+            spins.kill()
+    others = [one for one in document.others if one[2] == 0]
+    if not document.others and not may_record_others():
+        skip("others may not be recorded here")
+    by_process = Counter()
+    for _, dur, _, pid, name in others:
+        by_process[pid, name] += dur
+    print(document.source, by_process.most_common(5))
+    assert by_process[spins.pid, "sh"] >= 0.1 * document.window, by_process
+    ours = [(at, dur) for lane in document.told().values() for at, dur, state, cpu, *_ in lane.states if state == "running" and cpu == 0]
+    taken = sorted(ours + [(at, dur) for at, dur, *_ in others])
+    assert all(dur >= OTHER_MIN_NS for at, dur, *_ in document.others if at), document.others  # one at the window's start is cut there
+    at_once = [(one, after) for one, after in zip(taken, taken[1:]) if sum(one) > after[0] + PAIRS_NS]
+    assert not at_once, at_once
+    idle = document.window - sum(dur for _, dur in taken)
+    assert idle <= 0.05 * document.window, (idle, document.window)
+
+
+def lost_by_perf(data):
+    dump = subprocess.run(["perf", "script", "-i", data, "--show-lost-events", "-D"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True).stdout
+    return dump.count("PERF_RECORD_LOST")
+
+
 def perf_says(data):
     """What `perf sched record` saw: of each thread the moments at which it begins to run, could run, or was blocked; and who woke it when."""
     script = subprocess.run(["perf", "script", "-i", data, "--ns", "-F", "tid,time,event,trace"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -320,6 +357,8 @@ def perf_sched_says_the_same_of_the_same_run():
         data = os.path.join(folder, "perf.data")
         apart_ns = time.time_ns() - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         document = record_wakes("sleeps,pair,pingpong", f'exec perf sched record -q -k CLOCK_MONOTONIC -m 4096 -o {data} -- "$@"', stderr=subprocess.DEVNULL)
+        if lost := lost_by_perf(data):
+            skip(f"perf record lost records itself, {lost} times")
         turns, wakes = perf_says(data)
     zero = int(document.capture["t0_unix_ns"]) - apart_ns
     tids = {number: lane.info["tid"] for number, lane in document.lanes.items()}
@@ -332,8 +371,8 @@ def perf_sched_says_the_same_of_the_same_run():
         ours = {"running": totals["running"], "runnable": totals["runnable"], "blocked": blocked(totals)}
         switches = sum(1 for s in lane.states if s[2] == "running" and begin <= s[0] < end)
         slack_ns = max(SLACK_NS, 0.02 * (end - begin)) + switches * RECORD_NS
-        print(lane.name, ours, dict(theirs), f"{switches} switches")
-        assert all(abs(ours[word] - theirs[word]) <= slack_ns for word in ours), (number, ours, dict(theirs), slack_ns)
+        print(lane.name, ours, dict(theirs), f"{switches} switches, {totals['unknown']} ns unknown")
+        assert all(abs(ours[word] - theirs[word]) <= slack_ns + totals["unknown"] for word in ours), (number, ours, dict(theirs), slack_ns)
         heard = sorted((at, tids.get(source)) for at, source, to, _, cause in document.wakes if to == number and cause == "thread" and begin < at < end)
         for at, waker in wakes[tids[number]]:
             i = bisect.bisect(heard, (at - zero, 0))

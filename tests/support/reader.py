@@ -61,7 +61,7 @@ ACCOUNT_COLUMNS = ["delivered", "filtered", *LOST_COLUMNS, "sampled_out"]
     GC_BEGIN,
     GC_END,
 ) = range(1, 22)
-SCHED_RUN, SCHED_PREEMPT, SCHED_BLOCK, SCHED_WAKE, SCHED_LOOK, SCHED_BEGIN, SCHED_END = range(22, 29)
+SCHED_RUN, SCHED_PREEMPT, SCHED_BLOCK, SCHED_WAKE, SCHED_LOOK, SCHED_BEGIN, SCHED_END, SCHED_OTHER = range(22, 30)
 SAMPLE, CALL_STACK, ALLOC_SAMPLE, GC_STOPPED, GC_RESUMED, ALLOC = 32, 33, 34, 40, 41, 42
 LOCK_CALL, NET_CALL, FILE_CALL, SLEEP_CALL, LOCK_WAKE, NET_OBJECT, FILE_OBJECT = range(64, 71)
 
@@ -100,7 +100,8 @@ sched_block
 sched_wake by:u cause:u
 sched_look state:u cpu:u run_ns:u wait_ns:u slices:u call:i why:u how:u
 sched_begin by:u how:u
-sched_end how:u""".split("\n")), SCHED_RUN))
+sched_end how:u
+sched_other cpu:u start:t pid:u name:n""".split("\n")), SCHED_RUN))
 KINDS_1_0 |= dict(enumerate((line.partition(" ")[::2] for line in """\
 lock_call op:n start:t object:u holder:u
 net_call op:n start:t object:u result:i

@@ -50,6 +50,7 @@ class Document:
         "request": ["dur", "object", "side", "lane", "end_lane", "in", "out", "receives", "sends", "flags"],
         "state": ["dur", "state", "cpu", "call", "op", "object", "stack", "flags"],
         "wake": ["to", "run", "cause"],
+        "other": ["dur", "cpu", "pid", "name", "flags"],
     }
     STRINGS = {
         "region": ["name"],
@@ -64,6 +65,7 @@ class Document:
         "request": ["side"],
         "state": ["state", "op"],
         "wake": ["cause"],
+        "other": ["name"],
     }
     TASK_COLUMNS = [
         "id",

@@ -18,8 +18,9 @@ import reader_states
 
 OPEN_START, OPEN_END = 1, 2
 WAIT_WHY = {1: "full", 2: "empty"}
-TIMED = {"region", "work", "wait", "gc", "lost", "call"}  # tables with start and dur, clipped to the window
+TIMED = {"region", "work", "wait", "gc", "lost", "call", "other"}  # tables with start and dur, clipped to the window
 CALLS = {r.LOCK_CALL: "lock", r.NET_CALL: "network", r.FILE_CALL: "file", r.SLEEP_CALL: "sleep"}  # and why one is blocked in it
+INT32_MAX = (1 << 31) - 1
 JSON_EXACT = 1 << 53  # beyond this a viewer's numbers are not exact, so no pid or tid of a document is
 POINTS = {"log", "instant", "counter", "depth", "alloc", "sample", "alloc_sample", "release"}  # tables with a time only
 
@@ -97,7 +98,7 @@ class Tables:
         self.clock = Clock(capture)
         self.latest = self.base
         self.rows = {
-            name: [] for name in ["region", "work", "attr", "log", "instant", "counter", "depth", "alloc", "wait", "gc", "lost", "sample", "alloc_sample", "call", "release"]
+            name: [] for name in ["region", "work", "attr", "log", "instant", "counter", "depth", "alloc", "wait", "gc", "lost", "sample", "alloc_sample", "call", "release", "other"]
         }
         self.tasks = {}
         self.lanes = {}  # (thread, level) -> lane key
@@ -215,6 +216,8 @@ class Tables:
                         self.sched.setdefault(run.thread, []).append(event)
                     if event.means == r.SCHED_END:
                         self.gone[run.thread] = event.ticks
+                    if event.means == r.SCHED_OTHER:
+                        self._other(event.ticks, event.values)
                     if event.means == r.SCHED_WAKE and event.values["by"]:
                         self._lane(event.values["by"], 0)
             return
@@ -481,6 +484,11 @@ class Tables:
         if is_socket and thing and reader_requests.asks_by_name(name):
             self.asking.add(thing)
 
+    def _other(self, ticks, v):
+        start, cpu = signed(v["start"]), v["cpu"] if v["cpu"] < INT32_MAX else -1
+        self._add("other", lane=None, start=start, end=ticks, cpu=cpu, pid=min(v["pid"], JSON_EXACT), name=self._name(v["name"]),
+                  flags=OPEN_START if start < self.base else 0)
+
     def _sample(self, stream, ticks, v):
         own = self._stream(stream.thread, 0) if (stream.thread, 0) in self.lanes else stream
         stack = self._stack_of(v["stack"])
@@ -559,6 +567,7 @@ class Tables:
         tables["task"] = [self._task_row(task) for task in self.tasks.values() if task.described]
         sockets = [row for row in tables["call"] if row["why"] == "network"]
         tables["request"] = list(reader_requests.requests_of(sockets, self.asking, window_ns))
+        tables["other"] = [row for row in tables["other"] if row["start"] + row["dur"] > 0]  # else told up to the edge at which the window begins
         self._add_states(tables, window_ns)
         keys = self.object_keys()
         for row in (row for table in tables.values() for row in table if "object" in row):

@@ -60,6 +60,7 @@ enum table {
     SAMPLE,
     ALLOC_SAMPLE,
     ALLOC,
+    OTHER,
     TABLES
 };
 
@@ -129,6 +130,11 @@ struct PACKED state {
 struct PACKED wake {
     int64_t at, run;
     int32_t to, cause;
+};
+struct PACKED other {
+    int64_t at, dur, pid;
+    int32_t cpu, name;
+    uint8_t flags;
 };
 struct PACKED call {
     int64_t at, dur, result;
@@ -210,6 +216,11 @@ static const struct {
                {T(state), C(state, dur, I64), C(state, state, I32), C(state, cpu, I32), C(state, call, I32), C(state, op, I32), C(state, object, I32),
                 C(state, stack, I32), C(state, flags, U8)}},
     [WAKE] = {"wake", NULL, sizeof(struct wake), true, {T(wake), C(wake, to, I32), C(wake, run, I64), C(wake, cause, I32)}},
+    [OTHER] = {"other",
+               NULL,
+               sizeof(struct other),
+               false,
+               {T(other), C(other, dur, I64), C(other, cpu, I32), C(other, pid, I64), C(other, name, I32), C(other, flags, U8)}},
     [CALL] = {"call",
               NULL,
               sizeof(struct call),
@@ -1045,6 +1056,11 @@ static int on_request(void *arg, const struct ttap__request_row *row)
                                  .flags = row->flags});
 }
 
+static int on_other(void *arg, const struct ttap__other_row *row)
+{
+    return add(arg, OTHER, 0, 0, &(struct other){row->start_ns, row->dur_ns, row->pid, row->cpu, (int32_t)row->name, row->flags});
+}
+
 static int on_release(void *arg, const struct ttap__release_row *row)
 {
     return add(arg, RELEASE, (int32_t)row->lane, 0, &(struct release){row->at_ns, (int32_t)row->op, row->object});
@@ -1171,6 +1187,7 @@ const struct ttap__rows ttap__json_rows = {
     .task = on_task,
     .state = on_state,
     .wake = on_wake,
+    .other = on_other,
     .call = on_call,
     .release = on_release,
     .request = on_request,

@@ -799,6 +799,22 @@ static struct ttap__states *states_of(struct ttap__model *model, struct thread *
     return thread->states;
 }
 
+static void on_other(struct ttap__model *model, const struct ttap__event *event, int64_t ns)
+{
+    int64_t start_ns = ttap__ns(&model->time, event->a[1]);
+    bool began_before = start_ns < 0;
+    if (ns <= 0)
+        return; /* what was told up to the edge at which the window begins */
+    start_ns = began_before ? 0 : start_ns;
+    TELL(model, other,
+         (&(struct ttap__other_row){.name = ttap__names_number(&model->names, event->a[3]),
+                                    .cpu = event->a[0] < INT32_MAX ? (int32_t)event->a[0] : -1,
+                                    .pid = told_exactly(event->a[2]),
+                                    .start_ns = start_ns,
+                                    .dur_ns = ns > start_ns ? ns - start_ns : 0,
+                                    .flags = began_before ? TTAP__OPEN_START : 0}));
+}
+
 /* The scheduler's stream of a thread. */
 static void on_sched(struct ttap__model *model, const struct ttap__events *block)
 {
@@ -817,6 +833,8 @@ static void on_sched(struct ttap__model *model, const struct ttap__events *block
         int64_t ns = see(model, event.ticks);
         if (event.row->known >= TTAP__SCHED_RUN && event.row->known <= TTAP__SCHED_END)
             ttap__states_event(states, &event, ns, &tell);
+        else if (event.row->known == TTAP__SCHED_OTHER)
+            on_other(model, &event, ns);
         if (event.row->known == TTAP__SCHED_END)
             to.thread->gone_ns = ns;
     }

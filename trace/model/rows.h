@@ -180,6 +180,14 @@ struct ttap__wake_row {
     int64_t at_ns, run_ns; /* until it ran; -1: it had not when the window ended */
 };
 
+/** Threads of one other process had this CPU. Stretches of one CPU are disjoint; rows come in order of their ends. */
+struct ttap__other_row {
+    uint32_t name; /* of the process: a string */
+    int32_t cpu;   /* -1: not known */
+    int64_t pid, start_ns, dur_ns;
+    uint8_t flags;
+};
+
 struct ttap__end_row {
     int64_t dur_ns;
     const char *reason, *identity;
@@ -212,6 +220,7 @@ struct ttap__rows {
     int (*task)(void *arg, const struct ttap__task_out *row);
     int (*state)(void *arg, const struct ttap__state_row *row);
     int (*wake)(void *arg, const struct ttap__wake_row *row);
+    int (*other)(void *arg, const struct ttap__other_row *row);
     int (*frame)(void *arg, const struct ttap__frame_row *row);
     int (*stack)(void *arg, const struct ttap__stack_node_row *row);
     int (*sample)(void *arg, const struct ttap__sample_row *row);

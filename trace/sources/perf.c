@@ -42,6 +42,7 @@ static struct {
     uint64_t charged_bytes;
     unsigned wakee_offset;  /* in a sched_waking record */
     bool no_inherit_thread; /* the kernel is older than 5.13 */
+    bool wide;              /* all that runs on these CPUs, whoever it is */
 } perf;
 
 uint64_t ttap__perf_ring_bytes(void)
@@ -78,12 +79,18 @@ static struct perf_event_attr attr_of_ring(void)
     };
 }
 
-static struct perf_event_attr attr_of_thread(void)
+static struct perf_event_attr attr_of_switches(void)
 {
     struct perf_event_attr attr = attr_of_ring();
     attr.context_switch = 1;
     attr.task = 1;
     attr.comm = 1;
+    return attr;
+}
+
+static struct perf_event_attr attr_of_thread(void)
+{
+    struct perf_event_attr attr = attr_of_switches();
     attr.inherit = 1;
     attr.inherit_thread = !perf.no_inherit_thread && !ttap__traced_are_many(); /* threads, and children only where they are traced too */
     return attr;
@@ -92,6 +99,23 @@ static struct perf_event_attr attr_of_thread(void)
 static long event_open(struct perf_event_attr *attr, int tid, uint32_t cpu)
 {
     return ttap__syscall6(SYS_perf_event_open, (long)attr, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC, 0);
+}
+
+static int try_open(struct perf_event_attr *attr, int tid, uint32_t cpu)
+{
+    attr->disabled = 1;
+    long fd = event_open(attr, tid, cpu);
+    if (fd < 0)
+        return (int)fd;
+    ttap__syscall6(SYS_close, fd, 0, 0, 0, 0, 0);
+    return 0;
+}
+
+/* May tasks of anybody be recorded? */
+static bool others_are_allowed(void)
+{
+    struct perf_event_attr attr = attr_of_ring();
+    return try_open(&attr, -1, perf.cpus ? perf.cpu[0] : 0) == 0;
 }
 
 /* "0-3,8": the CPUs that are online. */
@@ -131,8 +155,8 @@ static void unmap_rings(void)
 
 static long open_ring(unsigned at)
 {
-    struct perf_event_attr attr = attr_of_ring();
-    long fd = event_open(&attr, 0, perf.cpu[at]);
+    struct perf_event_attr attr = perf.wide ? attr_of_switches() : attr_of_ring();
+    long fd = event_open(&attr, perf.wide ? -1 : 0, perf.cpu[at]);
     if (fd < 0)
         return fd;
     long page = ttap__syscall6(SYS_mmap, 0, (long)map_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -266,8 +290,9 @@ int ttap__perf_open(void)
     perf.ring = calloc(perf.cpus, sizeof(*perf.ring));
     if (!perf.ring)
         return -ENOMEM;
+    perf.wide = others_are_allowed();
     long error = open_rings();
-    if (!error && (error = open_threads()) != 0) {
+    if (!error && !perf.wide && (error = open_threads()) != 0) {
         unmap_rings();
         ttap__clerk_close_all();
         ttap__budget_give(perf.charged_bytes);
@@ -340,23 +365,6 @@ static const struct ttap__perf_refusal refused_others = {"not allowed to record 
                                        refused_descriptors = {"too few descriptors (RLIMIT_NOFILE)",
                                                               "systemd: LimitNOFILE=65536, or ulimit -n 65536"};
 
-static int try_open(struct perf_event_attr *attr, int tid, uint32_t cpu)
-{
-    attr->disabled = 1;
-    long fd = event_open(attr, tid, cpu);
-    if (fd < 0)
-        return (int)fd;
-    ttap__syscall6(SYS_close, fd, 0, 0, 0, 0, 0);
-    return 0;
-}
-
-/* May tasks of anybody be recorded? Asked before tracefs, since without it nothing there helps. */
-static bool others_are_allowed(void)
-{
-    struct perf_event_attr attr = attr_of_ring();
-    return try_open(&attr, -1, perf.cpus ? perf.cpu[0] : 0) == 0;
-}
-
 /* The tracepoint's number, or why it cannot be used. */
 static const struct ttap__perf_refusal *find_waking(long *id)
 {
@@ -365,7 +373,7 @@ static const struct ttap__perf_refusal *find_waking(long *id)
     link[n > 0 ? n : 0] = 0;
     if (strcmp(link, "pid:[4026531836]") != 0) /* the first namespace's number is fixed */
         return &refused_namespace;
-    if (!others_are_allowed())
+    if (!others_are_allowed()) /* asked before tracefs, since without it nothing there helps */
         return &refused_others;
     *id = waking_id();
     return *id > 0 ? NULL : geteuid() == 0 ? &refused_no_tracefs : &refused_tracefs;
@@ -450,6 +458,21 @@ static void parse_wake(const unsigned char *at, uint32_t bytes, struct ttap__per
     out->pid = 0; /* not told */
 }
 
+/* Of each switch there are two, the first by who leaves and the second by who has come; each names the other one, too. */
+static void parse_cpu_switch(const unsigned char *body, uint16_t misc, struct ttap__perf_record *out)
+{
+    int other_pid = (int)u32_at(body), other_tid = (int)u32_at(body + 4);
+    bool leaves = misc & PERF_RECORD_MISC_SWITCH_OUT;
+    out->what = leaves ? TTAP__PERF_SWITCH : TTAP__PERF_ARRIVE;
+    out->preempted = misc & PERF_RECORD_MISC_SWITCH_OUT_PREEMPT;
+    out->by_pid = leaves ? out->pid : other_pid;
+    out->by_tid = leaves ? out->tid : other_tid;
+    if (leaves) {
+        out->pid = other_pid;
+        out->tid = other_tid;
+    }
+}
+
 static void parse(const unsigned char *at, const struct perf_event_header *head, struct ttap__perf_record *out)
 {
     *out = (struct ttap__perf_record){.what = TTAP__PERF_OTHER};
@@ -472,6 +495,10 @@ static void parse(const unsigned char *at, const struct perf_event_header *head,
                     : head->misc & PERF_RECORD_MISC_SWITCH_OUT_PREEMPT ? TTAP__PERF_PREEMPT
                                                                        : TTAP__PERF_BLOCK;
         break;
+    case PERF_RECORD_SWITCH_CPU_WIDE:
+        if (head->size >= sizeof(*head) + 8 + SAMPLE_ID_BYTES)
+            parse_cpu_switch(body, head->misc, out);
+        break;
     case PERF_RECORD_FORK:
     case PERF_RECORD_EXIT:
         if (!has_16_bytes)
@@ -483,7 +510,11 @@ static void parse(const unsigned char *at, const struct perf_event_header *head,
         out->by_tid = (int)u32_at(body + 12);
         break;
     case PERF_RECORD_COMM:
+        if (head->size < sizeof(*head) + 8 + SAMPLE_ID_BYTES)
+            break;
         out->what = TTAP__PERF_NAME;
+        out->pid = (int)u32_at(body); /* not always of who says so */
+        out->tid = (int)u32_at(body + 4);
         break;
     case PERF_RECORD_LOST:
         if (!has_16_bytes)
@@ -505,6 +536,11 @@ static const unsigned char *record_at(struct ring *ring, uint64_t tail, uint32_t
     memcpy(ring->bounce, data + from, first);
     memcpy(ring->bounce + first, data, bytes - first);
     return ring->bounce;
+}
+
+bool ttap__perf_is_wide(void)
+{
+    return perf.wide;
 }
 
 bool ttap__perf_rings_fill(void)

@@ -6,6 +6,9 @@
  *            \          /
  *          merged by time
  *
+ * Where others may be recorded too, one event a CPU tells of all of its switches instead: nothing is opened for a thread, no switch changes what is
+ * recorded, and it is known what else ran.
+ *
  * Not one ring a thread: inherited events cannot have one, and 1,000 rings are 1,000 pages to look at 200 times a second.
  */
 #ifndef TTAP_SOURCES_PERF_H
@@ -18,6 +21,8 @@ enum ttap__perf_what {
     TTAP__PERF_RUN,     /* tid starts to run on cpu */
     TTAP__PERF_PREEMPT, /* it stops running and could go on */
     TTAP__PERF_BLOCK,   /* it stops running to wait */
+    TTAP__PERF_SWITCH,  /* of the whole CPU: by_tid leaves it, to wait unless it is preempted, and tid comes */
+    TTAP__PERF_ARRIVE,  /* tid has come, behind by_tid; told of each switch, a little later */
     TTAP__PERF_BEGIN,   /* tid was created */
     TTAP__PERF_END,     /* tid ends */
     TTAP__PERF_NAME,    /* tid has another name */
@@ -28,7 +33,8 @@ enum ttap__perf_what {
 
 struct ttap__perf_record {
     enum ttap__perf_what what;
-    int pid, tid, by_pid, by_tid;
+    int pid, tid, by_pid, by_tid; /* 0: none, or in a PID namespace that is not ours */
+    bool preempted;
     bool interrupt; /* WAKE: by an interrupt, which only happened to come while by_tid ran */
     uint32_t cpu;
     uint64_t ns; /* CLOCK_MONOTONIC */
@@ -52,6 +58,8 @@ const struct ttap__perf_refusal *ttap__perf_watch_wakes(void);
 bool ttap__perf_next(uint64_t until_ns, struct ttap__perf_record *out);
 /* Give the room of what was read back to the kernel. */
 void ttap__perf_read_done(void);
+/* Whatever runs is told of: a thread also between its end and the last time that it leaves its CPU. */
+bool ttap__perf_is_wide(void);
 /* A ring is a quarter full. */
 bool ttap__perf_rings_fill(void);
 /* Not on the clerk; its descriptors must be closed. */

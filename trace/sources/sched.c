@@ -1,6 +1,6 @@
 /* sched.c - the source "sched": the kernel's switch records where it gives them, else a look at each thread now and then.
  *
- *   T2  T1 and who woke whom (sched_waking)       needs CAP_PERFMON and tracefs
+ *   T2  T1 and who woke whom (sched_waking)       needs CAP_PERFMON and tracefs; with the first alone, T1 and what else runs on the CPUs
  *   T1  every switch, exact                       perf_event_open allowed
  *   T0  /proc/self/task, some times a second      always; totals of each interval are exact, where they lie in it is not
  *
@@ -20,6 +20,7 @@
 #include "clerk.h"
 #include "clock.h"
 #include "kinds.h"
+#include "others.h"
 #include "perf.h"
 #include "roster.h"
 #include "traced.h"
@@ -46,6 +47,7 @@ static struct {
     uint64_t look_period_ns, next_look_ns, previous_look_ns;
     bool fresh;                       /* all threads were looked at just now */
     bool lost;                        /* records were lost since the last edge */
+    bool ever_lost;
     struct ttap__clock_pair from, to; /* the line between them turns ns into ticks */
     /* The last threads that ended. From Linux 6.16 on perf tells of an end before that thread wakes who joins it. */
     struct {
@@ -188,6 +190,25 @@ static void say_look(struct ttap__sched_thread *thread, uint64_t ns)
     ttap__thread_field(thread, sched.tier == TIER_LOOKS);
 }
 
+static struct ttap__moment moment_at(uint64_t ns)
+{
+    return (struct ttap__moment){ns, ticks_at(ns)};
+}
+
+/* In the stream of any thread of ours: it is about none of them. */
+static void say_other(const struct ttap__other *other, uint64_t ns)
+{
+    struct ttap__sched_thread *by = ttap__threads_next(NULL);
+    if (!by)
+        return;
+    uint32_t name = ttap__traced(other->pid) ? ttap_name("tracetap") : ttap__others_name(other->pid);
+    say(by, TTAP__SCHED_OTHER, ns, 4);
+    ttap__thread_field(by, other->cpu);
+    ttap__thread_field(by, ttap__zigzag((int64_t)(by->last_ticks - other->since.ticks)));
+    ttap__thread_field(by, (uint64_t)other->pid);
+    ttap__thread_field(by, name);
+}
+
 static void end_thread(struct ttap__sched_thread *thread, uint64_t ns)
 {
     say(thread, TTAP__SCHED_END, ns, 1);
@@ -198,16 +219,22 @@ static void end_thread(struct ttap__sched_thread *thread, uint64_t ns)
     ttap__threads_remove(thread);
 }
 
-/* A thread's number, if need be of one that has just ended; 0: none of ours. */
+/* The number of one that has just ended; 0: it has not. */
+static uint64_t number_of_ended(int tid)
+{
+    for (uint32_t i = 1; i <= ENDED_KEPT; i++)
+        if (sched.ended[(sched.ended_count - i) % ENDED_KEPT].tid == tid)
+            return sched.ended[(sched.ended_count - i) % ENDED_KEPT].number;
+    return 0;
+}
+
+/* 0: none of ours. */
 static uint64_t number_of_waker(const struct ttap__perf_record *record)
 {
     if (record->interrupt || !ttap__traced(record->by_pid))
         return 0;
     struct ttap__sched_thread *by = ttap__threads_find(record->by_tid);
-    for (uint32_t i = 1; !by && i <= ENDED_KEPT; i++)
-        if (sched.ended[(sched.ended_count - i) % ENDED_KEPT].tid == record->by_tid)
-            return sched.ended[(sched.ended_count - i) % ENDED_KEPT].number;
-    return by ? by->number : 0;
+    return by ? by->number : number_of_ended(record->by_tid);
 }
 
 static struct ttap__sched_thread *begin_thread(int pid, int tid, int by_tid, uint64_t ns)
@@ -383,16 +410,17 @@ static void choose_look_period(void)
 
 static struct ttap__sched_thread *thread_of(const struct ttap__perf_record *record)
 {
-    if (!ttap__traced(record->pid) || ttap__tid_is_own(record->tid))
-        return NULL;
+    if (record->tid <= 0 || !ttap__traced(record->pid) || ttap__tid_is_own(record->tid))
+        return NULL; /* -1: one that has ended leaves its CPU */
     struct ttap__sched_thread *thread = ttap__threads_find(record->tid);
-    return thread ? thread : ttap__threads_add(record->pid, record->tid); /* its begin was lost */
+    bool has_ended = ttap__perf_is_wide() && (!sched.ever_lost || number_of_ended(record->tid));
+    return thread || has_ended ? thread : ttap__threads_add(record->pid, record->tid); /* its begin was lost */
 }
 
 /* Somebody's records are missing here, and whose is only known at the next edge, from the kernel's own count. */
 static void on_lost(void)
 {
-    sched.lost = true;
+    sched.lost = sched.ever_lost = true;
     for (struct ttap__sched_thread *t = ttap__threads_next(NULL); t; t = ttap__threads_next(t))
         t->doubtful = true;
 }
@@ -426,6 +454,12 @@ static void recall_early_wake(struct ttap__sched_thread *thread, const struct tt
         early->ns = 0;
 }
 
+/* 0: one of ours, or none. */
+static int other_one(int pid, int tid)
+{
+    return pid <= 0 || (ttap__traced(pid) && !ttap__tid_is_own(tid)) ? 0 : pid;
+}
+
 static void on_switch(const struct ttap__perf_record *record)
 {
     struct ttap__sched_thread *thread = thread_of(record);
@@ -449,6 +483,36 @@ static void on_switch(const struct ttap__perf_record *record)
     bool blocks = record->what == TTAP__PERF_BLOCK;
     say(thread, blocks ? TTAP__SCHED_BLOCK : TTAP__SCHED_PREEMPT, record->ns, 0);
     thread->state = blocks ? TTAP__BLOCKED : TTAP__RUNNABLE;
+}
+
+static void on_leave(const struct ttap__perf_record *record)
+{
+    struct ttap__perf_record leave = *record;
+    leave.what = record->preempted ? TTAP__PERF_PREEMPT : TTAP__PERF_BLOCK;
+    leave.pid = record->by_pid;
+    leave.tid = record->by_tid;
+    on_switch(&leave);
+}
+
+static bool is_known_to_run(const struct ttap__perf_record *record)
+{
+    struct ttap__sched_thread *thread = thread_of(record);
+    return thread && thread->state == TTAP__RUNNING && thread->cpu == record->cpu + 1 && !thread->doubtful;
+}
+
+/* Who comes runs from the moment at which the other one leaves, as it does by the kernel's count. Its arrival is news only where nobody was said to
+ * leave: of its second CPU's idle thread a virtual machine did not tell. */
+static void on_cpu_switch(const struct ttap__perf_record *record)
+{
+    struct ttap__perf_record come = *record;
+    struct ttap__other other;
+    come.what = TTAP__PERF_RUN;
+    if (record->what == TTAP__PERF_SWITCH)
+        on_leave(record);
+    if (record->what == TTAP__PERF_SWITCH || !is_known_to_run(record))
+        on_switch(&come);
+    if (ttap__others_switch(record->cpu, other_one(record->by_pid, record->by_tid), other_one(record->pid, record->tid), moment_at(record->ns), &other))
+        say_other(&other, record->ns);
 }
 
 static void on_wake(const struct ttap__perf_record *record)
@@ -479,6 +543,18 @@ static void on_begin(const struct ttap__perf_record *record)
     begin_thread(record->pid, record->tid, record->by_tid, record->ns);
 }
 
+/* One that executes another program goes by its process' number from then on: the first thread's, which has ended. */
+static void on_name(const struct ttap__perf_record *record)
+{
+    if (record->tid <= 0 || !ttap__traced(record->pid) || ttap__tid_is_own(record->tid))
+        return;
+    struct ttap__sched_thread *thread = ttap__threads_find(record->tid);
+    if (thread)
+        thread->name_version += 2;
+    else
+        ttap__threads_add(record->pid, record->tid);
+}
+
 static void on_record(const struct ttap__perf_record *record)
 {
     struct ttap__sched_thread *thread;
@@ -487,6 +563,10 @@ static void on_record(const struct ttap__perf_record *record)
     case TTAP__PERF_PREEMPT:
     case TTAP__PERF_BLOCK:
         on_switch(record);
+        break;
+    case TTAP__PERF_SWITCH:
+    case TTAP__PERF_ARRIVE:
+        on_cpu_switch(record);
         break;
     case TTAP__PERF_WAKE:
         on_wake(record);
@@ -498,14 +578,15 @@ static void on_record(const struct ttap__perf_record *record)
         thread = ttap__traced(record->pid) ? ttap__threads_find(record->tid) : NULL;
         if (thread)
             end_thread(thread, record->ns);
+        ttap__others_forget(record->tid);
         break;
     case TTAP__PERF_NAME:
-        thread = ttap__traced(record->pid) ? ttap__threads_find(record->tid) : NULL;
-        if (thread)
-            thread->name_version += 2;
+        on_name(record);
+        ttap__others_forget(record->tid);
         break;
     case TTAP__PERF_LOST:
         on_lost();
+        ttap__others_lost(record->cpu, moment_at(record->ns));
         break;
     case TTAP__PERF_OTHER:
         break;
@@ -536,6 +617,9 @@ static void tell_lost(struct ttap__sched_thread *thread)
 
 static void pass_edge(void)
 {
+    struct ttap__other other;
+    for (uint32_t cpu = 0; ttap__others_cut(&cpu, moment_at(sched.edge_ns), &other); cpu++)
+        say_other(&other, sched.edge_ns);
     for (struct ttap__sched_thread *t = ttap__threads_next(NULL); t; t = ttap__threads_next(t)) {
         settle(t);
         if (sched.lost)
@@ -648,6 +732,7 @@ static void start_records(void)
         ttap__store(&told_reason, REASON_CLERK);
         return;
     }
+    ttap__others_start(moment_at(ttap__mono_ns()));
     on_clerk(open_perf, &error);
     ttap__store(&told_reason, reason_of(error));
     if (error)

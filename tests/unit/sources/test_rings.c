@@ -65,6 +65,16 @@ static void put_16(int ring, uint32_t type, uint32_t a, uint32_t b, uint32_t c, 
     put(ring, record, head.size);
 }
 
+static void put_cpu_switch(int ring, uint16_t misc, uint32_t tid, uint32_t other_pid, uint32_t other_tid, uint64_t ns)
+{
+    struct {
+        struct perf_event_header head;
+        uint32_t other_pid, other_tid;
+        struct id id;
+    } record = {{PERF_RECORD_SWITCH_CPU_WIDE, misc, sizeof(record)}, other_pid, other_tid, {7, tid, ns, (uint32_t)ring, 0}};
+    put(ring, &record, sizeof(record));
+}
+
 static void put_wake(int ring, uint32_t by, uint32_t wakee, unsigned char flags, uint64_t ns, uint16_t size)
 {
     unsigned char record[96] = {0};
@@ -126,11 +136,29 @@ static void each_kind_of_record_says_what_happened(void)
     CU_ASSERT(ttap__perf_next(UINT64_MAX, &record) && record.what == TTAP__PERF_BEGIN && record.pid == 7 && record.tid == 21 && record.by_pid == 8 &&
               record.by_tid == 22 && record.ns == 20);
     CU_ASSERT(ttap__perf_next(UINT64_MAX, &record) && record.what == TTAP__PERF_END && record.tid == 21);
-    CU_ASSERT(ttap__perf_next(UINT64_MAX, &record) && record.what == TTAP__PERF_NAME);
+    CU_ASSERT(ttap__perf_next(UINT64_MAX, &record) && record.what == TTAP__PERF_NAME && record.pid == 7 && record.tid == 23);
     CU_ASSERT(ttap__perf_next(UINT64_MAX, &record) && record.what == TTAP__PERF_LOST && record.lost == 55);
     CU_ASSERT(ttap__perf_next(UINT64_MAX, &record) && record.what == TTAP__PERF_WAKE && record.tid == 32 && record.by_tid == 31 && !record.interrupt);
     CU_ASSERT(ttap__perf_next(UINT64_MAX, &record) && record.what == TTAP__PERF_WAKE && record.interrupt);
     CU_ASSERT(ttap__perf_next(UINT64_MAX, &record) && record.what == TTAP__PERF_OTHER && record.ns == 80);
+    rings_end();
+}
+
+static void a_switch_of_a_cpu_says_who_leaves_and_who_comes(void)
+{
+    rings_begin();
+    struct ttap__perf_record record;
+    put_cpu_switch(1, PERF_RECORD_MISC_SWITCH_OUT, 11, 8, 12, 10);
+    put_cpu_switch(1, 0, 12, 7, 11, 20);
+    put_cpu_switch(1, PERF_RECORD_MISC_SWITCH_OUT | PERF_RECORD_MISC_SWITCH_OUT_PREEMPT, 12, 0, 0, 30);
+    put_16(1, PERF_RECORD_SWITCH_CPU_WIDE, 0, 0, 0, 0, 40, false);
+    CU_ASSERT(ttap__perf_next(UINT64_MAX, &record) && record.what == TTAP__PERF_SWITCH && !record.preempted && record.ns == 10 && record.cpu == 1);
+    CU_ASSERT(record.by_pid == 7 && record.by_tid == 11 && record.pid == 8 && record.tid == 12);
+    CU_ASSERT(ttap__perf_next(UINT64_MAX, &record) && record.what == TTAP__PERF_ARRIVE && record.ns == 20);
+    CU_ASSERT(record.by_pid == 7 && record.by_tid == 11 && record.pid == 7 && record.tid == 12);
+    CU_ASSERT(ttap__perf_next(UINT64_MAX, &record) && record.what == TTAP__PERF_SWITCH && record.preempted);
+    CU_ASSERT(record.by_tid == 12 && record.pid == 0 && record.tid == 0);
+    CU_ASSERT(ttap__perf_next(UINT64_MAX, &record) && record.what == TTAP__PERF_ARRIVE && record.ns == 40);
     rings_end();
 }
 
@@ -153,22 +181,23 @@ static void a_record_over_the_end_is_whole_at_every_offset(void)
 
 static void records_too_short_for_their_kind_mean_nothing(void)
 {
-    static const uint32_t types[] = {PERF_RECORD_SWITCH, PERF_RECORD_FORK, PERF_RECORD_EXIT, PERF_RECORD_COMM, PERF_RECORD_LOST, PERF_RECORD_SAMPLE};
-    for (unsigned t = 0; t < 6; t++)
+    static const uint32_t types[] = {PERF_RECORD_SWITCH, PERF_RECORD_FORK, PERF_RECORD_EXIT, PERF_RECORD_COMM, PERF_RECORD_LOST, PERF_RECORD_SAMPLE,
+                                     PERF_RECORD_SWITCH_CPU_WIDE};
+    for (unsigned t = 0; t < 7; t++)
         for (uint16_t size = 8; size <= 72; size += 8) {
             rings_begin();
             struct ttap__perf_record record;
             unsigned char bytes[80] = {0};
-            struct perf_event_header head = {types[t], 0, size};
+            struct perf_event_header head = {types[t], types[t] == PERF_RECORD_SWITCH_CPU_WIDE ? PERF_RECORD_MISC_SWITCH_OUT : 0, size};
             memcpy(bytes, &head, 8);
             put(0, bytes, size);
             put_switch(1, 0, 9, 5);
-            uint16_t least = types[t] == PERF_RECORD_SAMPLE ? 64 : types[t] == PERF_RECORD_SWITCH || types[t] == PERF_RECORD_COMM ? 32 : 48;
+            static const uint16_t leasts[] = {32, 48, 48, 40, 48, 64, 40};
             unsigned seen = 0, meant = 0;
             for (; ttap__perf_next(UINT64_MAX, &record); seen++)
                 meant += record.what != TTAP__PERF_OTHER;
             CU_ASSERT_EQUAL(seen, 2);
-            CU_ASSERT_EQUAL(meant, 1u + (size >= least));
+            CU_ASSERT_EQUAL(meant, 1u + (size >= leasts[t]));
             rings_end();
         }
 }
@@ -220,6 +249,7 @@ int main(void)
     CU_ADD_TEST(suite, records_come_in_order_of_time);
     CU_ADD_TEST(suite, what_is_later_than_asked_for_waits);
     CU_ADD_TEST(suite, each_kind_of_record_says_what_happened);
+    CU_ADD_TEST(suite, a_switch_of_a_cpu_says_who_leaves_and_who_comes);
     CU_ADD_TEST(suite, a_record_over_the_end_is_whole_at_every_offset);
     CU_ADD_TEST(suite, records_too_short_for_their_kind_mean_nothing);
     CU_ADD_TEST(suite, a_size_that_cannot_be_ends_the_ring_there);
