@@ -57,18 +57,23 @@ static bool is_word(char c)
     return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
 }
 
-/* Signs that part two tokens of a module by themselves, with a blank or without. */
-static bool is_separator(char c)
+/* Two tokens of a module that would be another one, or others, without the blank between them: words; signs that count, and what looks like the begin
+ * or end of a comment; an expression and a word, which would be its flags; a number and a dot. */
+static bool would_join(char last, char next)
 {
-    return c && strchr(",;:=?", c);
+    if (is_word(last))
+        return is_word(next) || next == '#' || (isdigit((unsigned char)last) && next == '.');
+    if (last == '/')
+        return is_word(next) || next == '/' || next == '*';
+    return (last == '+' && next == '+') || (last == '-' && (next == '-' || next == '>')) || (last == '<' && next == '!');
 }
 
 /* What was between the tokens: one line end, or one blank, or nothing. */
-static void put_gap(struct strip *s, bool separators)
+static void put_gap(struct strip *s, bool js)
 {
     if (s->started && s->newline)
         putchar('\n');
-    else if (s->started && s->space && !(separators && (is_separator(s->last) || is_separator(*s->at))))
+    else if (s->started && s->space && !(js && !would_join(s->last, *s->at)))
         putchar(' ');
     s->newline = s->space = false;
     s->started = true;

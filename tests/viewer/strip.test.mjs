@@ -41,7 +41,7 @@ for (const name of files.filter((f) => f.endsWith('.js'))) {
 const TRICKY = [
     "const u = 'http://x/*no*/'; // yes", 'const a = b /* c */ / d // e\n/ f', 'const r = /[/"\'`]\\/(?:a|\\])/g, s = 1', 'if (x) /re/.test(y)', 'while (f(a / b)) /a"b/.exec(c)', 'const d = (a + b) / 2 / c',
     'const t = `a // not ${ /* out */ b + `in ${c /* d */ / 2} ner` } \\` /* in */ \\${`', 'const f = () => { return /* x\n */ 1 }', 'let i = 0\n/* a */ ++i', 'i++ / 2; x = i-- / /y/.source.length', 'o.if / 2; o.return / 3; o?.in / 4',
-    'class A { #x = 1; get y() { return this.#x / 2 } }', "const s = 'it\\'s' + \"\\\"//\" + '\\\\'", 'const re = [/a/, /b/.source, !/c/.test(d)]', 'x = a ? /b/ : /c/i', 'const n = 1.5e-3 / .5', 'for (const k of /a b/g[Symbol.matchAll]("c")) ;', 'return_ / 2', 'case_: x = 1', 'typeof /x/', 'x = a ? .5 : b ?? c, y = a ?. d', 'const o = { a : /=/ , b : - 1 , c : + + d }', 'for (let i = - 1 , j ; ; ) ;', 'f = async ( a , b = 1 ) => /x/ , g = function * ( ) { }', 'é / 2 + "\u2028"',
+    'class A { #x = 1; get y() { return this.#x / 2 } }', "const s = 'it\\'s' + \"\\\"//\" + '\\\\'", 'const re = [/a/, /b/.source, !/c/.test(d)]', 'x = a ? /b/ : /c/i', 'const n = 1.5e-3 / .5', 'for (const k of /a b/g[Symbol.matchAll]("c")) ;', 'return_ / 2', 'case_: x = 1', 'typeof /x/', 'x = a ? .5 : b ?? c, y = a ?. d', 'const o = { a : /=/ , b : - 1 , c : + + d }', 'for (let i = - 1 , j ; ; ) ;', 'a + + b - - c + ++ d - -- e', 'a -- > b', 'a < ! -- b', 'x = a / /b/ . c', '/a/ in b, /a/g in b, a / b', '1 . toString ( ) , 1.5 . x', 'class B { static #x = 1 ; has ( o ) { return #x in o } }', 'yield_ * /x/', 'a ?? /x/ || `y` in z && "s" in z', 'x => { } , y', 'a ** - b', 'a & ~ b ^ ! c', 'f = async ( a , b = 1 ) => /x/ , g = function * ( ) { }', 'é / 2 + "\u2028"',
 ];
 test('what looks like a comment but is none stays, and the other way round', () => {
     for (const source of TRICKY) assert.deepEqual(tokens(stripText(source, 'js').toString()), tokens(source), source);
@@ -103,7 +103,7 @@ for (const entry of ['app.js', 'data/worker.js']) {
             const imports = [...source.matchAll(/^import \{ ([^}]*) \} from '([^']*)';$/gm)];
             imports.forEach((m, i) => {
                 const from = modules.indexOf(path.normalize(path.join(path.dirname(modules[k]), m[2])));
-                assert.equal(body[i].getText(file), `const { ${m[1].replace(/, /g, ',').replace(/ as /g, ': ')} } = m${from};`);
+                assert.equal(body[i].getText(file), `const{${m[1].replace(/, /g, ',').replace(/ as /g, ':')}}=m${from};`);
             });
             const own = body.slice(imports.length, -1).flatMap((s) => tokens(packed.slice(s.getStart(file), s.end)));
             assert.deepEqual(own, bodyTokens(stripText(source, 'js').toString()), modules[k]);
