@@ -8,6 +8,7 @@ import { duration, percent } from '../fmt.js';
 import { lockStats, placeOf, starvedNs } from './blocking.js';
 import { askedWhileServing, requestKinds } from './requests.js';
 import { gcSpans } from './split.js';
+import { runnersIn } from './states.js';
 import { summarize } from './stats.js';
 
 /** @typedef {import('../data/model.js').Model} Model */
@@ -92,7 +93,7 @@ function runnableFindings(model) {
         runnable += s.runnable;
         const next = steps[k + 1]?.t ?? model.duration;
         spike.add(runnable > cpus, s.t, next);
-        idle.add(runnable > 0 && running < Math.min(cpus, model.cpuLanes().length || cpus), s.t, next);
+        idle.add(runnable > 0 && running < Math.min(cpus, model.ownCpus() || cpus), s.t, next);
         most = Math.max(most, runnable);
     });
     /** @type {Finding[]} */
@@ -103,8 +104,9 @@ function runnableFindings(model) {
             words: `for ${duration(spike.total)} (${percent(spike.total, model.duration)} of the window), ${most} at most; longest ${duration(spike.longest[1] - spike.longest[0])}, mostly ${who}`, advice: 'Fewer threads, spread periodic work, or more CPUs; see who ran in that range.' });
     }
     if (idle.total / model.duration >= RULES.idle) {
+        const others = runnersIn(model, ...idle.longest, true).slice(0, 3).map(([who, ns]) => `${who} ${duration(ns)}`).join(', ');
         out.push({ kind: 'idle CPUs', object: '', share: idle.total / model.duration, range: idle.longest, title: 'A CPU ran none of this program while a thread was ready to run',
-            words: `for ${duration(idle.total)} (${percent(idle.total, model.duration)} of the window); other processes may have had it`, advice: 'Look at affinity masks, CPU quotas of the container, and who else runs on the machine.' });
+            words: `for ${duration(idle.total)} (${percent(idle.total, model.duration)} of the window); ${others ? `in the longest stretch of it, of ${duration(idle.longest[1] - idle.longest[0])}, others had CPUs: ${others}` : 'other processes may have had it'}`, advice: 'Look at affinity masks, CPU quotas of the container, and who else runs on the machine.' });
     }
     return out;
 }

@@ -43,6 +43,25 @@ export function* stateStats(model, t0 = -Infinity, t1 = Infinity) {
     return out;
 }
 
+/**
+ * Who had the CPUs in a time, those that had them for longest first.
+ * @param {Model} model @param {number} t0 @param {number} t1 @param {boolean} [others] other processes alone @returns {[string, number][]} with how many ns
+ */
+export function runnersIn(model, t0, t1, others) {
+    /** @type {Map<string, number>} */
+    const sums = new Map();
+    for (const lane of model.cpuLanes()) {
+        for (const row of lane.rows) {
+            eachSlice(row, t0, t1, (seg, i) => {
+                if (others && seg.name[i] >= 0) return;
+                const who = model.runnerName(seg, i);
+                sums.set(who, (sums.get(who) ?? 0) + Math.min(t1, seg.start[i] + seg.dur[i]) - Math.max(t0, seg.start[i]));
+            });
+        }
+    }
+    return [...sums].sort((a, b) => b[1] - a[1]);
+}
+
 /** @param {ThreadStats[]} threads @returns {StateSums} */
 export function sumStates(threads) {
     const sum = emptySums();

@@ -125,7 +125,7 @@ export class Decoder {
         this.stringWait = [];
         /** @type {Map<string, {table: RowTable, lane: number, depth: number, builder: SegBuilder, end: number}>} */
         this.builders = new Map();
-        /** What each CPU ran, until all threads have told. @type {Map<number, {t: Numbers, d: Numbers, lane: Numbers}>} */
+        /** What each CPU ran, until all threads have told; pid: of another process, whose name is string -2 - lane. @type {Map<number, {t: Numbers, d: Numbers, lane: Numbers, pid: Numbers}>} */
         this.cpus = new Map();
         this.stacks = 0;
         /** @type {string[]|null} lines of a document that does not keep to one chunk a line */
@@ -257,6 +257,7 @@ export class Decoder {
             case 'call': return this.rowsChunk(c, 'call', 0, 'op', 'object', 'result');
             case 'release': return; /* who let go of what: the wakes tell it too */
             case 'wake': return this.wakeChunk(c);
+            case 'other': return this.otherChunk(c);
             case 'sample': return this.sampleChunk(c, this.batch.samples, 'cpu_ns');
             case 'request': return this.requestChunk(c);
             case 'frame': return this.frameChunk(c);
@@ -343,30 +344,44 @@ export class Decoder {
             const detail = stack[i] >= 0 ? stack[i] : op[i] >= 0 ? -2 - op[i] : -1;
             row.builder.add(from, d, s, -1, packPlace(object[i], cpu[i]), blocked ? flags[i] | (this.stringWait[op[i]] ?? 0) : flags[i], idle ? HUE.waitEmpty : STATE_HUES[s], detail);
             if (row.builder.full()) this.seal(row);
-            if (s === RUNNING && cpu[i] >= 0 && cpu[i] < CPUS_MAX) this.ran(cpu[i], from, d, lane);
+            if (s === RUNNING && cpu[i] >= 0 && cpu[i] < CPUS_MAX) this.ran(cpu[i], from, d, lane, 0);
         }
         this.rows += n;
     }
 
-    /** @param {number} cpu @param {number} from @param {number} dur @param {number} lane */
-    ran(cpu, from, dur, lane) {
+    /** Other processes, seen from the CPUs. @param {Chunk} c */
+    otherChunk(c) {
+        const n = rowCount(c);
+        const t = times(c, n);
+        const [dur, pid] = ['dur', 'pid'].map((k) => column(c, k, n, Float64Array));
+        const [cpu, name] = ['cpu', 'name'].map((k) => column(c, k, n, Int32Array));
+        for (let i = 0; i < n; i++) {
+            if (!(dur[i] >= 0) || !Number.isFinite(t[i] + dur[i])) return damaged(c, `row ${i} has start ${t[i]} and duration ${dur[i]}`);
+            if (cpu[i] >= 0 && cpu[i] < CPUS_MAX) this.ran(cpu[i], t[i], dur[i], -2 - name[i], pid[i]);
+        }
+        this.rows += n;
+    }
+
+    /** @param {number} cpu @param {number} from @param {number} dur @param {number} lane @param {number} pid */
+    ran(cpu, from, dur, lane, pid) {
         let c = this.cpus.get(cpu);
-        if (!c) this.cpus.set(cpu, (c = { t: new Numbers(), d: new Numbers(), lane: new Numbers() }));
+        if (!c) this.cpus.set(cpu, (c = { t: new Numbers(), d: new Numbers(), lane: new Numbers(), pid: new Numbers() }));
+        c.pid.push(pid);
         c.t.push(from);
         c.d.push(dur);
         c.lane.push(lane);
     }
 
-    /** The same slices seen from the CPU, in order of time. @param {number} cpu @param {{t: Numbers, d: Numbers, lane: Numbers}} ran */
+    /** The same slices seen from the CPU, in order of time. @param {number} cpu @param {{t: Numbers, d: Numbers, lane: Numbers, pid: Numbers}} ran */
     cpuRow(cpu, ran) {
-        const [t, d, lane] = [ran.t.values(), ran.d.values(), ran.lane.values()];
+        const [t, d, lane, pid] = [ran.t.values(), ran.d.values(), ran.lane.values(), ran.pid.values()];
         const order = Uint32Array.from(t, (_, i) => i).sort((a, b) => t[a] - t[b] || a - b);
-        const row = this.builder('cpu', CPU_LANE - cpu, 0, false);
+        const row = this.builder('cpu', CPU_LANE - cpu, 0, pid.some((p) => p !== 0));
         let end = -Infinity;
         for (const i of order) {
             const from = Math.max(t[i], end); /* two clocks may disagree by a little; a row's slices do not overlap */
             end = Math.max(from, t[i] + d[i]);
-            row.builder.add(from, end - from, lane[i], -1, 0, 0, hueOfLane(lane[i]));
+            row.builder.add(from, end - from, lane[i], -1, pid[i], 0, lane[i] < 0 ? HUE.none : hueOfLane(lane[i]));
             if (row.builder.full()) this.seal(row);
         }
     }

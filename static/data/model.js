@@ -197,6 +197,16 @@ export class Model {
         return this.memo('cpu lanes', () => [...this.lanes.values()].filter((l) => l.kind === 'cpu').sort((a, b) => b.id - a.id));
     }
 
+    /** How many CPUs ran a thread of the program. */
+    ownCpus() {
+        return this.memo('own cpus', () => this.cpuLanes().filter((l) => l.rows.some((r) => r.segs.some((s) => s.name.some((n) => n >= 0)))).length);
+    }
+
+    /** Who had a CPU: a thread, or another process. @param {Seg} seg of a CPU's lane @param {number} i */
+    runnerName({ name, extra }, i) {
+        return name[i] < -1 ? `${this.string(-2 - name[i]) || 'process'} (pid ${extra?.[i]})` : this.laneName(this.lane(name[i]));
+    }
+
     /** Who woke whom, in order of time. @returns {import('./types.js').WakeChunk} */
     wakes() {
         return this.memo('wakes', () => sortByTime({ t: joined(Float64Array, this.wakeChunks.map((c) => c.t)), from: joined(Int32Array, this.wakeChunks.map((c) => c.from)), to: joined(Int32Array, this.wakeChunks.map((c) => c.to)) }));

@@ -11,9 +11,9 @@
  * @property {number} longest        longest duration, to skip what has no room for a label
  * @property {Float64Array} start
  * @property {Float64Array|Uint32Array} dur
- * @property {Int32Array} name       string number, -1 none
+ * @property {Int32Array} name       string number, -1 none; cpu: lane, or -2 - the string number of another process' name
  * @property {Int32Array} task       task number, -1 none
- * @property {Float64Array|null} extra  wait, call: object; lost: count; state: object and CPU, see states.js; else null
+ * @property {Float64Array|null} extra  wait, call: object; lost: count; state: object and CPU, see states.js; cpu: process id of another process; else null
  * @property {Int32Array|null} detail  state: stack number, or -2 - the string number of the call it was blocked in, -1 none; call: its result; else null
  * @property {Uint8Array} flags      1 open_start, 2 open_end
  * @property {Uint8Array} hue        index into the palette

@@ -2,9 +2,9 @@
 
 import { ESTIMATED, OPEN_END, OPEN_START, selfTime } from '../data/model.js';
 import { laneMarks } from '../calc/tasks.js';
-import { sumStates } from '../calc/states.js';
+import { runnersIn, sumStates } from '../calc/states.js';
 import { wakesOf } from '../calc/wakes.js';
-import { STATES, unpackPlace } from '../data/states.js';
+import { RUNNABLE, STATES, unpackPlace } from '../data/states.js';
 import { facts, h, heads } from '../dom.js';
 import { count, duration, instant, percent, value, visible } from '../fmt.js';
 import { formatHash } from '../url.js';
@@ -20,6 +20,7 @@ const TEXT_MAX = 2000;
 const LOGS_MAX = 50;
 const WAKES_MAX = 12;
 const FRAMES_MAX = 64;
+const RUNNERS_MAX = 5;
 
 /** @param {string} text @param {number} [max] */
 export function foreign(text, max = TEXT_MAX) {
@@ -83,11 +84,12 @@ function sliceDetails(model, slice, link, jump) {
     const lane = model.lane(row.lane);
     const [from, dur] = [seg.start[i], seg.dur[i]];
     const task = seg.task[i];
+    const isOther = row.table === 'cpu' && seg.name[i] < -1;
     const self = row.table === 'region' ? selfTime(model, slice) : NaN;
     const logs = laneMarks(model, row.lane, from, from + dur, LOGS_MAX + 1);
     return [
         h('h2', null, h('span', { class: 'swatch', style: { background: palette().css[seg.hue[i]] } }), foreign(sliceText(model, row, seg, i))),
-        h('h3', null, TABLE_TITLES[row.table]),
+        h('h3', null, isOther ? 'Another process on a CPU' : TABLE_TITLES[row.table]),
         facts([
             ['Duration', h('b', null, duration(dur))],
             ['Self', Number.isNaN(self) ? null : `${duration(self)} (${percent(self, dur)})`],
@@ -99,15 +101,22 @@ function sliceDetails(model, slice, link, jump) {
             ['Object', objectFact(model, slice)],
             ['Returned', row.table === 'call' && seg.detail ? String(seg.detail[i]) : null],
             ['Events lost', row.table === 'lost' && seg.extra ? count(seg.extra[i]) : null],
+            ['Meanwhile on CPUs', row.table === 'state' && seg.name[i] === RUNNABLE ? runnersFact(model, from, from + dur) : null],
             ['Note', openWords(seg.flags[i])],
         ]),
         row.table === 'state' || row.table === 'region' ? wakeFacts(model, slice, jump) : null,
-        row.table === 'cpu' ? h('button', { type: 'button', onclick: () => jump(seg.name[i], from) }, 'To the thread') : null,
+        row.table === 'cpu' && !isOther ? h('button', { type: 'button', onclick: () => jump(seg.name[i], from) }, 'To the thread') : null,
         row.table === 'state' && seg.detail && seg.detail[i] >= 0 ? stackList(model, seg.detail[i]) : null,
         row.table === 'region' ? h('a', { href: formatHash('regions', { ...link, name: seg.name[i] }) }, 'All regions of this name') : null,
         task >= 0 ? [taskFacts(model, task), attrTable(model, task)] : null,
         logs.length ? [h('h3', null, 'Logs and instants on this thread meanwhile'), markList(model, logs, false)] : null,
     ];
+}
+
+/** @param {Model} model @param {number} from @param {number} to */
+function runnersFact(model, from, to) {
+    const all = runnersIn(model, from, to).slice(0, RUNNERS_MAX);
+    return all.length ? foreign(all.map(([who, ns]) => `${who} ${duration(ns)}`).join(', '), 400) : null;
 }
 
 /** What it waits for or calls, where the title has only a part of its name. @param {Model} model @param {import('../data/types.js').Slice} slice */

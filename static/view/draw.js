@@ -200,7 +200,7 @@ export class Painter {
     /** @param {CanvasRenderingContext2D} g @param {Model} model @param {import('../data/types.js').Row} row @param {import('../data/types.js').Seg} seg @param {number} i */
     label(g, model, row, seg, i) {
         const byTask = row.table === 'work';
-        const key = row.table === 'cpu' ? -1e12 - seg.name[i] : byTask ? -3 - seg.task[i] : row.table === 'wait' || row.table === 'call' ? 1e9 + (row.table === 'call' ? 2 ** 50 : 0) + seg.name[i] + 65536 * (seg.extra ? seg.extra[i] : 0) : seg.name[i];
+        const key = row.table === 'cpu' ? -1e12 - seg.name[i] - 2 ** 24 * (seg.extra?.[i] ?? 0) : byTask ? -3 - seg.task[i] : row.table === 'wait' || row.table === 'call' ? 1e9 + (row.table === 'call' ? 2 ** 50 : 0) + seg.name[i] + 65536 * (seg.extra ? seg.extra[i] : 0) : seg.name[i];
         let known = this.labels.get(key);
         if (!known) {
             const text = visible(byTask ? model.taskTitle(seg.task[i]) : sliceText(model, row, seg, i), 160);
@@ -297,7 +297,7 @@ export function sliceText(model, row, seg, i) {
         case 'wait': return `${seg.extra ? (model.objects.get(seg.extra[i])?.name ?? `queue ${seg.extra[i]}`) : 'queue'}: ${model.string(seg.name[i])}`;
         case 'lost': return `lost: ${model.string(seg.name[i])}`;
         case 'call': return seg.extra && seg.extra[i] >= 0 ? `${model.string(seg.name[i])}: ${model.objectTitle(seg.extra[i])}` : model.string(seg.name[i]);
-        case 'cpu': return model.laneName(model.lane(seg.name[i]));
+        case 'cpu': return model.runnerName(seg, i);
         case 'state': return stateText(model, seg, i);
         default: return model.string(seg.name[i]);
     }

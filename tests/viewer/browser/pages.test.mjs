@@ -14,7 +14,7 @@ import { sliceColours } from '../../../static/view/colours.js';
 import { ROW_HEIGHT } from '../../../static/view/lanes.js';
 import { StandIn } from '../support/server.mjs';
 import { openBrowser } from '../support/browser.mjs';
-import { CaptureWriter, hostileBytes, hostileNames, knownCapture, largeCapture, statesCapture, MS } from '../support/captures.mjs';
+import { CaptureWriter, hostileBytes, hostileNames, knownCapture, largeCapture, othersCapture, statesCapture, MS } from '../support/captures.mjs';
 
 const live = process.env.TTAP_BASE_URL;
 /** @type {StandIn} */
@@ -188,8 +188,8 @@ test('at twice the pixel density the colours are where they were', async () => {
 });
 
 /** Of the capture with states. */
-async function openStates() {
-    await openFile(statesCapture().text(), 'states.json');
+async function openStates(capture = statesCapture()) {
+    await openFile(capture.text(), 'states.json');
     await b.page.getByRole('application', { name: /Timeline/ }).waitFor();
     await settled();
     const thread = [['state', 0], ['work', 0], ['region', 0], ['region', 1]];
@@ -238,6 +238,22 @@ test('thread states have the colour and the height of what the thread did', asyn
     await b.page.emulateMedia({ colorScheme: 'light' });
 });
 
+test('other processes are on the lanes of the CPUs, and named where a thread waited for one', async () => {
+    await openStates(othersCapture());
+    const { page } = b;
+    assert.ok(near(await pixel('CPU 0', 'cpu', 0, 440 * MS), (await colours()).rgb[HUE.none]));
+    const other = await place('CPU 0', 'cpu', 0, 375 * MS);
+    await page.mouse.click(other.x, other.y);
+    await side().getByRole('heading', { name: 'postgres (pid 812)' }).waitFor();
+    await side().getByRole('heading', { name: 'Another process on a CPU' }).waitFor();
+    assert.equal(await side().getByRole('button', { name: 'To the thread' }).count(), 0);
+    assert.match(await side().innerText(), /150\.0 ms/);
+    const waits = await place('worker-1', 'state', 0, 310 * MS);
+    await page.mouse.click(waits.x, waits.y);
+    await side().getByRole('heading', { name: /^runnable/ }).waitFor();
+    assert.match(await side().innerText(), /Meanwhile on CPUs\s+postgres \(pid 812\) 20\.00 ms, worker-2 20\.00 ms, sshd \(pid 5\) 20\.00 ms/);
+});
+
 test('the selection shows who woke whom, and keys follow', async () => {
     await openStates();
     const { page } = b;
@@ -245,14 +261,13 @@ test('the selection shows who woke whom, and keys follow', async () => {
     await page.mouse.click(at.x, at.y + 5);
     await side().getByRole('heading', { name: 'blocked, lock: db.lock' }).waitFor();
     assert.match(await side().innerText(), /Woken by worker-2[^]*Stack[^]*lock_acquire[^]*db\.query/);
-    const blue = await page.evaluate(() => {
+    await page.waitForFunction(() => { /* an arrow; it is drawn with the next frame */
         const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector('.tl-over'));
         const d = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-        let n = 0;
-        for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200 && d[i + 2] > 180 && d[i] < 60) n++;
-        return n;
+        let blue = 0;
+        for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200 && d[i + 2] > 180 && d[i] < 60) blue++;
+        return blue > 60;
     });
-    assert.ok(blue > 60, `${blue} pixels of an arrow`);
     await page.keyboard.press('[');
     await side().getByRole('heading', { name: 'running on CPU 1' }).waitFor();
     assert.match(await side().innerText(), /worker-2[^]*Woke worker-1/);

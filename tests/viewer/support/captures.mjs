@@ -104,6 +104,14 @@ export function knownCapture() {
     return w;
 }
 
+/** The same beside other processes: one on CPU 0 while worker-1 waits for it, and one that has a CPU for itself. */
+export function othersCapture(head = {}) {
+    const w = statesCapture(head);
+    const [postgres, sshd] = [w.str('postgres'), w.str('sshd')];
+    w.table('other', {}, [{ start: 300 * MS, dur: 150 * MS, cpu: 0, pid: 812, name: postgres, flags: 0 }, { start: 0, dur: 1000 * MS, cpu: 2, pid: 5, name: sshd, flags: 1 }]);
+    return w;
+}
+
 /**
  * Threads that run, wait and wake, known to the pixel: 1 s, two CPUs. worker-2 holds db.lock until 300 ms, worker-1 waits for it from 100;
  * both then run, wait for the network, and are stopped by the collector from 850 to 900.

@@ -26,7 +26,7 @@ export class Naive {
         this.lanes = new Map();
         this.objects = new Map();
         /** @type {Record<string, Row[]>} */
-        this.tables = { state: [], wait: [], call: [], gc: [], sample: [], frame: [], stack: [], work: [], task: [], region: [], request: [] };
+        this.tables = { state: [], wait: [], call: [], gc: [], sample: [], frame: [], stack: [], work: [], task: [], region: [], request: [], other: [] };
         for (const c of doc.chunks) {
             if (c.t === 'str') this.strings.push(...c.v);
             else if (c.t === 'lane') this.lanes.set(c.id, c);
@@ -62,6 +62,14 @@ export class Naive {
             add(self, path[0], s.cpu_ns);
         }
         return { total, self };
+    }
+
+    /** Who had the CPUs. @param {number} t0 @param {number} t1 */
+    runners(t0, t1) {
+        const sums = {};
+        for (const s of this.tables.state) if (s.is === 'running' && s.cpu >= 0) add(sums, this.laneName(s.lane), overlap(s.start, s.start + s.dur, t0, t1));
+        for (const o of this.tables.other) add(sums, `${this.strings[o.name] || 'process'} (pid ${o.pid})`, overlap(o.start, o.start + o.dur, t0, t1));
+        return sums;
     }
 
     /** What threads waited for on one page. @param {string} page of PAGES @returns {(Row & {what: string})[]} */

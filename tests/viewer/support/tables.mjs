@@ -6,7 +6,7 @@ import { flameTable } from '../../../static/calc/flame.js';
 import { markIdle } from '../../../static/calc/idle.js';
 import { mmuCurve } from '../../../static/calc/mmu.js';
 import { SPLIT, gcSpans, splitTask } from '../../../static/calc/split.js';
-import { stateStats } from '../../../static/calc/states.js';
+import { runnersIn, stateStats } from '../../../static/calc/states.js';
 import { STATES } from '../../../static/data/states.js';
 import { Naive } from './naive.mjs';
 import { read } from './read.mjs';
@@ -63,6 +63,15 @@ function states(model, naive) {
     }
 }
 
+/** Of what two clocks say of one CPU one slice gives way to the other, by less than 1 us. */
+function runners(model, naive) {
+    for (const [t0, t1] of [[0, naive.duration], [naive.duration / 3, naive.duration / 2]]) {
+        const [got, want] = [Object.fromEntries(runnersIn(model, t0, t1)), naive.runners(t0, t1)];
+        for (const who of new Set([...Object.keys(got), ...Object.keys(want)])) assert.ok(Math.abs((got[who] ?? 0) - (want[who] ?? 0)) <= 1e3 + 0.001 * (want[who] ?? 0), `${who} had CPUs for ${got[who]} ns, not ${want[who]}`);
+    }
+    return naive.tables.other.length;
+}
+
 function splits(model, naive) {
     const tasks = naive.tables.task;
     const queued = new Set(naive.tables.wait.map((w) => w.task).filter((t) => t >= 0).slice(0, TASKS_MAX));
@@ -80,5 +89,5 @@ export function compareTables(text) {
     const [model, naive] = [read(text), new Naive(text)];
     run(markIdle(model));
     states(model, naive);
-    return `${samples(model, naive)} samples, ${waits(model, naive)} locks and queues, ${collector(model, naive)} phases, ${splits(model, naive)} tasks equal the naive tables`;
+    return `${runners(model, naive)} stretches of others, ${samples(model, naive)} samples, ${waits(model, naive)} locks and queues, ${collector(model, naive)} phases, ${splits(model, naive)} tasks equal the naive tables`;
 }

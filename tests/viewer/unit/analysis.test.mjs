@@ -136,7 +136,11 @@ test('each bad pattern gives its finding with the true object, and a healthy cap
     assert.deepEqual(kinds(empty), []);
     const crowd = Array.from({ length: 4 }, () => [[6, 500], [1, 540], [6, 1000]]);
     assert.deepEqual(kinds(withStates([[[0, 1000]], [[0, 1000]], ...crowd])), [['runnable spike', 'worker']]);
-    assert.deepEqual(kinds(withStates([[[1, 500], [0, 1000]], [[6, 450], [0, 1000]]])), [['idle CPUs', '']]);
+    const waits = [[[1, 500], [0, 1000]], [[6, 450], [0, 1000]]];
+    assert.deepEqual(kinds(withStates(waits)), [['idle CPUs', '']]);
+    assert.match(run(findings(withStates(waits)))[0].words, /of the window\); other processes may have had it$/);
+    const beside = withStates(waits, (w) => w.table('other', {}, [{ start: 100 * MS, dur: 200 * MS, cpu: 1, pid: 812, name: w.str('postgres'), flags: 0 }]));
+    assert.match(run(findings(beside))[0].words, /in the longest stretch of it, of 500\.0 ms, others had CPUs: postgres \(pid 812\) 200\.0 ms$/);
     assert.deepEqual(kinds(withStates([calm, calm], (w) => { const phase = w.str('pause'); w.table('gc', { lane: 1 }, [{ start: 500 * MS, dur: 40 * MS, phase, flags: 0 }]); })), [['work stopped by GC', 'collector']]);
     const peer = withStates([[[0, 100], [4, 500, 8], [0, 600], [6, 1000]], calm], (w) => {
         const kind = w.str('GET');

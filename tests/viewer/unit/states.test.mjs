@@ -2,7 +2,7 @@
 
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { stateStats, sumStates, threadStats } from '../../../static/calc/states.js';
+import { runnersIn, stateStats, sumStates, threadStats } from '../../../static/calc/states.js';
 import { markIdle } from '../../../static/calc/idle.js';
 import { PixelLine, paintRow } from '../../../static/calc/lod.js';
 import { wakeOf, wakesOf } from '../../../static/calc/wakes.js';
@@ -15,7 +15,8 @@ import { buildPyramid } from '../../../static/data/pyramid.js';
 import { BLOCKED, STATES, packPlace, stateOf, unpackPlace } from '../../../static/data/states.js';
 import { blockingFlame, lockStats } from '../../../static/calc/blocking.js';
 import { flameTable } from '../../../static/calc/flame.js';
-import { CaptureWriter, MS, statesCapture } from '../support/captures.mjs';
+import { CaptureWriter, MS, othersCapture, statesCapture } from '../support/captures.mjs';
+import { Naive } from '../support/naive.mjs';
 import { random } from '../support/random.mjs';
 import { read } from '../support/read.mjs';
 
@@ -45,6 +46,25 @@ test('each CPU has a lane of what ran on it, disjoint and in order', () => {
     assert.deepEqual(cpu0, [[0, 100, 'worker-1'], [500, 200, 'worker-2'], [800, 50, 'worker-1'], [900, 100, 'worker-1']]);
     assert.deepEqual(cpu1, [[0, 320, 'worker-2'], [320, 280, 'worker-1'], [850, 50, 'collector'], [950, 50, 'worker-2']]);
     assert.ok(!m.sortedLanes().some((l) => l.kind === 'cpu'));
+});
+
+test('other processes are on the lanes of the CPUs that they had', () => {
+    const m = read(othersCapture().text());
+    const [cpu0, cpu1, cpu2] = m.cpuLanes().map((l) => all(l.rows[0]).map(({ seg, i, start, dur }) => [start / MS, dur / MS, m.runnerName(seg, i), seg.hue[i] === HUE.none]));
+    assert.deepEqual(cpu0, [[0, 100, 'worker-1', false], [300, 150, 'postgres (pid 812)', true], [500, 200, 'worker-2', false], [800, 50, 'worker-1', false], [900, 100, 'worker-1', false]]);
+    assert.ok(cpu1.every(([, , , other]) => !other));
+    assert.deepEqual(cpu2, [[0, 1000, 'sshd (pid 5)', true]]);
+    assert.equal(m.ownCpus(), 2);
+    assert.deepEqual(runnersIn(m, 300 * MS, 330 * MS), [['postgres (pid 812)', 30 * MS], ['sshd (pid 5)', 30 * MS], ['worker-2', 20 * MS], ['worker-1', 10 * MS]]);
+    assert.deepEqual(runnersIn(m, 300 * MS, 330 * MS, true), [['postgres (pid 812)', 30 * MS], ['sshd (pid 5)', 30 * MS]]);
+    assert.deepEqual(new Naive(othersCapture().text()).runners(300 * MS, 330 * MS), { 'postgres (pid 812)': 30 * MS, 'sshd (pid 5)': 30 * MS, 'worker-2': 20 * MS, 'worker-1': 10 * MS });
+});
+
+test('rows of other processes that cannot be are refused, and CPUs beyond all left out', () => {
+    const other = (row) => { const w = statesCapture(); w.table('other', {}, [{ start: 0, dur: 1, cpu: 0, pid: 7, name: w.str('x'), flags: 0, ...row }]); return w.text(); };
+    assert.throws(() => read(other({ dur: -1 })), /row 0 has start 0 and duration -1/);
+    assert.throws(() => read(other({ pid: 'x' })), /column "pid"/);
+    for (const cpu of [-1, 4096]) assert.equal(read(other({ cpu })).cpuLanes().length, 2);
 });
 
 test('wakes are found from both ends', () => {
