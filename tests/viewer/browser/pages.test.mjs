@@ -771,6 +771,7 @@ test('threads, blocking, contention, CPU and GC tell what the states say', async
     const tree = page.getByRole('tree', { name: 'Synchronisation' });
     await tree.getByRole('treeitem', { name: /^lock_acquire: 200\.0 ms \(100 %\)/ }).waitFor();
     await page.getByRole('navigation', { name: 'Blocked by' }).getByRole('link', { name: 'Scheduler' }).click();
+    await page.getByRole('tree', { name: 'Scheduler' }).waitFor(); /* else the choice is that of the page before */
     await page.getByLabel('By', { exact: true }).selectOption('thread');
     await page.getByRole('tree', { name: 'Scheduler' }).getByRole('treeitem', { name: /^worker-2: 50\.00 ms/ }).waitFor();
     await page.getByLabel('Thread', { exact: true }).selectOption({ label: 'worker-1' });
