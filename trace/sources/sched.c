@@ -45,8 +45,8 @@ static struct {
     uint64_t flushed_ns;
     uint32_t scan;
     uint64_t look_period_ns, next_look_ns, previous_look_ns;
-    bool fresh;                       /* all threads were looked at just now */
-    bool lost;                        /* records were lost since the last edge */
+    bool fresh; /* all threads were looked at just now */
+    bool lost;  /* records were lost since the last edge */
     bool ever_lost;
     struct ttap__clock_pair from, to; /* the line between them turns ns into ticks */
     /* The last threads that ended. From Linux 6.16 on perf tells of an end before that thread wakes who joins it. */
@@ -511,7 +511,8 @@ static void on_cpu_switch(const struct ttap__perf_record *record)
         on_leave(record);
     if (record->what == TTAP__PERF_SWITCH || !is_known_to_run(record))
         on_switch(&come);
-    if (ttap__others_switch(record->cpu, other_one(record->by_pid, record->by_tid), other_one(record->pid, record->tid), moment_at(record->ns), &other))
+    if (ttap__others_switch(record->cpu, other_one(record->by_pid, record->by_tid), other_one(record->pid, record->tid), moment_at(record->ns),
+                            &other))
         say_other(&other, record->ns);
 }
 

@@ -181,8 +181,8 @@ static void a_record_over_the_end_is_whole_at_every_offset(void)
 
 static void records_too_short_for_their_kind_mean_nothing(void)
 {
-    static const uint32_t types[] = {PERF_RECORD_SWITCH, PERF_RECORD_FORK, PERF_RECORD_EXIT, PERF_RECORD_COMM, PERF_RECORD_LOST, PERF_RECORD_SAMPLE,
-                                     PERF_RECORD_SWITCH_CPU_WIDE};
+    static const uint32_t types[] = {PERF_RECORD_SWITCH, PERF_RECORD_FORK,   PERF_RECORD_EXIT,           PERF_RECORD_COMM,
+                                     PERF_RECORD_LOST,   PERF_RECORD_SAMPLE, PERF_RECORD_SWITCH_CPU_WIDE};
     for (unsigned t = 0; t < 7; t++)
         for (uint16_t size = 8; size <= 72; size += 8) {
             rings_begin();
