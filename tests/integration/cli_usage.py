@@ -36,6 +36,8 @@ WRONG = [
     (["capture", "ftp://localhost/"], ["ftp://localhost/", "http://"]),
     (["capture", "localhost:99999"], ["localhost:99999", "not an address"]),
     (["capture", ":1/?seconds=2", "--seconds", "5"], ["seconds is given twice"]),
+    (["capture", ":1", "--long-wait", "50"], ["--long-wait 50", "without --samples none are", "--samples 99"]),
+    (["run", "-o", "a", "--long-wait", "50", "--", "true"], ["--long-wait 50", "without --samples none are", "--samples 99"]),
     (["stat"], ["FILE is missing", "usage: tracetap stat"]),
     (["stat", ""], ["FILE must not be empty"]),
     (["capture", ""], ["ADDRESS must not be empty"]),
