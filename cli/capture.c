@@ -294,8 +294,9 @@ static int run(int argc, char **argv)
         address = "http://localhost";
     set_default_seconds(&values, address);
     if (values.long_wait_us && !values.samples && !cli_address_param(address, "samples", in_url, sizeof in_url))
-        return cli_usage_error(&cli_capture, "--long-wait %llu: which calls are told with their stacks, and without --samples none are; give it, such as --samples 99",
-                               (unsigned long long)values.long_wait_us);
+        return cli_usage_error(
+            &cli_capture, "--long-wait %llu: which calls are told with their stacks, and without --samples none are; give it, such as --samples 99",
+            (unsigned long long)values.long_wait_us);
     if (values.token_file && !cli_token_read(values.token_file, token))
         return CLI_FAILED;
     char *url = make_url(&values, address);

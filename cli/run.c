@@ -223,8 +223,9 @@ static int check_values(const struct values *values)
     if (!values->output && (values->seconds.text || values->after.text || values->sample || values->samples || values->alloc_samples))
         return cli_usage_error(&cli_run, "--seconds, --after, --sample, --samples and --alloc-samples say what goes into a file: give one with -o");
     if (values->long_wait_us && !values->samples)
-        return cli_usage_error(&cli_run, "--long-wait %llu: which calls are told with their stacks, and without --samples none are; give it, such as --samples 99",
-                               (unsigned long long)values->long_wait_us);
+        return cli_usage_error(
+            &cli_run, "--long-wait %llu: which calls are told with their stacks, and without --samples none are; give it, such as --samples 99",
+            (unsigned long long)values->long_wait_us);
     if (values->token_file && !has_endpoint(values))
         return cli_usage_error(&cli_run, "--token-file %s: says who may ask the endpoint, and with -o there is none; give --listen",
                                values->token_file);

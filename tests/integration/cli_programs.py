@@ -62,9 +62,9 @@ class Load:
             raise self.error
 
 
-# What the kernel counts as running on either side of the records of a switch, among it the writing of them. Seen: memcached, 10,000 switches a
-# second, the kernel counts 6 to 8 points more than the records say, 6 to 7 us a switch; a server with few switches agrees within the 2 points. Why:
-# docs/design/states.md, known errors. Twice that for a machine on which others want the processors.
+# What the kernel counts as running on either side of the records of a switch, among it the writing of them and, from its wake, the time in which a thread
+# does not have the CPU yet. Seen: memcached, 10,000 switches a second, the kernel counts 6 to 8 points more than the records say, 6 to 7 us a switch; a
+# server with few switches agrees within the 2 points. Why: docs/design/states.md, known errors. Twice that for a machine on which others want the processors.
 SWITCH_NS = 16000
 WIDE_SWITCH_NS = 3000  # where the CPUs are recorded whole
 LONG_WAIT_NS = 1_000_000  # that begins in the time asked for, not while the window is being ended, has a cause and an object. Seldom the kernel lets a thread wait outside of any call: for a page, say

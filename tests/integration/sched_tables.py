@@ -13,13 +13,16 @@ from recorded import rows, timed_rows
 @contextlib.contextmanager
 def no_cpu_idle():
     """Something of low priority on each CPU: some virtual machines' kernels tell of no wake that an interrupt of an idle CPU makes (nor does perf)."""
-    spin = "import os, sys\nos.nice(19)\nos.sched_setaffinity(0, {int(sys.argv[1])})\nwhile os.getppid() == int(sys.argv[2]): pass"
-    spinners = [subprocess.Popen([sys.executable, "-c", spin, str(cpu), str(os.getpid())]) for cpu in os.sched_getaffinity(0)]
+    spin = "import os, sys\nos.nice(19)\nos.sched_setaffinity(0, {int(sys.argv[1])})\nos.write(1, b'.')\nwhile os.getppid() == int(sys.argv[2]): pass"
+    spinners = [subprocess.Popen([sys.executable, "-c", spin, str(cpu), str(os.getpid())], stdout=subprocess.PIPE) for cpu in os.sched_getaffinity(0)]
     try:
+        for spinner in spinners:
+            spinner.stdout.read(1)
         yield
     finally:
         for spinner in spinners:
             spinner.kill()
+            spinner.stdout.close()
             spinner.wait()
 
 

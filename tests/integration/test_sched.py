@@ -136,21 +136,25 @@ def two_spinning_threads_on_one_cpu_run_in_turn():
 
 def threads_of_a_ping_pong_wait_for_each_other():
     document = record_switches("pingpong")
-    for number, _, totals, said in list(check_pingpong(document)):
-        assert blocked(totals) + totals["runnable"] > 0, (number, dict(totals), said)
+    for number, lane, totals in check_pingpong(document):
+        assert blocked(totals) + totals["runnable"] > 0, (number, dict(totals), lane.counters)
 
 
 def check_pingpong(document):
-    """Each switch takes the kernel some microseconds in which the thread runs by its own clock but not by the records: docs/design/states.md, known
-    errors."""
+    """A thread that is woken runs by its own clock from the moment at which it is put on the queue, but by the records when it has the CPU; and each
+    switch takes some microseconds: docs/design/states.md, known errors."""
     lanes = list(document.measured())
     assert len(lanes) == 2, len(lanes)
     for number, lane, totals in lanes:
+        begin, end = lane.instants["begin"], lane.instants["end"]
+        on_queue = sum(max(0, until_run) for at, _, to, until_run, _ in document.wakes if to == number and begin < at < end)
         switches = sum(1 for s in lane.states if s[2] == "running")
+        in_switches = switches * (WIDE_SWITCH_NS if may_record_others() else SWITCH_NS)
         gap = lane.counters["cpu_ns"] - totals["running"]
-        print(number, dict(totals), lane.counters, switches)
-        assert -0.02 * lane.counters["wall_ns"] - STOLEN_NS <= gap <= switches * (WIDE_SWITCH_NS if may_record_others() else SWITCH_NS) + SLACK_NS + 0.02 * lane.counters["wall_ns"], (number, gap, switches)
-        yield number, lane, totals, lane.counters
+        print(f"{number} {dict(totals)} {lane.counters}: {gap} ns less than its clock; {switches} switches, {on_queue} ns from wakes to runs")
+        share = 0.02 * lane.counters["wall_ns"] + SLACK_NS
+        assert -share - STOLEN_NS <= gap <= share + max(on_queue, in_switches), (number, gap, switches, on_queue)
+    return lanes
 
 
 PARKED = {
@@ -269,7 +273,7 @@ def record_wakes(mode, start='exec "$@"', **options):
 
 def in_a_ping_pong_each_is_woken_by_the_other():
     document = record_wakes("pingpong")
-    (a, _, _, _), (b, _, _, _) = check_pingpong(document)
+    (a, _, _), (b, _, _) = check_pingpong(document)
     lanes = document.told()
     for one, other in ((a, b), (b, a)):
         begin, end = lanes[one].instants["begin"], lanes[one].instants["end"]
