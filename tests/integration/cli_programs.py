@@ -467,9 +467,11 @@ def postgres_under_run_is_recorded_with_the_backends_it_forks():
 
 
 def check_parked(server):
-    """Each thread that waits for ever is blocked for all of the window, with cause, call and object, in whatever tier."""
+    """Each thread that waits for ever is blocked for all of the window, with cause, call and object, in whatever tier. Those named by_... read what did not
+    block once, and so went unnoted then: a socket that was made to block by fcntl(), by ioctl(), through another number of it, a pipe that has its number."""
     expected = {"epoll": ("network", "epoll_wait"), "poll": ("network", "poll"), "cond": ("lock", "pthread_cond_wait"),
                 "mutex": ("lock", "pthread_mutex_lock"), "sem": ("lock", "sem_wait"), "read": ("file", "read"), "recv": ("network", "recv"),
+                "by_fcntl": ("network", "read"), "by_ioctl": ("network", "read"), "by_dup": ("network", "read"), "by_pipe": ("file", "read"),
                 "sleep": ("sleep", "sleep"), "join": ("lock", "pthread_join"), "run_target": ("sleep", "pause")}
     assert server.process.stdout.readline() == "parked\n"
     recording = Recording(server, 0.5, [])
@@ -484,6 +486,16 @@ def check_parked(server):
         seen[name] = seen.get(name, 0) + 1
     assert sum(seen.values()) == 52 and seen.keys() == expected.keys(), seen
     return recording
+
+
+def descriptors_are_changed_and_shared_as_without():
+    """What blocks and what is another number of what is looked at, and changed for nobody."""
+    alone = subprocess.run([TARGET, "descriptors"], stdout=subprocess.PIPE, text=True, check=True)
+    assert alone.stdout.count("\n") > 30, alone.stdout
+    under = subprocess.run([cli.program("tracetap"), "run", "-q", "--listen", ":0", "--linger", "0.1", "--", TARGET, "descriptors"], stdout=subprocess.PIPE,
+                           stderr=subprocess.DEVNULL, text=True, check=True)
+    same = lambda text: re.sub(r"owner \d\d+ ", "owner PID ", text)
+    assert same(under.stdout) == same(alone.stdout), (under.stdout, alone.stdout)
 
 
 def threads_parked_before_the_window_are_blocked_for_all_of_it_with_their_cause():

@@ -84,28 +84,68 @@ enum fd_kind { FD_UNKNOWN, FD_SOCKET, FD_OTHER };
 
 struct ttap__fd_state ttap__fd_states[TTAP__FDS];
 
-void ttap__fd_renew(int fd)
+static struct ttap__fd_state *state_of(int fd)
 {
-    if ((unsigned)fd >= TTAP__FDS)
+    return (unsigned)fd < TTAP__FDS ? &ttap__fd_states[fd] : NULL;
+}
+
+void ttap__fd_rename(int fd)
+{
+    struct ttap__fd_state *state = state_of(fd);
+    if (!state)
         return;
-    struct ttap__fd_state *state = &ttap__fd_states[fd];
     uint64_t next = ttap__load(&state->generation) + (UINT64_C(1) << TTAP__FD_NUMBER_BITS);
     ttap__store(&state->generation, next & ((UINT64_C(1) << (TTAP__FD_NUMBER_BITS + TTAP__FD_GENERATION_BITS)) - 1));
-    ttap__store(&state->kind, FD_UNKNOWN);
     ttap__store(&state->told_epoch, 0);
+}
+
+static void renew_as(int fd, enum fd_kind kind, enum ttap__fd_blocks blocks)
+{
+    struct ttap__fd_state *state = state_of(fd);
+    if (!state)
+        return;
+    ttap__fd_rename(fd);
+    ttap__store(&state->kind, (uint8_t)kind);
+    ttap__store(&state->blocks, (uint8_t)blocks);
+}
+
+void ttap__fd_renew(int fd)
+{
+    renew_as(fd, FD_UNKNOWN, TTAP__FD_BLOCKS);
+}
+
+void ttap__fd_renew_socket(int fd, bool nonblocking)
+{
+    renew_as(fd, FD_SOCKET, nonblocking ? TTAP__FD_AWAKE : TTAP__FD_BLOCKS);
+}
+
+/* Reading a file may sleep whatever its flags are, and of a pipe we do not know whether its other numbers are used. */
+void ttap__fd_set_nonblocking(int fd, bool nonblocking)
+{
+    struct ttap__fd_state *state = state_of(fd);
+    if (state && ttap__load(&state->kind) == FD_SOCKET && ttap__load(&state->blocks) != TTAP__FD_SHARED)
+        ttap__store(&state->blocks, (uint8_t)(nonblocking ? TTAP__FD_AWAKE : TTAP__FD_BLOCKS));
+}
+
+void ttap__fd_share(int fd)
+{
+    struct ttap__fd_state *state = state_of(fd);
+    if (state)
+        ttap__store(&state->blocks, (uint8_t)TTAP__FD_SHARED);
 }
 
 static enum fd_kind kind_of(int fd)
 {
-    uint8_t known = (unsigned)fd < TTAP__FDS ? ttap__load(&ttap__fd_states[fd].kind) : FD_UNKNOWN;
+    struct ttap__fd_state *state = state_of(fd);
+    uint8_t known = state ? ttap__load(&state->kind) : FD_UNKNOWN;
     if (known != FD_UNKNOWN)
         return known;
     struct stat st;
     if (ttap__syscall6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) != 0)
         return FD_OTHER;
     enum fd_kind kind = S_ISSOCK(st.st_mode) ? FD_SOCKET : FD_OTHER;
-    if ((unsigned)fd < TTAP__FDS)
-        ttap__store(&ttap__fd_states[fd].kind, (uint8_t)kind);
+    if (state)
+        ttap__store(&state->kind, (uint8_t)kind);
     return kind;
 }
 

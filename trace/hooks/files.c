@@ -5,15 +5,16 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-HOOKED_FD(ssize_t, read, (int fd, void *bytes, size_t len), (fd, bytes, len), OP_READ)
-HOOKED_FD(ssize_t, __read_chk, (int fd, void *bytes, size_t len, size_t room), (fd, bytes, len, room), OP_READ)
-HOOKED_FD(ssize_t, write, (int fd, const void *bytes, size_t len), (fd, bytes, len), OP_WRITE)
-HOOKED_FD(ssize_t, readv, (int fd, const struct iovec *parts, int count), (fd, parts, count), OP_READV)
-HOOKED_FD(ssize_t, writev, (int fd, const struct iovec *parts, int count), (fd, parts, count), OP_WRITEV)
+HOOKED_IO(ssize_t, read, (int fd, void *bytes, size_t len), (fd, bytes, len), OP_READ)
+HOOKED_IO(ssize_t, __read_chk, (int fd, void *bytes, size_t len, size_t room), (fd, bytes, len, room), OP_READ)
+HOOKED_IO(ssize_t, write, (int fd, const void *bytes, size_t len), (fd, bytes, len), OP_WRITE)
+HOOKED_IO(ssize_t, readv, (int fd, const struct iovec *parts, int count), (fd, parts, count), OP_READV)
+HOOKED_IO(ssize_t, writev, (int fd, const struct iovec *parts, int count), (fd, parts, count), OP_WRITEV)
 HOOKED_FD(ssize_t, pread, (int fd, void *bytes, size_t len, off_t at), (fd, bytes, len, at), OP_PREAD)
 HOOKED_FD(ssize_t, pread64, (int fd, void *bytes, size_t len, off64_t at), (fd, bytes, len, at), OP_PREAD)
 HOOKED_FD(ssize_t, __pread_chk, (int fd, void *bytes, size_t len, off_t at, size_t room), (fd, bytes, len, at, room), OP_PREAD)
@@ -70,6 +71,7 @@ REAL_FUNCTION(int, open64, (const char *, int, ...))
 REAL_FUNCTION(int, openat, (int, const char *, int, ...))
 REAL_FUNCTION(int, openat64, (int, const char *, int, ...))
 REAL_FUNCTION(int, close, (int))
+REAL_FUNCTION(int, dup, (int))
 REAL_FUNCTION(int, dup2, (int, int))
 REAL_FUNCTION(int, dup3, (int, int, int))
 
@@ -85,15 +87,82 @@ HOOK int close(int fd)
     return real_close()(fd);
 }
 
+/* @to: another number for what @fd is. */
+static inline void share(int fd, int to)
+{
+    ttap__fd_share(fd);
+    ttap__fd_renew(to);
+    ttap__fd_share(to);
+}
+
+HOOK int dup(int fd)
+{
+    int to = real_dup()(fd);
+    if (to >= 0)
+        share(fd, to);
+    return to;
+}
+
 HOOK int dup2(int fd, int to)
 {
     if (fd != to)
-        ttap__fd_renew(to);
+        share(fd, to);
     return real_dup2()(fd, to);
 }
 
 HOOK int dup3(int fd, int to, int flags)
 {
-    ttap__fd_renew(to);
+    share(fd, to);
     return real_dup3()(fd, to, flags);
+}
+
+/* ---- Whether a descriptor blocks ---- */
+
+/* Neither is an event. Their last parameter is a number or an address, by @command; where there is none, what is passed on is not looked at. */
+#define HOOKED_FCNTL(name)                                                                                                                           \
+    HOOK int name(int fd, int command, ...)                                                                                                          \
+    {                                                                                                                                                \
+        va_list args;                                                                                                                                \
+        va_start(args, command);                                                                                                                     \
+        void *argument = va_arg(args, void *);                                                                                                       \
+        va_end(args);                                                                                                                                \
+        if (ttap__likely(command != F_SETFL && command != F_DUPFD && command != F_DUPFD_CLOEXEC))                                                    \
+            return real_##name()(fd, command, argument);                                                                                             \
+        return changed(fd, command, argument, real_##name());                                                                                        \
+    }
+
+REAL_FUNCTION(int, fcntl, (int, int, ...))
+REAL_FUNCTION(int, fcntl64, (int, int, ...))
+REAL_FUNCTION(int, ioctl, (int, unsigned long, ...))
+
+static int changed(int fd, int command, void *argument, fcntl_function real)
+{
+    if (command == F_SETFL)
+        ttap__fd_set_nonblocking(fd, false);
+    int result = real(fd, command, argument);
+    if (result < 0)
+        return result;
+    if (command != F_SETFL)
+        share(fd, result);
+    else if ((uintptr_t)argument & O_NONBLOCK)
+        ttap__fd_set_nonblocking(fd, true);
+    return result;
+}
+
+HOOKED_FCNTL(fcntl)
+HOOKED_FCNTL(fcntl64)
+
+HOOK int ioctl(int fd, unsigned long command, ...)
+{
+    va_list args;
+    va_start(args, command);
+    void *argument = va_arg(args, void *);
+    va_end(args);
+    if (ttap__likely(command != FIONBIO))
+        return real_ioctl()(fd, command, argument);
+    ttap__fd_set_nonblocking(fd, false);
+    int result = real_ioctl()(fd, command, argument);
+    if (result == 0 && *(const int *)argument)
+        ttap__fd_set_nonblocking(fd, true);
+    return result;
 }

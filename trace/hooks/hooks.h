@@ -5,7 +5,8 @@
  *   end:   note taken back ; if somebody records: one event of two cells, and what the object is if they have not heard of it
  *
  * That is two functions: the hook itself knows the quiet case alone (nobody records, the thread has a slot and is in no other call), and so keeps
- * one register; for all else it jumps to the other one.
+ * one register; for all else it jumps to the other one. A call that cannot sleep, as its socket is known not to block, is not noted while nobody
+ * records: the hook jumps to the real function, which returns to the program and not to us.
  *
  * Rules for all hooks
  *   - Results, errno, signals and cancellation are the real call's. What we do beside it uses raw system calls, which leave errno alone.
@@ -206,8 +207,9 @@ int64_t ttap__quiet_sleep_call_late(struct ttap__slot *slot, enum ttap__told tol
 #define TTAP__FRAMED(...) (uint64_t frame, __VA_ARGS__)
 #define TTAP__FRAMED_ARGUMENTS(...) (frame, __VA_ARGS__)
 
-/* A call that may sleep, as a whole; @family: fd or sleep. Whether the real one has been found is not asked each time: until then @name##_now finds it. */
-#define HOOKED_CALL(family, groups, told, ret, name, parameters, arguments, op, object)                                                              \
+/* A call that may sleep, as a whole; @family: fd or sleep; @awake: this one does not sleep. Whether the real one has been found is not asked each time: until
+ * then @name##_now finds it. */
+#define HOOKED_CALL(family, groups, told, awake, ret, name, parameters, arguments, op, object)                                                       \
     REAL_FUNCTION(ret, name, parameters)                                                                                                             \
     HOOK ret name parameters; /* some have no prototype of their own */                                                                              \
     static ret name##_first parameters;                                                                                                              \
@@ -227,6 +229,8 @@ int64_t ttap__quiet_sleep_call_late(struct ttap__slot *slot, enum ttap__told tol
     }                                                                                                                                                \
     HOOK ret name parameters                                                                                                                         \
     {                                                                                                                                                \
+        if ((awake) && ttap__likely(!ttap__wanted(groups)))                                                                                          \
+            return ttap__load(&name##_now) arguments;                                                                                                \
         uint64_t frame = CALL_FRAME();                                                                                                               \
         struct ttap__slot *slot = ttap__quiet_slot(groups);                                                                                          \
         if (ttap__unlikely(!slot))                                                                                                                   \
@@ -243,7 +247,15 @@ int64_t ttap__quiet_sleep_call_late(struct ttap__slot *slot, enum ttap__told tol
 
 /* A call on the descriptor `fd`, which is its first parameter. */
 #define HOOKED_FD(ret, name, parameters, arguments, op)                                                                                              \
-    HOOKED_CALL(fd, TTAP__FD_GROUPS, TOLD_ERRNO, ret, name, parameters, arguments, op, ttap__fd_object(fd))
+    HOOKED_CALL(fd, TTAP__FD_GROUPS, TOLD_ERRNO, false, ret, name, parameters, arguments, op, ttap__fd_object(fd))
+/* One that does not sleep where the descriptor does not block. */
+#define HOOKED_IO(ret, name, parameters, arguments, op)                                                                                              \
+    HOOKED_CALL(fd, TTAP__FD_GROUPS, TOLD_ERRNO, ttap__fd_never_sleeps(fd), ret, name, parameters, arguments, op, ttap__fd_object(fd))
+
+/* TTAP__FD_AWAKE: a socket of this descriptor alone that does not block. What another process, or the kernel for another process, does to it is not seen, nor
+ * numbers that are given away in calls without a hook; then a wait begun before a window is told without its call. TTAP__FD_SHARED: dup() gave it another
+ * number, by which it may be made to block; never awake again. */
+enum ttap__fd_blocks { TTAP__FD_BLOCKS, TTAP__FD_AWAKE, TTAP__FD_SHARED };
 
 /* Of each descriptor number: how often it was given away, what it is, and who has been told. Racy by nature, as descriptors are; each
  * field is one store, and the worst is a description too many or too few. */
@@ -251,7 +263,7 @@ enum { TTAP__FDS = 65536, TTAP__FD_NUMBER_BITS = 16, TTAP__FD_GENERATION_BITS = 
 extern struct ttap__fd_state {
     uint64_t generation; /* in its place in an object */
     uint32_t told_epoch;
-    uint8_t kind;
+    uint8_t kind, blocks;
 } ttap__fd_states[TTAP__FDS];
 
 /* @fd, told from whatever had that number before. */
@@ -261,7 +273,21 @@ static inline uint64_t ttap__fd_object(int fd)
         return UINT64_C(1) << TTAP__FD_BEYOND_BIT | (uint64_t)(unsigned)fd << TTAP__FD_NUMBER_BITS; /* beyond the table */
     return ttap__load(&ttap__fd_states[(unsigned)fd].generation) | (unsigned)fd;
 }
+
+static inline bool ttap__fd_never_sleeps(int fd)
+{
+    return ttap__likely((unsigned)fd < TTAP__FDS) && ttap__load(&ttap__fd_states[(unsigned)fd].blocks) == TTAP__FD_AWAKE;
+}
+
 /* @fd is something new from now on, or will be. */
 void ttap__fd_renew(int fd);
+/* It is a new socket. */
+void ttap__fd_renew_socket(int fd, bool nonblocking);
+/* It is what it was, with another name: whoever was told what it is before is told again. */
+void ttap__fd_rename(int fd);
+/* Whether it blocks is being changed: false before that is done, true after it was, so that in between it is taken to. */
+void ttap__fd_set_nonblocking(int fd, bool nonblocking);
+/* It has another number, too. */
+void ttap__fd_share(int fd);
 
 #endif

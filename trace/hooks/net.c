@@ -11,30 +11,40 @@
 
 /* ---- Sockets ---- */
 
-HOOKED_FD(ssize_t, send, (int fd, const void *bytes, size_t len, int flags), (fd, bytes, len, flags), OP_SEND)
-HOOKED_FD(ssize_t, sendto, (int fd, const void *bytes, size_t len, int flags, const struct sockaddr *to, socklen_t to_len),
+HOOKED_IO(ssize_t, send, (int fd, const void *bytes, size_t len, int flags), (fd, bytes, len, flags), OP_SEND)
+HOOKED_IO(ssize_t, sendto, (int fd, const void *bytes, size_t len, int flags, const struct sockaddr *to, socklen_t to_len),
           (fd, bytes, len, flags, to, to_len), OP_SENDTO)
-HOOKED_FD(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags), OP_SENDMSG)
-HOOKED_FD(int, sendmmsg, (int fd, struct mmsghdr *messages, unsigned count, int flags), (fd, messages, count, flags), OP_SENDMMSG)
-HOOKED_FD(ssize_t, recv, (int fd, void *bytes, size_t len, int flags), (fd, bytes, len, flags), OP_RECV)
-HOOKED_FD(ssize_t, __recv_chk, (int fd, void *bytes, size_t len, size_t room, int flags), (fd, bytes, len, room, flags), OP_RECV)
-HOOKED_FD(ssize_t, recvfrom, (int fd, void *bytes, size_t len, int flags, struct sockaddr *from, socklen_t *from_len),
+HOOKED_IO(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags), OP_SENDMSG)
+HOOKED_IO(int, sendmmsg, (int fd, struct mmsghdr *messages, unsigned count, int flags), (fd, messages, count, flags), OP_SENDMMSG)
+HOOKED_IO(ssize_t, recv, (int fd, void *bytes, size_t len, int flags), (fd, bytes, len, flags), OP_RECV)
+HOOKED_IO(ssize_t, __recv_chk, (int fd, void *bytes, size_t len, size_t room, int flags), (fd, bytes, len, room, flags), OP_RECV)
+HOOKED_IO(ssize_t, recvfrom, (int fd, void *bytes, size_t len, int flags, struct sockaddr *from, socklen_t *from_len),
           (fd, bytes, len, flags, from, from_len), OP_RECVFROM)
-HOOKED_FD(ssize_t, __recvfrom_chk, (int fd, void *bytes, size_t len, size_t room, int flags, struct sockaddr *from, socklen_t *from_len),
+HOOKED_IO(ssize_t, __recvfrom_chk, (int fd, void *bytes, size_t len, size_t room, int flags, struct sockaddr *from, socklen_t *from_len),
           (fd, bytes, len, room, flags, from, from_len), OP_RECVFROM)
-HOOKED_FD(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), OP_RECVMSG)
-HOOKED_FD(int, recvmmsg, (int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *within), (fd, messages, count, flags, within),
+HOOKED_IO(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), OP_RECVMSG)
+HOOKED_IO(int, recvmmsg, (int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *within), (fd, messages, count, flags, within),
           OP_RECVMMSG)
 
+REAL_FUNCTION(int, socket, (int, int, int))
 REAL_FUNCTION(int, connect, (int, const struct sockaddr *, socklen_t))
 REAL_FUNCTION(int, accept, (int, struct sockaddr *, socklen_t *))
 REAL_FUNCTION(int, accept4, (int, struct sockaddr *, socklen_t *, int))
 
-/* Its peer is known from now on: whoever was told what it is before is told again. */
+/* Not an event: it takes no time worth telling. */
+HOOK int socket(int family, int type, int protocol)
+{
+    int fd = real_socket()(family, type, protocol);
+    if (fd >= 0)
+        ttap__fd_renew_socket(fd, type & SOCK_NONBLOCK);
+    return fd;
+}
+
+/* Its peer is known from now on. */
 HOOK int connect(int fd, const struct sockaddr *to, socklen_t to_len)
 {
     struct ttap__call call;
-    ttap__fd_renew(fd);
+    ttap__fd_rename(fd);
     ttap__call_begin(&call, OP_CONNECT, ttap__fd_object(fd), TTAP__FD_GROUPS);
     int result = real_connect()(fd, to, to_len);
     ttap__fd_call_end(&call, result < 0 ? -errno : result);
@@ -47,7 +57,7 @@ HOOK int accept(int fd, struct sockaddr *from, socklen_t *from_len)
     ttap__call_begin(&call, OP_ACCEPT, ttap__fd_object(fd), TTAP__FD_GROUPS);
     int result = real_accept()(fd, from, from_len);
     if (result >= 0)
-        ttap__fd_renew(result);
+        ttap__fd_renew_socket(result, false);
     ttap__fd_call_end(&call, result < 0 ? -errno : result);
     return result;
 }
@@ -58,7 +68,7 @@ HOOK int accept4(int fd, struct sockaddr *from, socklen_t *from_len, int flags)
     ttap__call_begin(&call, OP_ACCEPT, ttap__fd_object(fd), TTAP__FD_GROUPS);
     int result = real_accept4()(fd, from, from_len, flags);
     if (result >= 0)
-        ttap__fd_renew(result);
+        ttap__fd_renew_socket(result, flags & SOCK_NONBLOCK);
     ttap__fd_call_end(&call, result < 0 ? -errno : result);
     return result;
 }
@@ -72,7 +82,7 @@ static inline uint64_t polled_object(const struct pollfd *fds, nfds_t count)
 }
 
 #define HOOKED_WAIT(name, op, object, parameters, arguments)                                                                                         \
-    HOOKED_CALL(fd, TTAP__FD_GROUPS, TOLD_ERRNO, int, name, parameters, arguments, op, object)
+    HOOKED_CALL(fd, TTAP__FD_GROUPS, TOLD_ERRNO, false, int, name, parameters, arguments, op, object)
 #define HOOKED_POLL(name, parameters, arguments) HOOKED_WAIT(name, OP_POLL, polled_object(fds, count), parameters, arguments)
 
 HOOKED_POLL(poll, (struct pollfd * fds, nfds_t count, int within_ms), (fds, count, within_ms))

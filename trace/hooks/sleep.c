@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define HOOKED_SLEEP(ret, name, op, object, parameters, arguments, told)                                                                             \
-    HOOKED_CALL(sleep, TTAP_GROUP_SLEEP, told, ret, name, parameters, arguments, op, object)
+    HOOKED_CALL(sleep, TTAP_GROUP_SLEEP, told, false, ret, name, parameters, arguments, op, object)
 
 HOOKED_SLEEP(int, nanosleep, OP_NANOSLEEP, 0, (const struct timespec *length, struct timespec *left), (length, left), TOLD_ERRNO)
 HOOKED_SLEEP(int, clock_nanosleep, OP_NANOSLEEP, 0, (clockid_t clock, int flags, const struct timespec *length, struct timespec *left),
