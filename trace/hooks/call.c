@@ -97,6 +97,8 @@ void ttap__fd_rename(int fd)
     uint64_t next = ttap__load(&state->generation) + (UINT64_C(1) << TTAP__FD_NUMBER_BITS);
     ttap__store(&state->generation, next & ((UINT64_C(1) << (TTAP__FD_NUMBER_BITS + TTAP__FD_GENERATION_BITS)) - 1));
     ttap__store(&state->told_epoch, 0);
+    if (ttap__load(&state->kind) == FD_OTHER) /* who connects has a socket, wherever it is from */
+        ttap__store(&state->kind, FD_UNKNOWN);
 }
 
 static void renew_as(int fd, enum fd_kind kind, enum ttap__fd_blocks blocks)
