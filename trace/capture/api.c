@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "init.h"
 #include "share.h"
 
 /* ---- Subscribers: opening and closing ---- */

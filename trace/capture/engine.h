@@ -148,8 +148,6 @@ void ttap__write_guard_leave(const struct ttap__write_guard *guard, int error);
 /* A thread that is cancelled while it waits in here would keep our lock for ever. */
 int ttap__cancel_off(void);
 void ttap__cancel_as(int state);
-/* How many fork()s lie between the program's start and this process. */
-extern unsigned ttap__forks;
 
 /* ---- kept.c ---- */
 /* Make room in the kept pool by dropping the oldest finished, unpinned capture. False: there is none. */

@@ -7,8 +7,6 @@
 
 #include "engine.h"
 
-unsigned ttap__forks;
-
 /* Refused once is not refused for ever. */
 #define MASK_TRIES 8
 

@@ -7,6 +7,7 @@
 #define KEYS_WITHOUT_MALLOC 32
 
 int ttap__hooks_linked;
+uint32_t ttap__forks;
 
 static pthread_key_t exit_key;
 static int exit_key_usable;

@@ -2,6 +2,8 @@
 #ifndef TTAP_EMIT_INIT_H
 #define TTAP_EMIT_INIT_H
 
+#include <stdint.h>
+
 struct ttap__record;
 
 /* Destructor rounds the system runs (PTHREAD_DESTRUCTOR_ITERATIONS is 4 in glibc and musl). */
@@ -14,6 +16,9 @@ struct ttap__record;
 /* Have ttap__thread_exit(record) called when the calling thread ends, as far as that can be arranged without malloc. */
 void ttap__exit_hook_arm(struct ttap__record *record);
 void ttap__thread_exit(void *record);
+
+/* How many fork()s lie between the program's start and this process. */
+extern uint32_t ttap__forks;
 
 /* Set by trace/hooks where it is part of the process. */
 extern int ttap__hooks_linked;

@@ -34,6 +34,7 @@ __attribute__((constructor(101))) static void find_real_functions(void)
     for (struct ttap__real *real = __start_ttap_reals; real < __stop_ttap_reals; real++)
         ttap__real_find(real);
     ttap__alloc_is_known();
+    ttap__fd_renew(0); /* object 0 is none */
     errno = saved_errno;
 }
 
@@ -277,17 +278,19 @@ static void put_link(struct text *t, int fd)
     t->len = n > 0 ? (size_t)n : 0;
 }
 
-static inline uint32_t epoch_now(void)
+/* Who has been told: the listeners of an epoch, by this process. What its parent told them is not told of it, though the table was copied; as
+ * neither number goes back, no earlier sum of the two comes again. */
+static inline uint32_t telling_now(void)
 {
-    return (uint32_t)(ttap__load(&ttap_gate) >> TTAP__GATE_EPOCH_SHIFT);
+    return (uint32_t)(ttap__load(&ttap_gate) >> TTAP__GATE_EPOCH_SHIFT) + ttap__load(&ttap__forks);
 }
 
 static __attribute__((noinline)) enum fd_kind find_and_tell_kind(int fd, uint64_t object)
 {
     enum fd_kind kind = kind_of(fd);
-    if (ttap__load(&ttap__fd_states[fd].told_epoch) == epoch_now())
+    if (ttap__load(&ttap__fd_states[fd].told_epoch) == telling_now())
         return kind;
-    ttap__store(&ttap__fd_states[fd].told_epoch, epoch_now());
+    ttap__store(&ttap__fd_states[fd].told_epoch, telling_now());
     struct text text = {0};
     if (kind == FD_SOCKET)
         put_socket(&text, fd);
@@ -305,7 +308,7 @@ static inline enum fd_kind kind_as_told(uint64_t object)
         return kind_of((int)(object >> TTAP__FD_NUMBER_BITS));
     int fd = (int)(object & (TTAP__FDS - 1));
     enum fd_kind kind = ttap__load(&ttap__fd_states[fd].kind);
-    bool told = ttap__load(&ttap__fd_states[fd].told_epoch) == epoch_now();
+    bool told = ttap__load(&ttap__fd_states[fd].told_epoch) == telling_now();
     return ttap__likely(told && kind != FD_UNKNOWN) ? kind : find_and_tell_kind(fd, object);
 }
 
