@@ -490,6 +490,7 @@ def check_parked(server):
 
 def descriptors_are_changed_and_shared_as_without():
     """What blocks and what is another number of what is looked at, and changed for nobody."""
+    preloadable()
     alone = subprocess.run([TARGET, "descriptors"], stdout=subprocess.PIPE, text=True, check=True)
     assert alone.stdout.count("\n") > 30, alone.stdout
     under = subprocess.run([cli.program("tracetap"), "run", "-q", "--listen", ":0", "--linger", "0.1", "--", TARGET, "descriptors"], stdout=subprocess.PIPE,
